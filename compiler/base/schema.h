@@ -1,0 +1,33 @@
+// What a compiler needs to know of a dataset: no rows, only names, shapes and classes.
+#pragma once
+#include "compiler/base/types.h"
+
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// One column of a dataset: one typed tensor per row. Tables are one column `x` of shape [features] and one of the target.
+struct ColumnSchema {
+  enum class Meaning : uint8_t { number, index, free };  ///< index: class numbers 0..classes.size()-1
+  std::string name;             ///< `x`, `y`, or the names of several inputs, targets and tensors
+  Type type;                    ///< of one row; no batch axis
+  bool target = false;
+  Meaning meaning = Meaning::number;
+  std::vector<std::string> classes;   ///< labels in index order, for Meaning::index
+  std::vector<std::string> features;  ///< names along the last axis of a table, else empty
+  double range = 1;             ///< greatest value of the raw numbers (255 for u8 images): `to_float` divides by it
+};
+
+struct Schema {
+  std::string dataset;          ///< its name for the user: "mnist", "iris.csv"
+  std::vector<ColumnSchema> columns;
+  int64_t vocabulary = 0;       ///< of text
+  const ColumnSchema* find(const std::string& name) const {
+    for (const ColumnSchema& c : columns)
+      if (c.name == name) return &c;
+    return nullptr;
+  }
+};
+
+}  // namespace mlc

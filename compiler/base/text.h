@@ -1,0 +1,40 @@
+// Small text utilities: UTF-8, numbers, nearest names.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlc {
+
+size_t utf8_length(std::string_view text);                                   ///< characters, not bytes
+std::string utf8_slice(std::string_view text, size_t begin, size_t count);   ///< by characters
+bool utf8_valid(std::string_view text);
+
+std::string replace_all(std::string text, std::string_view from, std::string_view to);
+std::vector<std::string> split(std::string_view text, char separator);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string_view trim(std::string_view text);
+bool starts_with(std::string_view text, std::string_view prefix);
+
+/// The shortest text that reads back as the same double; "1e-05" style exponents, "inf", "nan".
+std::string format_number(double value);
+/// 1234567 -> "1,234,567".
+std::string format_count(long long value);
+/// [32, 64, 64]
+std::string format_shape(const std::vector<int64_t>& shape);
+
+/// YAML 1.2 core schema numbers (`1e-3`, `0o10`, `0x1F`, `010` is ten, `.inf`, `.nan`); nothing for other text.
+std::optional<int64_t> parse_integer(std::string_view text);
+std::optional<double> parse_real(std::string_view text);
+
+/// The candidate nearest to `name` by edit distance, or nothing when none is near (distance over a third of the length).
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates);
+
+/// Glob with `*` (any run of characters, dots included) and `?`.
+bool glob_match(std::string_view pattern, std::string_view text);
+
+/// Bytes with a unit: "1.4 MB".
+std::string format_bytes(double bytes);
+
+}  // namespace mlc

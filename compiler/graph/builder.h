@@ -1,0 +1,83 @@
+// Builds graphs value by value; shapes are checked as ops are added, and faults are reported at the user's item.
+//
+// Callers think in sample shapes: axes count one sample's axes (negative from the end), the builder adds the batch axis
+// of per-sample values. Operands broadcast over sample axes as in NumPy, never over the batch; a shared operand beside
+// a per-sample one is repeated for each sample. Element types promote bool, i32, f32; u8 and i64 count as f32 in
+// arithmetic. Faults throw SpecError at the current place, with the sample shapes of both sides.
+#pragma once
+#include "compiler/base/diagnostics.h"
+#include "compiler/graph/ir.h"
+
+#include <optional>
+
+namespace mlc {
+
+class Builder {
+public:
+  explicit Builder(Graph& graph) : graph_(graph) {}
+  Graph& graph() { return graph_; }
+
+  /// Place and scope for ops added from now on. Restored by the caller.
+  void at(Loc loc) { loc_ = loc; }
+  Loc at() const { return loc_; }
+  /// Opens a scope of this path (found again if it exists) and makes it current; returns the former one.
+  ScopeId enter(const std::string& path, Loc loc);
+  void leave(ScopeId former) { scope_ = former; }
+  ScopeId scope() const { return scope_; }
+
+  Shape sample_shape(ValueId x) const;     ///< without the batch
+  int64_t rank(ValueId x) const { return static_cast<int64_t>(sample_shape(x).size()); }
+
+  // Leaves
+  ValueId constant(double value, DType dtype = DType::f32, Shape shape = {});
+  ValueId tensor_constant(std::vector<double> values, Shape shape, DType dtype = DType::f32);
+  ValueId iota(int64_t n, DType dtype = DType::i32);
+  ValueId input(TensorId tensor);
+  ValueId state(TensorId tensor);
+  ValueId scalar(int32_t index);
+  ValueId uniform(Shape sample_shape, uint32_t stream, bool shared);
+  ValueId normal(Shape sample_shape, uint32_t stream, bool shared);
+  TensorId add_tensor(Tensor tensor);      ///< paths are unique per role class; throws InternalError on a repeat
+  int32_t add_scalar(ScalarRule rule);     ///< equal rules share an index
+  void store(TensorId tensor, ValueId value);
+  /// Adds an output tensor of this name and its store.
+  void output(const std::string& name, ValueId value);
+
+  // Elementwise
+  ValueId unary(OpCode code, ValueId x);   ///< floats are made of integers where the op needs them
+  ValueId binary(OpCode code, ValueId a, ValueId b);
+  ValueId select(ValueId c, ValueId a, ValueId b);
+  ValueId cast(ValueId x, DType dtype);
+
+  // Shape; axes count a sample's axes
+  ValueId broadcast_to(ValueId x, const Shape& sample_shape, bool per_sample);
+  ValueId reshape(ValueId x, Shape sample_shape);      ///< -1 once
+  ValueId permute(ValueId x, std::vector<int64_t> dims);
+  ValueId transpose(ValueId x, int64_t a, int64_t b);
+  ValueId slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step = 1);
+  ValueId pad(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, double value);  ///< per sample axis
+  ValueId concat(const std::vector<ValueId>& parts, int64_t dim);
+
+  /// reduce_sum/max/min/prod over sample axes (all of them when `dims` is nothing); with `batch` over the batch too,
+  /// and the result is shared. For a shared operand `batch` is ignored.
+  ValueId reduce(OpCode code, ValueId x, std::optional<std::vector<int64_t>> dims, bool keepdim, bool batch);
+  ValueId argmax(ValueId x, int64_t dim, bool keepdim);
+  ValueId cumsum(ValueId x, int64_t dim);
+  /// The number of elements that such a reduction joins (the batch included with `batch`).
+  int64_t reduced_count(ValueId x, const std::optional<std::vector<int64_t>>& dims, bool batch) const;
+
+  ValueId matmul(ValueId a, ValueId b);    ///< NumPy's matmul on sample shapes; vectors too
+  ValueId take(ValueId table, ValueId index);
+  ValueId pick(ValueId x, ValueId index, int64_t dim);
+
+  /// The lowest level: appends an op of raw axes after inferring and checking its type. Equal leaves are not merged.
+  ValueId add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},
+              std::optional<bool> per_sample = {});
+
+private:
+  Graph& graph_;
+  Loc loc_;
+  ScopeId scope_ = 0;
+};
+
+}  // namespace mlc

@@ -1,0 +1,138 @@
+// The graph: one SSA list of primitives, annotated in place by later passes. Functional, one result per op, static
+// shapes. A per-sample value has the batch as axis 0; a shared value has none.
+#pragma once
+#include "compiler/base/host_formula.h"
+#include "compiler/base/loc.h"
+#include "compiler/base/types.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mlc {
+
+enum class OpCode : uint8_t {
+#define OP(name, cls, operands, attributes, doc) name,
+#include "compiler/graph/ops.def"
+};
+
+enum class OpClass : uint8_t { leaf, unary, binary, select, shape, reduce, contract, lookup };
+
+struct OpInfo {
+  std::string_view name;
+  OpClass cls;
+  int operands;               ///< -1: any number
+  std::string_view attributes;
+  std::string_view doc;
+};
+const OpInfo& op_info(OpCode code);
+bool parse_op_code(std::string_view name, OpCode* out);
+size_t op_code_count();
+inline bool is_elementwise(OpCode code) {
+  OpClass c = op_info(code).cls;
+  return c == OpClass::unary || c == OpClass::binary || c == OpClass::select;
+}
+
+using ValueId = uint32_t;     ///< index into Graph::ops
+using TensorId = int32_t;     ///< index into Graph::tensors
+using ScopeId = int32_t;      ///< index into Graph::scopes; 0 is the root
+inline constexpr ValueId kNoValue = ~ValueId{0};
+
+/// What an op needs beside its operands and type; which fields count is in its row of ops.def. Axes count the batch axis.
+struct Attributes {
+  std::vector<double> values;        ///< constant: one or all elements; pad: the fill
+  std::vector<int64_t> dims, begin, end, step;
+  int64_t axis = 0;
+  int32_t tensor = -1;               ///< input, state: TensorId
+  int32_t index = -1;                ///< scalar: index in Graph::scalars
+  uint32_t stream = 0;               ///< uniform, normal: names the drawing site
+  std::string labels;                ///< contract
+  bool operator==(const Attributes&) const = default;
+};
+
+/// How a value lies in memory: `order` lists axes from outer to inner; axis `blocked` (if not -1) is split, and its
+/// block of `block` elements lies innermost of all. Empty order: row-major.
+struct Layout {
+  std::vector<int8_t> order;
+  int8_t blocked = -1;
+  int16_t block = 1;
+  bool operator==(const Layout&) const = default;
+};
+
+struct Op {
+  OpCode code = OpCode::constant;
+  Attributes attr;
+  std::vector<ValueId> in;
+  Type type;
+  bool per_sample = false;
+  Layout layout;              ///< set by plan/assign_layouts
+  int32_t group = -1;         ///< set by plan/fuse
+  ScopeId scope = 0;
+  Loc loc;                    ///< the item in the user's file that this op came from
+};
+
+/// The layer (or definition within it) that ops came from: "linear1", "model.residual1.conv2d1". Phase tells profiles
+/// and dumps whether ops belong to the forward, backward or update part.
+struct Scope {
+  std::string path;
+  Loc loc;
+};
+
+/// What outlives a step, or crosses the border of the program. Paths are checkpoint names.
+struct Tensor {
+  std::string path;
+  Type type;                  ///< input: of one row, no batch; output: as stored
+  Role role = Role::parameter;
+};
+
+struct Store {
+  TensorId tensor = -1;
+  ValueId value = kNoValue;   ///< written at the end of the step
+};
+
+struct Graph {
+  std::string name;           ///< "train b64"
+  int64_t batch = 1;
+  std::vector<Op> ops;        ///< operands come first
+  std::vector<Tensor> tensors;
+  std::vector<Store> stores;  ///< at most one per tensor
+  std::vector<Scope> scopes{Scope{}};
+  std::vector<ScalarRule> scalars;       ///< host scalars by index
+  std::vector<HostState> host_state;
+
+  const Op& op(ValueId id) const { return ops[id]; }
+  const Type& type(ValueId id) const { return ops[id].type; }
+  TensorId find_tensor(std::string_view path) const;   ///< -1: none
+  std::vector<std::vector<ValueId>> users() const;     ///< per value, the ops that read it, in order, without repeats
+};
+
+/// Text form, one op a line; parses back to the same graph (places and layouts aside).
+///   graph "train b64" batch=64
+///   tensor @0 input "x" u8[784]
+///   tensor @1 parameter "linear1.weight" f32[500, 784]
+///   scalar #0 "lr" = lr
+///   %0 = input tensor=@0 : u8[64, 784] sample
+///   %1 = cast %0 : f32[64, 784] sample            ; data.to_float1
+///   %3 = contract %1 %2 labels="bi,oi->bo" : f32[64, 500] sample  ; linear1
+///   store @1 %9
+std::string print_graph(const Graph& graph);
+/// Throws SpecError with a place in `file` of `sources` on malformed text.
+Graph parse_graph(const Sources& sources, uint32_t file);
+
+/// The definition of a legal graph: operands precede users, arity, element types, shapes and attributes of every op,
+/// per-sample values have the batch in front and stay apart from shared ones, stores fit their tensors. Throws
+/// InternalError naming the first op that breaks a rule.
+void verify(const Graph& graph);
+
+/// The type that an op must have, given its operands and attributes (for shape and leaf ops whose type is free, checks
+/// op.type instead). One mechanism for builder, verifier and parser. Throws InternalError on a violation.
+Type infer_type(const Graph& graph, const Op& op);
+
+/// Labels of a contraction: "bi,oi->bo" -> {"bi", "oi", "bo"}.
+struct ContractLabels {
+  std::string a, b, out;
+};
+ContractLabels parse_labels(std::string_view labels);
+
+}  // namespace mlc
