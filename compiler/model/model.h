@@ -1,0 +1,91 @@
+// From the spec tree to graphs: definitions are expanded, parameters named, shapes checked, one training step or one
+// evaluation built for an exact batch. The model is elaborated once; graphs are built from it on demand.
+#pragma once
+#include "compiler/base/initializer.h"
+#include "compiler/base/schema.h"
+#include "compiler/graph/ir.h"
+#include "compiler/spec/node.h"
+#include "compiler/base/diagnostics.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// A tensor of the model's state with how it starts. Slots of optimizers are listed too.
+struct StateTensor {
+  Tensor tensor;
+  Initializer init;
+  Loc loc;                    ///< the item that owns it
+};
+
+/// One row of the layer table that `mlc check` prints: items of the model, top level first.
+struct LayerRow {
+  std::string path, op;       ///< "linear1", "linear(500)"
+  Shape output;               ///< of one sample
+  int64_t parameters = 0;     ///< of the item and all within
+  int depth = 0;
+  Loc loc;
+};
+
+/// What a raw output means (`predict` of the loss).
+struct Prediction {
+  enum class Kind : uint8_t { none, value, probability };
+  Kind kind = Kind::none;
+  int64_t classes = 0;        ///< probability: extent of the class axis, or 1: one number, the probability of the positive class
+};
+
+/// A schedule as host formulas. Variables: lr (the base rate), k (the optimizer step from 0, within the phase),
+/// total (steps of the phase less its warm-up), epoch (from 0), value, rising (of reduce_on_plateau), then the states.
+struct SchedulePhase {
+  HostFormula lr;
+  std::vector<HostState> states;                       ///< updated at `each`, all from the old values
+  enum class Each : uint8_t { step, epoch, validation } each = Each::step;
+  std::string monitor;                                 ///< of `each: validation`
+  double length = 0;                                   ///< 0: to the end
+  bool length_in_epochs = false;
+};
+
+enum class GraphKind : uint8_t {
+  train,      ///< forward, loss, gradient, updates. Outputs: "loss" f32[], and per-sample "output" where metrics ask for it
+  eval,       ///< forward in eval mode. Outputs: "output" (raw), "loss" f32[] where targets are there, "probability" or
+              ///< "value" where the loss predicts
+  predict,    ///< as eval without targets and loss
+  fit         ///< the transforms up to the first that is still to be fitted. Output: "x"
+};
+
+class Model {
+public:
+  virtual ~Model() = default;
+  virtual const std::vector<StateTensor>& state() const = 0;      ///< parameters, running, slots, in order of use
+  virtual int64_t parameter_count() const = 0;
+  virtual const std::vector<LayerRow>& layers() const = 0;
+  virtual Shape output_shape() const = 0;                         ///< of one sample
+  virtual Prediction prediction() const = 0;
+  virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
+  /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.
+  virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;
+  /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.
+  virtual Graph build(GraphKind kind, int64_t batch) const = 0;
+  /// Transforms with fitted state, in order: paths of their tensors (`data.standardize1.mean`, ...). Fitting runs the
+  /// graph GraphKind::fit over the training rows, sets these, and calls fitted(); until all are fitted.
+  struct Fit {
+    std::string mean_path, std_path;
+    Loc loc;
+  };
+  virtual const Fit* next_fit() const = 0;                        ///< null: all are fitted
+  virtual void fitted() = 0;
+};
+
+/// Elaborates a checked effective spec against the data's schema. Reports all faults; null when there were errors.
+/// Checks `expect`. `max_batch_tail` rules (a last batch of one row under batch_norm) are the caller's to check by
+/// building the graph of that batch.
+std::unique_ptr<Model> elaborate(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics);
+
+/// Documentation of a standard entry (`mlc doc linear`): signature, arguments, shapes, formula. Empty: unknown name.
+std::string document_entry(const std::string& name);
+std::vector<std::string> entry_names();
+
+}  // namespace mlc
