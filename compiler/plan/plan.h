@@ -1,0 +1,110 @@
+// Decisions on a graph: which layout each value has, which ops make one kernel, in what order kernels run, and where
+// every value lies. No loops yet, no code.
+#pragma once
+#include "compiler/graph/ir.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// Vectors of the loop level have 16 logical lanes on every target; a machine runs them as 1, 2 or 4 registers.
+/// Reductions join lanes in one fixed tree, so results are the same bits for every width.
+inline constexpr int kLanes = 16;
+
+/// What the compiler must know of the machine. Only `lanes` and `registers` may change which code is made, and never
+/// its results.
+struct Target {
+  int lanes = 8;               ///< f32 per register: 4 (NEON), 8 (AVX2) or 16 (AVX-512)
+  int registers = 16;          ///< vector registers
+  int64_t l1 = 32 << 10, l2 = 512 << 10;   ///< bytes per core
+  std::string cpu;             ///< for cache keys and dumps
+};
+
+// --- layouts ---
+
+/// Gives every value a layout. Per-sample values that feed or leave a contraction over features lie in batch panels
+/// ([batch / 16][features...][16]); the second operand of a weight gradient lies in feature panels; state is row-major.
+/// Where a consumer needs another layout, a second copy is made by an op of its own. Before: a simplified graph. After:
+/// every op has Layout set. Runs before fuse, because groups join only ops of one iteration order.
+void assign_layouts(Graph& graph, const Target& target);
+
+/// Elements that a value takes in memory in its layout (blocks padded to 16).
+int64_t storage_elements(const Type& type, const Layout& layout);
+std::string print_layout(const Layout& layout, size_t rank);
+
+// --- groups ---
+
+/// How a group is lowered. `rows` is the generic form: a loop over the outer space, and in it loops over inner axes in
+/// levels, each level after the reductions it needs. `contract` is a contraction with an epilogue; `update` one flat pass
+/// over the parameters of an optimizer; `view` makes no code: a reshape or another name for bytes that are there.
+enum class Form : uint8_t { rows, contract, update, view };
+const char* form_name(Form form);
+
+struct Group {
+  Form form = Form::rows;
+  ValueId anchor = kNoValue;           ///< the contraction or first reduction, else the first op
+  std::vector<ValueId> body;           ///< in graph order
+  std::vector<ValueId> reads, writes;  ///< values from outside; values that others (or stores) read
+  std::vector<int64_t> space;          ///< extents of the outer loops, as axes of `anchor`'s (or the shape's) order
+};
+
+/// Why two ops did not become one group.
+struct Refusal {
+  ValueId producer = kNoValue, consumer = kNoValue;
+  const char* rule = "";
+  std::string reason;
+};
+
+struct Grouping {
+  std::vector<Group> groups;           ///< in an order that respects data flow
+  std::vector<Refusal> refusals;
+};
+
+/// Puts every op into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
+/// not depend on `enabled`.
+Grouping fuse(Graph& graph, const Target& target, bool enabled);
+/// Every op in exactly one group, groups acyclic, reads and writes as the ops say. Throws InternalError.
+void verify(const Graph& graph, const Grouping& grouping);
+std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
+
+// --- order and memory ---
+
+/// Where each state tensor lies in the state arena: row-major, 64-byte aligned. Tensors of one kind that an optimizer
+/// updates alike are neighbours, so that one flat loop can walk them.
+struct StateLayout {
+  std::map<std::string, int64_t> offsets;   ///< path -> bytes
+  int64_t bytes = 0;
+};
+
+/// A stretch of the arena, in use from the launch `first` to the launch `last` (both included).
+struct Buffer {
+  ValueId value = kNoValue;
+  int64_t bytes = 0, offset = 0;
+  int first = 0, last = 0;
+};
+
+/// One launch: a group, and whether a barrier must follow it.
+struct Step {
+  int group = 0;
+  bool barrier_after = true;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<Buffer> buffers;
+  std::map<ValueId, int> buffer_of;    ///< value -> index in buffers (views share their base's)
+  int64_t arena_bytes = 0;
+  int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live buffers
+};
+
+StateLayout layout_state(const Graph& graph, const Grouping& grouping);
+Plan schedule(const Graph& graph, const Grouping& grouping, const StateLayout& state);
+/// Independent of the planner: no two buffers share bytes while both live (segments between barriers count as one
+/// moment), every read finds its value written before, behind a barrier. Throws InternalError.
+void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
+std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
+
+}  // namespace mlc
