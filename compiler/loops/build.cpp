@@ -83,8 +83,8 @@ Reg Writer::begin_for(int64_t begin, int64_t end, int64_t step) {
   return open_.back().loop->var;
 }
 
-Reg Writer::begin_for(Reg begin, Reg end, int64_t step) {
-  Reg var = begin_for(0, 0, step);
+Reg Writer::begin_for_regs(Reg begin, Reg end, int64_t step) {
+  Reg var = begin_for(int64_t{0}, int64_t{0}, step);
   open_.back().loop->begin_reg = begin;
   open_.back().loop->end_reg = end;
   return var;

@@ -21,7 +21,7 @@ public:
 
   /// Opens a loop; the returned register is its counter. `carry` must be called before the body is written.
   Reg begin_for(int64_t begin, int64_t end, int64_t step = 1);
-  Reg begin_for(Reg begin, Reg end, int64_t step = 1);
+  Reg begin_for_regs(Reg begin, Reg end, int64_t step = 1);
   Reg carry(Reg init);
   /// Sets what a carried register is in the next turn.
   void next(Reg carried, Reg value);
