@@ -39,16 +39,25 @@ std::string print_layout(const Layout& layout, size_t rank);
 
 /// How a group is lowered. `rows` is the generic form: a loop over the outer space, and in it loops over inner axes in
 /// levels, each level after the reductions it needs. `contract` is a contraction with an epilogue; `update` one flat pass
-/// over the parameters of an optimizer; `view` makes no code: a reshape or another name for bytes that are there.
-enum class Form : uint8_t { rows, contract, update, view };
+/// over the parameters of an optimizer; `special` an op with a lowering of its own (concat, pad, cumsum, take_grad).
+/// Leaves and index maps (is_inline) are in no group: their readers apply them.
+enum class Form : uint8_t { rows, contract, update, special };
 const char* form_name(Form form);
+
+/// One parameter of an update group: the ops that make its new value and slots. All members compute the same formula.
+struct UpdateMember {
+  TensorId parameter = -1;
+  std::vector<TensorId> slots;         ///< in one order for all members
+  std::vector<ValueId> externals;      ///< values of the parameter's shape from elsewhere: the gradient, as a rule
+  std::vector<ValueId> body;
+};
 
 struct Group {
   Form form = Form::rows;
   ValueId anchor = kNoValue;           ///< the contraction or first reduction, else the first op
   std::vector<ValueId> body;           ///< in graph order
   std::vector<ValueId> reads, writes;  ///< values from outside; values that others (or stores) read
-  std::vector<int64_t> space;          ///< extents of the outer loops, as axes of `anchor`'s (or the shape's) order
+  std::vector<UpdateMember> members;   ///< of an update group
 };
 
 /// Why two ops did not become one group.
@@ -63,10 +72,10 @@ struct Grouping {
   std::vector<Refusal> refusals;
 };
 
-/// Puts every op into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
+/// Puts every op that computes into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
 /// not depend on `enabled`.
 Grouping fuse(Graph& graph, const Target& target, bool enabled);
-/// Every op in exactly one group, groups acyclic, reads and writes as the ops say. Throws InternalError.
+/// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
 
@@ -79,29 +88,39 @@ struct StateLayout {
   int64_t bytes = 0;
 };
 
-/// A stretch of the arena, in use from the launch `first` to the launch `last` (both included).
+/// A stretch of the arena, in use from the segment `first` to the segment `last` (both included); a segment is what lies
+/// between two barriers. The gradients of an update group lie in one buffer, placed like their parameters in the state.
 struct Buffer {
-  ValueId value = kNoValue;
+  struct Slice {
+    ValueId value;
+    int64_t offset;            ///< bytes within the buffer
+  };
+  std::vector<Slice> slices;
   int64_t bytes = 0, offset = 0;
   int first = 0, last = 0;
 };
 
-/// One launch: a group, and whether a barrier must follow it.
+/// One launch: a group, the segment it runs in, and whether a barrier must follow it.
 struct Step {
   int group = 0;
+  int segment = 0;
   bool barrier_after = true;
 };
 
 struct Plan {
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
-  std::map<ValueId, int> buffer_of;    ///< value -> index in buffers (views share their base's)
+  std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
   int64_t arena_bytes = 0;
   int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live buffers
+  int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there
 };
 
+/// True when others read the value from the arena (not only stores or its own group do).
+bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value);
+
 StateLayout layout_state(const Graph& graph, const Grouping& grouping);
-Plan schedule(const Graph& graph, const Grouping& grouping, const StateLayout& state);
+Plan schedule(const Graph& graph, const Grouping& grouping);
 /// Independent of the planner: no two buffers share bytes while both live (segments between barriers count as one
 /// moment), every read finds its value written before, behind a barrier. Throws InternalError.
 void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);

@@ -1,0 +1,196 @@
+#include "compiler/plan/axes.h"
+
+#include "compiler/base/diagnostics.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace mlc {
+
+bool is_inline(OpCode code) {
+  OpClass c = op_info(code).cls;
+  return c == OpClass::leaf || code == OpCode::broadcast || code == OpCode::transpose || code == OpCode::slice || code == OpCode::reshape;
+}
+
+bool is_special(OpCode code) {
+  return code == OpCode::cumsum || code == OpCode::pad || code == OpCode::concat || code == OpCode::take_grad;
+}
+
+bool is_reducing(OpCode code) {
+  switch (code) {
+  case OpCode::reduce_sum:
+  case OpCode::reduce_max:
+  case OpCode::reduce_min:
+  case OpCode::reduce_prod:
+  case OpCode::argmax:
+  case OpCode::pick:
+  case OpCode::contract: return true;
+  default: return false;
+  }
+}
+
+bool is_expensive(OpCode code) {
+  switch (code) {
+  case OpCode::exp:
+  case OpCode::expm1:
+  case OpCode::log:
+  case OpCode::log1p:
+  case OpCode::sin:
+  case OpCode::cos:
+  case OpCode::tanh:
+  case OpCode::erf:
+  case OpCode::sigmoid:
+  case OpCode::pow:
+  case OpCode::sqrt:
+  case OpCode::rsqrt:
+  case OpCode::div: return true;
+  default: return is_reducing(code);
+  }
+}
+
+std::vector<Source> sources_of(const Graph& graph, ValueId reader) {
+  std::vector<Source> out;
+  for (ValueId operand : graph.ops[reader].in) {
+    Source s{operand, true};
+    while (is_inline(graph.ops[s.value].code) && !graph.ops[s.value].in.empty()) {
+      OpCode code = graph.ops[s.value].code;
+      s.plain &= code == OpCode::broadcast || code == OpCode::transpose;
+      s.value = graph.ops[s.value].in[0];
+    }
+    out.push_back(s);
+  }
+  return out;
+}
+
+namespace {
+
+class Classifier {
+public:
+  explicit Classifier(const Graph& graph) : graph_(graph) {}
+
+  AxisClasses run(const std::vector<ValueId>& ops) {
+    for (ValueId id : ops) add(id);
+    // Classes are numbered in order of first appearance, so that equal groups get equal numbers.
+    AxisClasses out;
+    std::map<int, int> number;
+    auto resolve = [&](const std::vector<int>& nodes) {
+      std::vector<int> classes;
+      for (int node : nodes) {
+        int root = find(node);
+        auto [it, fresh] = number.insert({root, static_cast<int>(number.size())});
+        if (fresh) out.extent.push_back(extent_[static_cast<size_t>(root)]);
+        classes.push_back(it->second);
+      }
+      return classes;
+    };
+    for (ValueId id : ops) {
+      out.result[id] = resolve(result_.at(id));
+      if (!is_reducing(graph_.ops[id].code)) continue;
+      for (const auto& axes : operands_.at(id)) out.operands[id].push_back(resolve(axes));
+      out.reduced[id] = resolve(reduced_.at(id));
+    }
+    return out;
+  }
+
+private:
+  int node(int64_t extent) {
+    parent_.push_back(static_cast<int>(parent_.size()));
+    extent_.push_back(extent);
+    return parent_.back();
+  }
+  int find(int n) {
+    while (parent_[static_cast<size_t>(n)] != n) n = parent_[static_cast<size_t>(n)] = parent_[static_cast<size_t>(parent_[static_cast<size_t>(n)])];
+    return n;
+  }
+  void unify(int a, int b) {
+    a = find(a), b = find(b);
+    if (a != b && extent_[static_cast<size_t>(a)] == extent_[static_cast<size_t>(b)]) parent_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
+  }
+  std::vector<int> nodes(const Shape& shape) {
+    std::vector<int> out;
+    for (int64_t e : shape) out.push_back(node(e));
+    return out;
+  }
+
+  void add(ValueId id) {
+    const Op& op = graph_.ops[id];
+    std::vector<std::vector<int>> operands;
+    for (ValueId in : op.in) operands.push_back(nodes(graph_.ops[in].type.shape));
+    std::vector<int> result;
+    if (op.code == OpCode::contract) {
+      ContractLabels labels = parse_labels(op.attr.labels);
+      std::map<char, int> of;
+      auto join = [&](const std::string& text, std::vector<int>& axes) {
+        for (size_t i = 0; i < text.size(); ++i) {
+          if (of.count(text[i])) unify(of[text[i]], axes[i]);
+          else of[text[i]] = axes[i];
+        }
+      };
+      join(labels.a, operands[0]);
+      join(labels.b, operands[1]);
+      for (char c : labels.out) result.push_back(of.at(c));
+      for (char c : labels.a)
+        if (labels.out.find(c) == std::string::npos) reduced_[id].push_back(of.at(c));
+    } else if (op.code == OpCode::pick) {
+      for (size_t i = 0; i < operands[0].size(); ++i)
+        if (static_cast<int64_t>(i) != op.attr.axis) result.push_back(operands[0][i]);
+      for (size_t i = 0; i < operands[1].size(); ++i) unify(result[i], operands[1][i]);
+      reduced_[id] = {operands[0][static_cast<size_t>(op.attr.axis)]};
+    } else if (is_reducing(op.code)) {
+      for (size_t i = 0; i < operands[0].size(); ++i) {
+        bool gone = std::count(op.attr.dims.begin(), op.attr.dims.end(), static_cast<int64_t>(i));
+        (gone ? reduced_[id] : result).push_back(operands[0][i]);
+      }
+    } else if (op.code == OpCode::take) {
+      result = nodes(op.type.shape);
+      for (size_t i = 0; i < operands[1].size(); ++i) unify(result[i], operands[1][i]);
+    } else {
+      result = nodes(op.type.shape);
+      if (is_elementwise(op.code))
+        for (auto& axes : operands)
+          for (size_t i = 0; i < axes.size(); ++i) unify(result[i], axes[i]);
+    }
+    reduced_[id];
+    result_[id] = result;
+    operands_[id] = operands;
+    for (size_t i = 0; i < op.in.size(); ++i) reach(op.in[i], operands[i]);
+  }
+
+  // Follows an operand through broadcasts and transposes to a producer of the set and joins their axes.
+  void reach(ValueId value, std::vector<int> axes) {
+    for (;;) {
+      const Op& op = graph_.ops[value];
+      if (auto it = result_.find(value); it != result_.end()) {
+        for (size_t i = 0; i < axes.size(); ++i)
+          if (axes[i] >= 0) unify(it->second[i], axes[i]);
+        return;
+      }
+      if (op.code == OpCode::transpose) {
+        std::vector<int> before(axes.size());
+        for (size_t i = 0; i < axes.size(); ++i) before[static_cast<size_t>(op.attr.dims[i])] = axes[i];
+        axes = before;
+      } else if (op.code == OpCode::broadcast) {
+        const Shape& from = graph_.ops[op.in[0]].type.shape;
+        std::vector<int> before(from.size(), -1);
+        for (size_t j = 0; j < from.size(); ++j)
+          if (from[j] == op.type.shape[static_cast<size_t>(op.attr.dims[j])]) before[j] = axes[static_cast<size_t>(op.attr.dims[j])];
+        axes = before;
+      } else {
+        return;
+      }
+      value = op.in[0];
+    }
+  }
+
+  const Graph& graph_;
+  std::vector<int> parent_;
+  std::vector<int64_t> extent_;
+  std::map<ValueId, std::vector<int>> result_, reduced_;
+  std::map<ValueId, std::vector<std::vector<int>>> operands_;
+};
+
+}  // namespace
+
+AxisClasses classify_axes(const Graph& graph, const std::vector<ValueId>& ops) { return Classifier(graph).run(ops); }
+
+}  // namespace mlc

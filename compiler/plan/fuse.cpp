@@ -1,0 +1,336 @@
+// Grouping by the rules of docs/fusion.md: contractions take an elementwise chain behind them (F6); reductions, the
+// elementwise ops before and after them and their siblings share one loop over rows (F1, F3, F4, F5); the optimizer is
+// one pass over all parameters (F12). Producers are visited before consumers; each op joins the first group that may
+// take it, and every refusal is kept.
+#include "compiler/base/diagnostics.h"
+#include "compiler/base/text.h"
+#include "compiler/plan/axes.h"
+#include "compiler/plan/plan.h"
+#include "compiler/plan/updates.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace mlc {
+namespace {
+
+constexpr size_t kMostOps = 64, kMostReductions = 8, kMostStreams = 24;
+
+struct Reason {
+  const char* rule;
+  std::string text;
+};
+
+class Fuser {
+public:
+  Fuser(Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
+    for (const Store& s : graph.stores) stored_[s.value] = true;
+    for (Op& op : graph_.ops) op.group = -1;
+  }
+
+  Grouping run(bool enabled) {
+    if (enabled)
+      for (Group& g : find_updates(graph_, out_.refusals)) {
+        for (ValueId v : g.body) graph_.ops[v].group = static_cast<int>(groups_.size());
+        groups_.push_back(std::move(g));
+      }
+    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
+      const Op& op = graph_.ops[id];
+      if (is_inline(op.code) || op.group >= 0) continue;
+      if (enabled && !is_special(op.code) && op.code != OpCode::contract && join(id)) continue;
+      Group g;
+      g.form = op.code == OpCode::contract ? Form::contract : is_special(op.code) ? Form::special : Form::rows;
+      g.anchor = id;
+      g.body = {id};
+      graph_.ops[id].group = static_cast<int>(groups_.size());
+      groups_.push_back(std::move(g));
+      if (enabled && g_form(id) == Form::rows) absorb(id);
+    }
+    finish();
+    return std::move(out_);
+  }
+
+private:
+  Form g_form(ValueId id) const { return groups_[static_cast<size_t>(graph_.ops[id].group)].form; }
+
+  // Groups of the op's producers, contractions first, then the nearest.
+  std::vector<int> producer_groups(ValueId id) const {
+    std::vector<int> found;
+    for (const Source& s : sources_of(graph_, id)) {
+      int g = graph_.ops[s.value].group;
+      if (g >= 0 && g != graph_.ops[id].group && !std::count(found.begin(), found.end(), g)) found.push_back(g);
+    }
+    std::sort(found.begin(), found.end(), [&](int a, int b) {
+      bool ca = groups_[static_cast<size_t>(a)].form == Form::contract, cb = groups_[static_cast<size_t>(b)].form == Form::contract;
+      return ca != cb ? ca : a > b;
+    });
+    return found;
+  }
+
+  bool join(ValueId id) {
+    for (int g : producer_groups(id)) {
+      Group& group = groups_[static_cast<size_t>(g)];
+      std::vector<ValueId> body = group.body;
+      body.push_back(id);
+      std::optional<Reason> no = check(group.form, body, {g});
+      if (no) {
+        refuse(g, id, *no);
+        continue;
+      }
+      group.body = std::move(body);
+      graph_.ops[id].group = g;
+      if (group.form == Form::rows) absorb(id);
+      return true;
+    }
+    return false;
+  }
+
+  // Merges the groups of the op's other producers into its own.
+  void absorb(ValueId id) {
+    int own = graph_.ops[id].group;
+    for (int g : producer_groups(id)) {
+      Group &from = groups_[static_cast<size_t>(g)], &to = groups_[static_cast<size_t>(own)];
+      if (from.form != Form::rows) continue;
+      std::vector<ValueId> body = to.body;
+      body.insert(body.end(), from.body.begin(), from.body.end());
+      std::sort(body.begin(), body.end());
+      if (std::optional<Reason> no = check(Form::rows, body, {own, g})) {
+        refuse(g, id, *no);
+        continue;
+      }
+      for (ValueId v : from.body) graph_.ops[v].group = own;
+      from.body.clear();
+      to.body = std::move(body);
+      to.anchor = to.body.front();
+    }
+  }
+
+  void refuse(int group, ValueId consumer, const Reason& reason) {
+    ValueId producer = groups_[static_cast<size_t>(group)].body.back();
+    for (const Source& s : sources_of(graph_, consumer))
+      if (graph_.ops[s.value].group == group) producer = s.value;
+    out_.refusals.push_back({producer, consumer, reason.rule, reason.text});
+  }
+
+  std::optional<Reason> check(Form form, const std::vector<ValueId>& body, const std::set<int>& merged) {
+    if (form == Form::update || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
+    if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
+    std::set<ValueId> inside(body.begin(), body.end());
+    std::set<ValueId> streams;
+    for (ValueId id : body) {
+      if (is_special(graph_.ops[id].code)) return Reason{"kind", "the producer has a loop of its own kind"};
+      for (const Source& s : sources_of(graph_, id)) {
+        if (!inside.count(s.value)) {
+          if (!graph_.ops[s.value].type.shape.empty()) streams.insert(s.value);
+          continue;
+        }
+        if (!s.plain) return Reason{"F2", "the index map between them is a reshape or slice"};
+        if (graph_.ops[id].code == OpCode::take && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "a table is gathered from memory"};
+      }
+    }
+    if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
+    if (depends(body, merged)) return Reason{"cycle", "a value between them comes from outside the group"};
+    AxisClasses axes = classify_axes(graph_, body);
+    return form == Form::contract ? check_epilogue(body, axes) : check_rows(body, inside, axes);
+  }
+
+  // F6: everything behind the contraction has its shape, axis by axis.
+  std::optional<Reason> check_epilogue(const std::vector<ValueId>& body, const AxisClasses& axes) {
+    ValueId anchor = body.front();
+    for (ValueId id : body) {
+      if (id == anchor) continue;
+      const Op& op = graph_.ops[id];
+      if (op.code == OpCode::contract || is_reducing(op.code)) return Reason{"F7", "a reduction needs the whole result of the contraction"};
+      if (!is_elementwise(op.code)) return Reason{"F6", "only elementwise ops follow a contraction"};
+      if (axes.result.at(id) != axes.result.at(anchor)) return Reason{"F6", "it has other axes than the contraction"};
+      if (op.layout != graph_.ops[anchor].layout) return Reason{"layout", "it lies in another layout"};
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Reason> check_rows(const std::vector<ValueId>& body, const std::set<ValueId>& inside, const AxisClasses& axes) {
+    std::set<int> outer, reduced;
+    bool first = true;
+    size_t reductions = 0;
+    for (ValueId id : body) {
+      const Op& op = graph_.ops[id];
+      if (op.code == OpCode::contract) return Reason{"F9", "the contraction reads its operands from memory"};
+      if (!is_reducing(op.code)) continue;
+      if (++reductions > kMostReductions) return Reason{"F5", "more than 8 reductions in one group"};
+      std::set<int> kept = axes.kept(id);
+      if (!first && kept != outer) return Reason{"F4", "the reductions keep different axes"};
+      outer = kept;
+      first = false;
+      for (int c : axes.reduced.at(id)) reduced.insert(c);
+    }
+    size_t widest = 0;
+    if (first)
+      for (ValueId id : body) {
+        std::set<int> own = axes.kept(id);
+        widest = std::max(widest, own.size());
+        outer.insert(own.begin(), own.end());
+      }
+    if (first && widest != outer.size()) return Reason{"F1", "no op spans all axes of the group"};
+    for (int c : outer)
+      if (reduced.count(c)) return Reason{"F4", "an axis that one op keeps is reduced by another"};
+
+    std::set<int> blocked;
+    int64_t row = kLanes * 4;
+    for (ValueId id : body) {
+      const Op& op = graph_.ops[id];
+      std::set<int> own = axes.kept(id);
+      bool all = std::includes(own.begin(), own.end(), outer.begin(), outer.end());
+      if (!all && is_expensive(op.code)) return Reason{"F2", "an expensive value would be computed again for each element"};
+      if (!all && written(id, inside)) return Reason{"F1", "a smaller value that others read would be written again and again"};
+      if (op.layout.blocked >= 0) blocked.insert(axes.result.at(id)[static_cast<size_t>(op.layout.blocked)]);
+    }
+    if (blocked.size() > 1) return Reason{"layout", "they lie in different layouts"};
+    for (size_t c = 0; c < axes.extent.size(); ++c)
+      if (!outer.count(static_cast<int>(c))) row *= axes.extent[c];
+    if (reductions > 1 && row > target_.l2 / 2) return Reason{"F4", "a row does not fit the cache"};
+    return std::nullopt;
+  }
+
+  bool written(ValueId id, const std::set<ValueId>& inside) const {
+    if (stored_[id]) return true;
+    return reader_outside(id, inside);
+  }
+  bool reader_outside(ValueId id, const std::set<ValueId>& inside) const {
+    for (ValueId u : users_[id])
+      if (is_inline(graph_.ops[u].code) ? reader_outside(u, inside) : !inside.count(u)) return true;
+    return false;
+  }
+
+  // True when a value from outside that the body reads depends on a value inside: joining would close a cycle.
+  bool depends(const std::vector<ValueId>& body, const std::set<int>& merged) {
+    std::set<ValueId> inside(body.begin(), body.end());
+    ValueId lowest = *inside.begin();
+    std::set<int> seen_groups;
+    std::vector<ValueId> queue;
+    auto visit = [&](ValueId reader) {
+      for (const Source& s : sources_of(graph_, reader))
+        if (!inside.count(s.value) && s.value > lowest) queue.push_back(s.value);
+    };
+    for (ValueId id : body) visit(id);
+    while (!queue.empty()) {
+      ValueId v = queue.back();
+      queue.pop_back();
+      int g = graph_.ops[v].group;
+      if (g < 0) continue;
+      if (merged.count(g)) return true;
+      if (!seen_groups.insert(g).second) continue;
+      for (ValueId member : groups_[static_cast<size_t>(g)].body) {
+        for (const Source& s : sources_of(graph_, member)) {
+          if (inside.count(s.value)) return true;
+          if (s.value > lowest) queue.push_back(s.value);
+        }
+      }
+    }
+    return false;
+  }
+
+  // Drops emptied groups, orders them by data flow, and lists what they read and write.
+  void finish() {
+    std::vector<int> order;
+    std::vector<char> mark(groups_.size(), 0);
+    auto producers = [&](int g) {
+      std::set<int> found;
+      for (ValueId v : groups_[static_cast<size_t>(g)].body)
+        for (const Source& s : sources_of(graph_, v))
+          if (graph_.ops[s.value].group >= 0 && graph_.ops[s.value].group != g) found.insert(graph_.ops[s.value].group);
+      return std::vector<int>(found.begin(), found.end());
+    };
+    for (int root = 0; root < static_cast<int>(groups_.size()); ++root) {
+      if (mark[static_cast<size_t>(root)] || groups_[static_cast<size_t>(root)].body.empty()) continue;
+      struct Frame { int group; std::vector<int> next; size_t at; };
+      std::vector<Frame> frames{{root, producers(root), 0}};
+      mark[static_cast<size_t>(root)] = 1;
+      while (!frames.empty()) {
+        Frame& f = frames.back();
+        if (f.at == f.next.size()) {
+          order.push_back(f.group);
+          mark[static_cast<size_t>(f.group)] = 2;
+          frames.pop_back();
+          continue;
+        }
+        int n = f.next[f.at++];
+        ensure(mark[static_cast<size_t>(n)] != 1, "fuse: groups form a cycle");
+        if (mark[static_cast<size_t>(n)]) continue;
+        mark[static_cast<size_t>(n)] = 1;
+        frames.push_back({n, producers(n), 0});
+      }
+    }
+    for (int g : order) {
+      Group group = std::move(groups_[static_cast<size_t>(g)]);
+      std::sort(group.body.begin(), group.body.end());
+      std::set<ValueId> inside(group.body.begin(), group.body.end()), reads;
+      for (ValueId v : group.body) {
+        graph_.ops[v].group = static_cast<int>(out_.groups.size());
+        for (const Source& s : sources_of(graph_, v))
+          if (!inside.count(s.value)) reads.insert(s.value);
+        if (written(v, inside)) group.writes.push_back(v);
+      }
+      group.reads.assign(reads.begin(), reads.end());
+      out_.groups.push_back(std::move(group));
+    }
+  }
+
+  Graph& graph_;
+  const Target& target_;
+  std::vector<std::vector<ValueId>> users_;
+  std::vector<bool> stored_;
+  std::vector<Group> groups_;
+  Grouping out_;
+};
+
+}  // namespace
+
+const char* form_name(Form form) {
+  switch (form) {
+  case Form::rows: return "rows";
+  case Form::contract: return "contract";
+  case Form::update: return "update";
+  case Form::special: return "special";
+  }
+  return "";
+}
+
+Grouping fuse(Graph& graph, const Target& target, bool enabled) { return Fuser(graph, target).run(enabled); }
+
+void verify(const Graph& graph, const Grouping& grouping) {
+  std::vector<int> seen(graph.ops.size(), 0);
+  for (size_t g = 0; g < grouping.groups.size(); ++g)
+    for (ValueId v : grouping.groups[g].body) {
+      ++seen[v];
+      ensure(graph.ops[v].group == static_cast<int>(g), "fuse: an op does not know its group");
+      for (const Source& s : sources_of(graph, v))
+        ensure(graph.ops[s.value].group <= static_cast<int>(g), "fuse: a group reads a later one");
+    }
+  for (ValueId v = 0; v < graph.ops.size(); ++v)
+    ensure(seen[v] == (is_inline(graph.ops[v].code) ? 0 : 1), "fuse: every op that computes is in one group");
+}
+
+std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain) {
+  auto name = [&](ValueId v) {
+    const Op& op = graph.ops[v];
+    const std::string& scope = graph.scopes[static_cast<size_t>(op.scope)].path;
+    return "%" + std::to_string(v) + ":" + (scope.empty() ? "" : scope + ".") + std::string(op_info(op.code).name);
+  };
+  std::string out;
+  for (size_t g = 0; g < grouping.groups.size(); ++g) {
+    const Group& group = grouping.groups[g];
+    std::vector<std::string> members, writes;
+    for (ValueId v : group.body) members.push_back(name(v));
+    for (ValueId v : group.writes) writes.push_back("%" + std::to_string(v) + " " + format_type(graph.type(v)) + " " + print_layout(graph.ops[v].layout, graph.type(v).shape.size()));
+    out += "group " + std::to_string(g) + " form=" + form_name(group.form) + " anchor=" + name(group.anchor);
+    if (!group.members.empty()) out += " parameters=" + std::to_string(group.members.size());
+    out += " members=[" + join(members, ", ") + "] writes=[" + join(writes, ", ") + "]\n";
+  }
+  if (explain)
+    for (const Refusal& r : grouping.refusals)
+      out += "refused (" + name(r.producer) + ", " + name(r.consumer) + ") rule=" + r.rule + " reason=\"" + r.reason + "\"\n";
+  return out;
+}
+
+}  // namespace mlc

@@ -1,0 +1,243 @@
+// Order of the kernels, barriers, the state arena and the memory of a step.
+#include "compiler/base/diagnostics.h"
+#include "compiler/base/text.h"
+#include "compiler/plan/axes.h"
+#include "compiler/plan/plan.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+namespace mlc {
+namespace {
+
+constexpr int64_t kAlign = 64;
+int64_t aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+// State tensors that a group reads, behind index maps too.
+std::set<TensorId> state_reads(const Graph& graph, const Group& group) {
+  std::set<TensorId> out;
+  for (ValueId v : group.body)
+    for (const Source& s : sources_of(graph, v))
+      if (graph.ops[s.value].code == OpCode::state) out.insert(graph.ops[s.value].attr.tensor);
+  return out;
+}
+
+int64_t value_bytes(const Graph& graph, ValueId v) {
+  return storage_elements(graph.type(v), graph.ops[v].layout) * dtype_bytes(graph.type(v).dtype);
+}
+
+// Decreasing size, lowest place that is free over the whole lifetime.
+void place(std::vector<Buffer>& buffers, int64_t* arena) {
+  std::vector<size_t> order(buffers.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<size_t> placed;
+  for (size_t i : order) {
+    Buffer& b = buffers[i];
+    std::vector<std::pair<int64_t, int64_t>> busy;
+    for (size_t j : placed)
+      if (buffers[j].first <= b.last && b.first <= buffers[j].last) busy.push_back({buffers[j].offset, buffers[j].offset + buffers[j].bytes});
+    std::sort(busy.begin(), busy.end());
+    // Best fit: the smallest gap that is large enough, else behind the last.
+    int64_t at = 0, best = -1, best_gap = 0;
+    for (auto [begin, end] : busy) {
+      int64_t gap = begin - at;
+      if (gap >= b.bytes && (best < 0 || gap < best_gap)) best = at, best_gap = gap;
+      at = std::max(at, end);
+    }
+    b.offset = best >= 0 ? best : at;
+    *arena = std::max(*arena, b.offset + b.bytes);
+    placed.push_back(i);
+  }
+}
+
+}  // namespace
+
+bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value) {
+  int group = graph.ops[value].group;
+  std::function<bool(ValueId)> read_elsewhere = [&](ValueId v) {
+    for (ValueId u : users[v])
+      if (is_inline(graph.ops[u].code) ? read_elsewhere(u) : graph.ops[u].group != group) return true;
+    return false;
+  };
+  return read_elsewhere(value);
+}
+
+int64_t Plan::offset_of(ValueId value) const {
+  auto it = buffer_of.find(value);
+  ensure(it != buffer_of.end(), "plan: the value does not lie in the arena");
+  const Buffer& b = buffers[static_cast<size_t>(it->second)];
+  for (const Buffer::Slice& s : b.slices)
+    if (s.value == value) return b.offset + s.offset;
+  throw InternalError("plan: a buffer does not hold its value");
+}
+
+StateLayout layout_state(const Graph& graph, const Grouping& grouping) {
+  StateLayout out;
+  auto put = [&](TensorId id) {
+    const Tensor& t = graph.tensors[static_cast<size_t>(id)];
+    if (!out.offsets.insert({t.path, out.bytes}).second) return;
+    out.bytes += aligned(t.type.bytes());
+  };
+  for (const Group& g : grouping.groups) {
+    if (g.form != Form::update) continue;
+    for (const UpdateMember& m : g.members) put(m.parameter);
+    for (size_t s = 0; s < g.members[0].slots.size(); ++s)
+      for (const UpdateMember& m : g.members) put(m.slots[s]);
+  }
+  for (size_t i = 0; i < graph.tensors.size(); ++i)
+    if (graph.tensors[i].role != Role::input && graph.tensors[i].role != Role::output) put(static_cast<TensorId>(i));
+  return out;
+}
+
+Plan schedule(const Graph& graph, const Grouping& grouping) {
+  Plan plan;
+  size_t n = grouping.groups.size();
+  // A group runs one segment after all that it depends on: what it reads is written, and what it overwrites is read.
+  std::vector<std::set<int>> before(n);
+  std::vector<std::set<TensorId>> reads(n);
+  for (size_t g = 0; g < n; ++g) {
+    reads[g] = state_reads(graph, grouping.groups[g]);
+    for (ValueId v : grouping.groups[g].body)
+      for (const Source& s : sources_of(graph, v))
+        if (int p = graph.ops[s.value].group; p >= 0 && p != static_cast<int>(g)) before[g].insert(p);
+  }
+  for (const Store& s : graph.stores) {
+    int writer = graph.ops[s.value].group;
+    if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
+    for (size_t g = 0; g < n; ++g)
+      if (static_cast<int>(g) != writer && reads[g].count(s.tensor)) before[static_cast<size_t>(writer)].insert(static_cast<int>(g));
+  }
+  std::vector<int> segment(n, -1);
+  std::function<int(int)> depth = [&](int g) -> int {
+    int& d = segment[static_cast<size_t>(g)];
+    if (d == -2) throw InternalError("schedule: groups wait for each other");
+    if (d >= 0) return d;
+    d = -2;
+    int deepest = 0;
+    for (int p : before[static_cast<size_t>(g)]) deepest = std::max(deepest, depth(p) + 1);
+    return segment[static_cast<size_t>(g)] = deepest;
+  };
+  std::vector<int> order(n);
+  for (size_t g = 0; g < n; ++g) depth(static_cast<int>(g)), order[g] = static_cast<int>(g);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] < segment[static_cast<size_t>(b)]; });
+  for (size_t i = 0; i < n; ++i) {
+    int s = segment[static_cast<size_t>(order[i])];
+    bool last = i + 1 == n || segment[static_cast<size_t>(order[i + 1])] != s;
+    plan.steps.push_back({order[i], s, last});
+  }
+
+  // Lifetimes, in segments.
+  std::vector<std::vector<ValueId>> users = graph.users();
+  std::map<ValueId, std::pair<int, int>> life;
+  for (size_t g = 0; g < n; ++g) {
+    for (ValueId v : grouping.groups[g].writes)
+      if (needs_buffer(graph, users, v)) life[v] = {segment[g], segment[g]};
+  }
+  for (size_t g = 0; g < n; ++g)
+    for (ValueId v : grouping.groups[g].reads)
+      if (auto it = life.find(v); it != life.end()) it->second.second = std::max(it->second.second, segment[g]);
+  auto add = [&](Buffer b) {
+    b.first = 1 << 30, b.last = 0;
+    for (const Buffer::Slice& s : b.slices) {
+      b.first = std::min(b.first, life.at(s.value).first);
+      b.last = std::max(b.last, life.at(s.value).second);
+      plan.buffer_of[s.value] = static_cast<int>(plan.buffers.size());
+    }
+    plan.buffers.push_back(std::move(b));
+  };
+  for (const Group& g : grouping.groups) {
+    if (g.form != Form::update) continue;
+    for (size_t e = 0; e < g.members[0].externals.size(); ++e) {
+      Buffer b;
+      for (const UpdateMember& m : g.members) {
+        b.slices.push_back({m.externals[e], b.bytes});
+        b.bytes += aligned(graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
+      }
+      add(std::move(b));
+    }
+  }
+  for (const auto& [v, l] : life) {
+    if (plan.buffer_of.count(v)) continue;
+    Buffer b;
+    b.slices.push_back({v, 0});
+    b.bytes = aligned(value_bytes(graph, v));
+    add(std::move(b));
+  }
+  int segments = n ? segment[static_cast<size_t>(order.back())] + 1 : 0;
+  for (int s = 0; s < segments; ++s) {
+    int64_t live = 0;
+    for (const Buffer& b : plan.buffers)
+      if (b.first <= s && s <= b.last) live += b.bytes;
+    plan.live_bytes = std::max(plan.live_bytes, live);
+  }
+  place(plan.buffers, &plan.arena_bytes);
+  return plan;
+}
+
+void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {
+  // Segments are counted again from the barriers alone.
+  std::vector<int> segment(grouping.groups.size(), -1);
+  int now = 0;
+  for (const Step& s : plan.steps) {
+    ensure(segment[static_cast<size_t>(s.group)] == -1, "plan: a group runs twice");
+    segment[static_cast<size_t>(s.group)] = now;
+    now += s.barrier_after;
+  }
+  struct Span {
+    int64_t begin, end;
+    int first, last;
+    ValueId value;
+  };
+  std::vector<Span> spans;
+  for (const auto& [v, index] : plan.buffer_of) {
+    int64_t begin = plan.offset_of(v);
+    spans.push_back({begin, begin + value_bytes(graph, v), segment[static_cast<size_t>(graph.ops[v].group)], segment[static_cast<size_t>(graph.ops[v].group)], v});
+    ensure(begin >= 0 && spans.back().end <= plan.arena_bytes, "plan: a buffer lies outside the arena");
+    ensure(begin % kAlign == 0, "plan: a buffer is not aligned");
+  }
+  for (size_t g = 0; g < grouping.groups.size(); ++g) {
+    ensure(segment[g] >= 0, "plan: a group never runs");
+    for (ValueId v : grouping.groups[g].body)
+      for (const Source& s : sources_of(graph, v)) {
+        int p = graph.ops[s.value].group;
+        if (p < 0 || p == static_cast<int>(g)) continue;
+        ensure(segment[static_cast<size_t>(p)] < segment[g], "plan: a value is read before the barrier behind its writer");
+        bool found = false;
+        for (Span& span : spans)
+          if (span.value == s.value) span.last = std::max(span.last, segment[g]), found = true;
+        ensure(found, "plan: a value that is read has no buffer");
+      }
+  }
+  for (size_t i = 0; i < spans.size(); ++i)
+    for (size_t j = i + 1; j < spans.size(); ++j) {
+      const Span &a = spans[i], &b = spans[j];
+      bool time = a.first <= b.last && b.first <= a.last, space = a.begin < b.end && b.begin < a.end;
+      ensure(!time || !space, "plan: two live buffers overlap");
+    }
+  for (const Store& s : graph.stores) {
+    if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
+    int writer = graph.ops[s.value].group;
+    for (size_t g = 0; g < grouping.groups.size(); ++g)
+      if (static_cast<int>(g) != writer && state_reads(graph, grouping.groups[g]).count(s.tensor))
+        ensure(segment[g] < segment[static_cast<size_t>(writer)], "plan: state is overwritten before it is read");
+  }
+}
+
+std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {
+  std::string out = "arena " + std::to_string(plan.arena_bytes) + " bytes, live at most " + std::to_string(plan.live_bytes) + " bytes\n";
+  for (const Step& s : plan.steps) {
+    const Group& g = grouping.groups[static_cast<size_t>(s.group)];
+    const Op& op = graph.ops[g.anchor];
+    out += "segment " + std::to_string(s.segment) + ": group " + std::to_string(s.group) + " " + form_name(g.form) + " " +
+           graph.scopes[static_cast<size_t>(op.scope)].path + "." + std::string(op_info(op.code).name) + (s.barrier_after ? " | barrier" : "") + "\n";
+  }
+  for (const Buffer& b : plan.buffers)
+    for (const Buffer::Slice& s : b.slices)
+      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(b.first) + ".." + std::to_string(b.last) +
+             " offset " + std::to_string(b.offset + s.offset) + " bytes " + std::to_string(value_bytes(graph, s.value)) + "\n";
+  return out;
+}
+
+}  // namespace mlc

@@ -1,0 +1,138 @@
+#include "compiler/plan/updates.h"
+
+#include "compiler/base/text.h"
+#include "compiler/plan/axes.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+
+namespace mlc {
+namespace {
+
+class Finder {
+public:
+  Finder(const Graph& graph, std::vector<Refusal>& refusals) : graph_(graph), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
+    for (const Store& s : graph.stores) ++stored_[s.value];
+  }
+
+  std::vector<Group> run() {
+    std::map<std::string, size_t> group_of;
+    std::vector<Group> groups;
+    for (const Store& store : graph_.stores) {
+      const Tensor& tensor = graph_.tensors[static_cast<size_t>(store.tensor)];
+      if (tensor.role != Role::parameter) continue;
+      UpdateMember member;
+      std::string signature;
+      if (!collect(store, member, signature)) continue;
+      auto [it, fresh] = group_of.insert({signature, groups.size()});
+      if (fresh) {
+        Group g;
+        g.form = Form::update;
+        groups.push_back(std::move(g));
+      }
+      groups[it->second].members.push_back(std::move(member));
+    }
+    for (Group& g : groups) {
+      for (const UpdateMember& m : g.members) g.body.insert(g.body.end(), m.body.begin(), m.body.end());
+      std::sort(g.body.begin(), g.body.end());
+      g.anchor = g.body.front();
+    }
+    return groups;
+  }
+
+private:
+  // The ops behind a parameter's new value and slots, and their formula as text.
+  bool collect(const Store& store, UpdateMember& member, std::string& signature) {
+    const Tensor& parameter = graph_.tensors[static_cast<size_t>(store.tensor)];
+    member.parameter = store.tensor;
+    std::vector<std::pair<std::string, Store>> roots{{"p", store}};
+    for (const Store& s : graph_.stores) {
+      const Tensor& t = graph_.tensors[static_cast<size_t>(s.tensor)];
+      std::string tail = "." + parameter.path;
+      if (t.role != Role::slot || t.type != parameter.type || t.path.size() <= tail.size() || t.path.substr(t.path.size() - tail.size()) != tail) continue;
+      roots.push_back({t.path.substr(0, t.path.size() - tail.size()), s});
+    }
+    std::sort(roots.begin() + 1, roots.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (size_t i = 1; i < roots.size(); ++i) member.slots.push_back(roots[i].second.tensor);
+
+    std::set<ValueId> cone = grow(roots, parameter.type.shape);
+    for (const auto& [name, s] : roots)
+      if (!cone.count(s.value)) return refuse(s.value, "the new value of '" + name + "' is not an elementwise chain of its own");
+    member.body.assign(cone.begin(), cone.end());
+
+    std::map<ValueId, int> number;
+    std::map<ValueId, std::string> external;
+    std::function<std::string(ValueId)> name = [&](ValueId v) -> std::string {
+      const Op& op = graph_.ops[v];
+      if (cone.count(v)) return "%" + std::to_string(number.at(v));
+      if (op.code == OpCode::state) {
+        if (op.attr.tensor == store.tensor) return "p";
+        for (size_t i = 0; i < member.slots.size(); ++i)
+          if (member.slots[i] == op.attr.tensor) return "slot" + std::to_string(i);
+      }
+      if (op.code == OpCode::constant && op.attr.values.size() == 1) return format_number(op.attr.values[0]);
+      if (op.code == OpCode::scalar) return "#" + std::to_string(op.attr.index);
+      if (op.code == OpCode::broadcast && graph_.ops[op.in[0]].type.elements() == 1) return name(op.in[0]);
+      if (op.type.shape.empty() || op.type.elements() == 1) return "value" + std::to_string(v);
+      auto it = std::find(member.externals.begin(), member.externals.end(), v);
+      if (it == member.externals.end()) it = member.externals.insert(member.externals.end(), v);
+      return "g" + std::to_string(it - member.externals.begin());
+    };
+    for (ValueId v : member.body) {
+      const Op& op = graph_.ops[v];
+      number[v] = static_cast<int>(number.size());
+      signature += std::string(op_info(op.code).name) + std::string(dtype_name(op.type.dtype)) + "(";
+      for (ValueId in : op.in) signature += name(in) + ",";
+      signature += ")";
+    }
+    for (const auto& [root, s] : roots) signature += " " + root + "=" + name(s.value);
+    for (ValueId v : member.externals)
+      if (is_inline(graph_.ops[v].code) || graph_.ops[v].per_sample || graph_.ops[v].type.dtype != DType::f32)
+        return refuse(v, "the gradient is not a value in memory of the parameter's shape");
+    for (ValueId v : member.externals)
+      if (!taken_.insert(v).second) return refuse(v, "two parameters share this gradient");
+    return true;
+  }
+
+  // Elementwise ops of the parameter's shape that only this update reads.
+  std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, const Shape& shape) {
+    std::set<ValueId> cone;
+    std::vector<ValueId> queue;
+    for (const auto& r : roots) queue.push_back(r.second.value);
+    // Highest first: an op joins when all of its readers have.
+    std::sort(queue.begin(), queue.end());
+    std::set<ValueId, std::greater<>> open(queue.begin(), queue.end());
+    while (!open.empty()) {
+      ValueId v = *open.begin();
+      open.erase(open.begin());
+      const Op& op = graph_.ops[v];
+      if (!is_elementwise(op.code) || op.type.shape != shape || op.per_sample) continue;
+      int own_stores = 0;
+      for (const auto& r : roots) own_stores += r.second.value == v;
+      if (stored_[v] != own_stores) continue;
+      if (!std::all_of(users_[v].begin(), users_[v].end(), [&](ValueId u) { return cone.count(u); })) continue;
+      cone.insert(v);
+      for (ValueId in : op.in) open.insert(in);
+    }
+    return cone;
+  }
+
+  bool refuse(ValueId v, std::string reason) {
+    refusals_.push_back({v, v, "F12", std::move(reason)});
+    return false;
+  }
+
+  const Graph& graph_;
+  std::vector<Refusal>& refusals_;
+  std::vector<std::vector<ValueId>> users_;
+  std::vector<int> stored_;
+  std::set<ValueId> taken_;   // gradients lie side by side like their parameters: each has one place
+};
+
+}  // namespace
+
+std::vector<Group> find_updates(const Graph& graph, std::vector<Refusal>& refusals) { return Finder(graph, refusals).run(); }
+
+}  // namespace mlc
