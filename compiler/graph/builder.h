@@ -3,12 +3,17 @@
 // Callers think in sample shapes: axes count one sample's axes (negative from the end), the builder adds the batch axis
 // of per-sample values. Operands broadcast over sample axes as in NumPy, never over the batch; a shared operand beside
 // a per-sample one is repeated for each sample. Element types promote bool, i32, f32; u8 and i64 count as f32 in
-// arithmetic. Faults throw SpecError at the current place, with the sample shapes of both sides.
+// arithmetic and keep their type in take, pick, select, concat and comparisons with their like. Logical operands and
+// conditions become bool (x != 0). Faults throw SpecError at the current place, with the sample shapes of both sides.
 #pragma once
 #include "compiler/base/diagnostics.h"
 #include "compiler/graph/ir.h"
 
 #include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace mlc {
 
@@ -75,9 +80,21 @@ public:
               std::optional<bool> per_sample = {});
 
 private:
+  [[noreturn]] void fail(std::string text, std::vector<std::string> lines = {}) const;
+  [[noreturn]] void fail_shapes(std::string text, const char* first, const Shape& a, const char* second, const Shape& b) const;
+  size_t axis(ValueId x, int64_t dim, const char* what) const;       ///< the raw axis of a sample axis
+  size_t first_axis(ValueId x) const { return graph_.ops[x].per_sample ? 1 : 0; }
+  std::vector<int64_t> reduced_axes(ValueId x, const std::optional<std::vector<int64_t>>& dims) const;
+  /// Raw broadcast of x into `shape` behind a batch axis if `per_sample`; x's sample axes align right.
+  ValueId expand(ValueId x, const Shape& sample_shape, bool per_sample);
+  void align(std::vector<ValueId*> values, const char* what);        ///< all to one sample shape and kind
+  ValueId raw_reshape(ValueId x, Shape sample_shape);
+
   Graph& graph_;
   Loc loc_;
   ScopeId scope_ = 0;
+  std::unordered_map<std::string, ScopeId> scope_index_;
+  size_t scopes_indexed_ = 0;                                        ///< scopes of the graph that are in scope_index_
 };
 
 }  // namespace mlc

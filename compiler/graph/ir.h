@@ -126,10 +126,17 @@ Graph parse_graph(const Sources& sources, uint32_t file);
 void verify(const Graph& graph);
 
 /// The type that an op must have, given its operands and attributes (for shape and leaf ops whose type is free, checks
-/// op.type instead). One mechanism for builder, verifier and parser. Throws InternalError on a violation.
+/// op.type instead). One mechanism for builder, verifier and parser. An input has the type [batch, any factors of its
+/// row], a state any shape with its tensor's number of elements. Throws InternalError on a violation.
 Type infer_type(const Graph& graph, const Op& op);
+/// Whether the op's value has a batch axis, given its operands. Uniform, normal and the broadcast of a shared value are
+/// free: their own flag is returned.
+bool infer_per_sample(const Graph& graph, const Op& op);
+/// Every rule for one op whose id is to be `id`; see verify(). Throws InternalError.
+void verify_op(const Graph& graph, const Op& op, ValueId id);
 
-/// Labels of a contraction: "bi,oi->bo" -> {"bi", "oi", "bo"}.
+/// Labels of a contraction: "bi,oi->bo" -> {"bi", "oi", "bo"}. Labels are letters, each at most once per operand; summed
+/// ones stand in both operands, those of the result in at least one. Throws InternalError on other text.
 struct ContractLabels {
   std::string a, b, out;
 };
