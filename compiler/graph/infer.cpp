@@ -107,6 +107,7 @@ private:
     Type x = in(0).type;
     switch (op_.code) {
     case OpCode::cast: return {op_.type.dtype, x.shape};
+    case OpCode::copy:
     case OpCode::stop_gradient: return x;
     case OpCode::neg:
     case OpCode::abs:

@@ -28,6 +28,7 @@ DType common_type(DType a, DType b) {
 DType operand_type(OpCode code, DType x) {
   switch (code) {
   case OpCode::cast:
+  case OpCode::copy:
   case OpCode::stop_gradient: return x;
   case OpCode::logical_not: return DType::boolean;
   case OpCode::neg:
