@@ -1,0 +1,112 @@
+#include "runtime/train/evaluate.h"
+
+#include "compiler/base/diagnostics.h"
+#include "runtime/train/scalars.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace mlc {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Adds the outputs of `steps` steps to the tables.
+void collect(const Program& program, const std::vector<float>& results, int steps, Evaluation& evaluation) {
+  for (const TensorSlot& slot : program.tensors) {
+    if (slot.role != Role::output || slot.path == "loss") continue;
+    OutputTable& table = evaluation.outputs[slot.path];
+    table.type = {slot.type.dtype, Shape(slot.type.shape.begin() + 1, slot.type.shape.end())};
+    size_t count = static_cast<size_t>(slot.type.elements());
+    for (int s = 0; s < steps; ++s) {
+      const float* from = &results[static_cast<size_t>(s) * static_cast<size_t>(program.results_per_step) +
+                                   static_cast<size_t>(slot.offset)];
+      if (slot.type.dtype == DType::f32) {
+        table.values.insert(table.values.end(), from, from + count);
+      } else {
+        table.integers.resize(table.integers.size() + count);
+        std::memcpy(table.integers.data() + table.integers.size() - count, from, count * sizeof(int32_t));
+      }
+    }
+  }
+}
+
+// Calls are short enough that a stop is seen soon and results stay small.
+constexpr int64_t kRowsPerCall = 4096;
+
+} // namespace
+
+int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap) {
+  int64_t largest = 1;
+  for (int64_t size : split_sizes) largest = std::max(largest, size);
+  int64_t best = std::min(largest, cap), fewest = std::numeric_limits<int64_t>::max();
+  for (int64_t batch = best; batch >= std::max<int64_t>(best / 4, 1); --batch) {
+    std::vector<int64_t> programs{batch};
+    for (int64_t size : split_sizes)
+      if (size % batch != 0) programs.push_back(size % batch);
+    std::sort(programs.begin(), programs.end());
+    int64_t count = std::unique(programs.begin(), programs.end()) - programs.begin();
+    if (count < fewest) {
+      fewest = count;
+      best = batch;
+    }
+  }
+  return best;
+}
+
+Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
+                         int64_t batch, uint64_t seed, const std::atomic<bool>* stop) {
+  Evaluation evaluation;
+  int64_t total = static_cast<int64_t>(rows.size());
+  double weighted = 0;
+  bool has_loss = true;
+  std::vector<float> results;
+  while (evaluation.rows < total && !(stop && stop->load(std::memory_order_relaxed))) {
+    int64_t left = total - evaluation.rows, size = std::min(batch, left);
+    int steps = static_cast<int>(std::clamp<int64_t>(kRowsPerCall / size, 1, left / size));
+    StepProgram step = source.get(kind, size);
+    const Program& program = *step.program;
+    HostScalars scalars(program, seed);
+    size_t per_step = static_cast<size_t>(program.results_per_step);
+    results.assign(per_step * static_cast<size_t>(steps), 0);
+    Feed feed;
+    feed.steps = steps;
+    feed.columns = bind_columns(program, columns);
+    feed.rows = rows.data() + evaluation.rows;
+    std::vector<float> table = scalars.table(steps, [](int64_t) { return 0.0; });
+    feed.scalars = table.data();
+    feed.results = results.data();
+    int done = step.executable->run(feed);
+    ensure(done == steps, "an evaluation runs all of its steps");
+    const TensorSlot* loss = find_output(program, "loss");
+    has_loss = has_loss && loss;
+    for (int s = 0; loss && s < steps; ++s)
+      weighted += double{results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)]} *
+                  static_cast<double>(size);
+    collect(program, results, steps, evaluation);
+    evaluation.rows += size * steps;
+  }
+  evaluation.loss = has_loss && evaluation.rows > 0 ? weighted / static_cast<double>(evaluation.rows) : kNaN;
+  return evaluation;
+}
+
+Predicted predictions_of(const Evaluation& evaluation, std::vector<int32_t> labels, std::vector<float> targets,
+                         double threshold) {
+  for (const char* name : {"probability", "value", "output"}) {
+    auto found = evaluation.outputs.find(name);
+    if (found == evaluation.outputs.end()) continue;
+    Predicted predicted;
+    const Shape& shape = found->second.type.shape;
+    // Labels of one sample may have axes of their own (a class per pixel or per token): each is a row.
+    predicted.outputs = labels.empty() ? found->second.type.elements() : shape.empty() ? 1 : shape.back();
+    predicted.scores = found->second.values;
+    predicted.labels = std::move(labels);
+    predicted.targets = std::move(targets);
+    predicted.threshold = threshold;
+    return predicted;
+  }
+  return {};
+}
+
+} // namespace mlc

@@ -1,0 +1,40 @@
+// Runs a program over the rows of a split and collects what it puts out.
+#pragma once
+#include "runtime/train/metrics.h"
+#include "runtime/train/programs.h"
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// One output for all rows: 4 bytes per element, f32 or i32 as `type` says; `type` is of one row.
+struct OutputTable {
+  Type type;
+  std::vector<float> values;
+  std::vector<int32_t> integers;
+};
+
+struct Evaluation {
+  int64_t rows = 0;
+  double loss = 0; ///< mean over batches, weighted by their size; not a number without targets
+  std::map<std::string, OutputTable> outputs; ///< per-sample outputs by name
+};
+
+/// The batch size for evaluating splits of these sizes: at most `cap`, and such that few programs are needed (splits
+/// whose rows are a multiple of it need no program for a smaller last batch).
+int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 512);
+
+/// Every row once, in the order given, in batches of `batch` and a last smaller one. Ends early, with what was done,
+/// when `stop` turns true.
+Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
+                         int64_t batch, uint64_t seed, const std::atomic<bool>* stop = nullptr);
+
+/// What metrics need, from an evaluation's outputs (`probability`, else `value`, else `output`) and the true values of
+/// the same rows (one of them empty).
+Predicted predictions_of(const Evaluation& evaluation, std::vector<int32_t> labels, std::vector<float> targets,
+                         double threshold);
+
+} // namespace mlc

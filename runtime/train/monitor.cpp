@@ -1,0 +1,75 @@
+#include "runtime/train/monitor.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+// Not a number is never an improvement.
+bool improves(double value, const std::optional<double>& best, bool rising, double delta) {
+  if (!best) return value == value;
+  return rising ? value > *best + delta : value < *best - delta;
+}
+
+} // namespace
+
+std::optional<double> monitored_value(const Monitored& values, const std::string& monitor) {
+  if (monitor == "train_loss") return values.train_loss;
+  if (monitor == "val_loss") return values.val_loss;
+  if (values.val && monitor.starts_with("val_"))
+    for (const auto& [key, value] : *values.val)
+      if (key == monitor.substr(4)) return value;
+  return {};
+}
+
+Monitors::Monitors(const TrainSettings& settings, bool validates)
+    : stopping_(settings.early_stopping), saves_(!settings.checkpoint.monitor.empty()) {
+  watched_ = saves_ ? settings.checkpoint.monitor : stopping_ ? stopping_->monitor : validates ? "val_loss" : "";
+}
+
+Monitors::Outcome Monitors::update(const Monitored& values, int64_t epoch) {
+  Outcome outcome;
+  std::optional<double> value = monitored_value(values, watched_);
+  if (value && improves(*value, best_, rises(watched_), 0)) {
+    best_ = value;
+    best_epoch_ = epoch;
+    outcome.best = true;
+    outcome.save_best = saves_;
+  }
+  if (!stopping_) return outcome;
+  std::optional<double> stopping = monitored_value(values, stopping_->monitor);
+  if (!stopping) return outcome;
+  if (improves(*stopping, best_stopping_, rises(stopping_->monitor), stopping_->min_delta)) {
+    best_stopping_ = stopping;
+    bad_ = 0;
+    outcome.keep = stopping_->restore_best;
+  } else {
+    ++bad_;
+  }
+  return outcome;
+}
+
+void Monitors::keep(const SharedState& state) {
+  kept_.resize(static_cast<size_t>(state.size()));
+  state.read(0, kept_.data(), state.size());
+}
+
+void Monitors::finish(SharedState& state, TrainResult* result) const {
+  if (!kept_.empty() && result->ending != Ending::interrupted)
+    state.write(0, kept_.data(), static_cast<int64_t>(kept_.size()));
+  if (!best_) return;
+  result->monitor = watched_;
+  result->best_epoch = best_epoch_;
+  result->best_value = *best_;
+}
+
+double median_step_ms(std::vector<std::pair<double, int64_t>> calls) {
+  std::sort(calls.begin(), calls.end());
+  int64_t total = 0, seen = 0;
+  for (const auto& [seconds, steps] : calls) total += steps;
+  for (const auto& [seconds, steps] : calls)
+    if ((seen += steps) * 2 >= total) return seconds * 1e3;
+  return 0;
+}
+
+} // namespace mlc

@@ -1,0 +1,50 @@
+// Values watched over validations: which is the best, and whether to stop.
+#pragma once
+#include "runtime/train/session.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mlc {
+
+/// What there is to watch after a validation (or an epoch without one).
+struct Monitored {
+  double train_loss = 0;
+  std::optional<double> val_loss;
+  const MetricValues* val = nullptr;
+};
+/// `train_loss`, `val_loss` or `val_<metric key>`; nothing where it is not there.
+std::optional<double> monitored_value(const Monitored& values, const std::string& monitor);
+
+class Monitors {
+ public:
+  /// The best is watched by `checkpoint.monitor`, else the monitor of early stopping, else the loss (val_loss where
+  /// `validates`).
+  Monitors(const TrainSettings& settings, bool validates);
+
+  struct Outcome {
+    bool best = false;      ///< the watched value is the best so far
+    bool save_best = false; ///< a checkpoint "best" is wanted
+    bool keep = false;      ///< weights to go back to at the end
+  };
+  Outcome update(const Monitored& values, int64_t epoch);
+  bool exhausted() const { return stopping_ && bad_ > stopping_->patience; }
+  void keep(const SharedState& state);
+  /// Puts kept weights back and says which epoch was the best.
+  void finish(SharedState& state, TrainResult* result) const;
+
+ private:
+  std::optional<EarlyStopping> stopping_;
+  bool saves_ = false;
+  std::string watched_;
+  int64_t best_epoch_ = 0, bad_ = 0;
+  std::optional<double> best_, best_stopping_;
+  std::vector<char> kept_;
+};
+
+/// The median over steps, in milliseconds, of calls given as (seconds per step, steps).
+double median_step_ms(std::vector<std::pair<double, int64_t>> calls);
+
+} // namespace mlc

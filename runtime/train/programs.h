@@ -1,0 +1,36 @@
+// Where a trainer gets its programs from. Programs are exact: one per kind and batch size, made on first use.
+#pragma once
+#include "runtime/device.h"
+#include "runtime/program.h"
+
+#include <map>
+#include <string>
+
+namespace mlc {
+
+enum class StepKind : uint8_t { train, eval, predict };
+
+struct StepProgram {
+  const Program* program = nullptr;
+  Executable* executable = nullptr;
+};
+
+class ProgramSource {
+ public:
+  virtual ~ProgramSource() = default;
+  /// Compiles on first use. What is returned stays valid as long as the source.
+  virtual StepProgram get(StepKind kind, int64_t batch) = 0;
+  /// Says that get() will be called with these soon; may compile in the background.
+  virtual void prepare(StepKind kind, int64_t batch) = 0;
+};
+
+/// Resident columns by the names of a program's Role::input tensors; rows are contiguous, in the column's own type.
+using Columns = std::map<std::string, const void*>;
+
+/// The pointers for Feed::columns. Throws InternalError when a column that the program reads is not there.
+std::vector<const void*> bind_columns(const Program& program, const Columns& columns);
+
+/// The Role::output tensor of this name, or null.
+const TensorSlot* find_output(const Program& program, const std::string& name);
+
+} // namespace mlc

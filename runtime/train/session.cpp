@@ -1,0 +1,263 @@
+#include "runtime/train/session.h"
+
+#include "compiler/base/diagnostics.h"
+#include "runtime/train/monitor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace mlc {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Long enough that the work between calls does not matter, short enough for a smooth progress line and a quick stop.
+constexpr double kCallSeconds = 0.1;
+
+class Session {
+ public:
+  explicit Session(const TrainJob& job)
+      : job_(job), settings_(job.settings),
+        counts_(count_steps(settings_, static_cast<int64_t>(job.train.rows.size()))),
+        walk_(job.train.rows, settings_.batch_size, settings_.shuffle, settings_.drop_last, settings_.seed),
+        schedule_(job.base_lr, job.schedule, counts_.per_epoch, counts_.total),
+        monitors_(settings_, !job.val.rows.empty()) {}
+
+  TrainResult run();
+
+ private:
+  void prepare();
+  void resume(const TrainCounters& from);
+  bool call();
+  int64_t call_limit() const;
+  bool validation_due() const;
+  void validate();
+  void watch();
+  void end_epoch();
+  std::optional<Ending> ending() const;
+  TrainCounters counters() const;
+  bool stopped() const { return job_.stop && job_.stop->load(std::memory_order_relaxed); }
+
+  const TrainJob& job_;
+  const TrainSettings& settings_;
+  StepCounts counts_;
+  BatchWalk walk_;
+  RateSchedule schedule_;
+  Monitors monitors_;
+  std::unique_ptr<HostScalars> scalars_;
+  int64_t eval_batch_ = 0, step_ = 0, validated_at_ = -1;
+  double begin_ = 0, epoch_begin_ = 0, step_seconds_ = 0, rate_ = 0;
+  double loss_sum_ = 0, row_count_ = 0; // of the running epoch
+  EpochReport epoch_;
+  std::vector<std::pair<double, int64_t>> durations_; // seconds per step of each call, and its steps
+  TrainResult result_;
+};
+
+void Session::prepare() {
+  ProgramSource& programs = *job_.programs;
+  StepProgram first = programs.get(StepKind::train, walk_.full_batch() ? walk_.full_batch() : walk_.tail());
+  scalars_ = std::make_unique<HostScalars>(*first.program, settings_.seed);
+  if (walk_.full_batch() && walk_.tail()) programs.prepare(StepKind::train, walk_.tail());
+  if (job_.val.rows.empty()) return;
+  int64_t rows = static_cast<int64_t>(job_.val.rows.size());
+  eval_batch_ = evaluation_batch({rows});
+  programs.prepare(StepKind::eval, eval_batch_);
+  if (rows % eval_batch_) programs.prepare(StepKind::eval, rows % eval_batch_);
+}
+
+void Session::resume(const TrainCounters& from) {
+  walk_.seek(from.epoch, from.step_in_epoch);
+  step_ = from.step;
+  scalars_->restore(from.host_state, from.step);
+  schedule_.restore(from.schedule_state, from.step);
+}
+
+TrainCounters Session::counters() const {
+  bool done = walk_.epoch_done();
+  return {walk_.epoch() + (done ? 1 : 0), done ? 0 : walk_.step_in_epoch(), step_, scalars_->states(),
+          schedule_.states()};
+}
+
+int64_t Session::call_limit() const {
+  if (step_seconds_ == 0) return 1; // the first step says how long one takes
+  int64_t limit = static_cast<int64_t>(std::clamp(kCallSeconds / step_seconds_, 1.0, 1e5));
+  if (settings_.steps > 0) limit = std::min(limit, settings_.steps - step_);
+  const Every& validate = settings_.validate;
+  if (!validate.epochs && !job_.val.rows.empty()) limit = std::min(limit, validate.count - step_ % validate.count);
+  const std::optional<Every>& save = settings_.checkpoint.every;
+  if (save && !save->epochs) limit = std::min(limit, save->count - step_ % save->count);
+  return limit;
+}
+
+// One call of steps; false when training must end now (result_.ending says why).
+bool Session::call() {
+  BatchCall call = walk_.next(call_limit());
+  StepProgram step = job_.programs->get(StepKind::train, call.batch);
+  const TensorSlot* loss = find_output(*step.program, "loss");
+  ensure(loss, "a training program puts out its loss");
+  RateSchedule schedule_before = schedule_;
+  TrainCounters before = counters();
+  std::vector<double> rates;
+  auto rate = [&](int64_t k) { return rates.emplace_back(schedule_.rate(k)); };
+  std::vector<float> table = scalars_->table(call.steps, rate);
+  size_t per_step = static_cast<size_t>(step.program->results_per_step);
+  std::vector<float> results(per_step * static_cast<size_t>(call.steps));
+  Feed feed;
+  feed.steps = call.steps;
+  feed.columns = bind_columns(*step.program, job_.columns);
+  feed.rows = call.rows;
+  feed.scalars = table.data();
+  feed.results = results.data();
+  feed.stop = job_.stop;
+  feed.loss_result = static_cast<int>(loss->offset);
+  double start = now();
+  int done = step.executable->run(feed);
+  double seconds = now() - start;
+  if (done < call.steps) { // the rates and host states of steps that did not run are taken back
+    schedule_ = schedule_before;
+    scalars_->restore(before.host_state, before.step);
+    rates.clear();
+    scalars_->table(done, rate);
+  }
+  walk_.advance(done);
+  step_ += done;
+  result_.train_seconds += seconds;
+  if (done == 0) {
+    result_.ending = Ending::interrupted;
+    return false;
+  }
+  if (durations_.empty()) result_.first_step_seconds = now() - begin_;
+  step_seconds_ = seconds / done;
+  durations_.emplace_back(step_seconds_, done);
+  rate_ = rates.back();
+  double sum = 0;
+  for (int s = 0; s < done; ++s) {
+    double value = results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)];
+    if (!std::isfinite(value)) {
+      result_.ending = Ending::not_finite;
+      result_.train_loss = value;
+      step_ += s + 1 - done;
+      return false;
+    }
+    sum += value;
+  }
+  loss_sum_ += sum * static_cast<double>(call.batch);
+  row_count_ += static_cast<double>(call.batch * done);
+  job_.observer->on_call({.epoch = walk_.epoch() + 1,
+                          .epochs = settings_.epochs,
+                          .step_in_epoch = walk_.step_in_epoch(),
+                          .steps_per_epoch = walk_.steps_per_epoch(),
+                          .step = step_,
+                          .total_steps = counts_.total,
+                          .rows = call.batch * done,
+                          .steps = done,
+                          .loss = sum / done,
+                          .seconds = seconds});
+  return true;
+}
+
+bool Session::validation_due() const {
+  const Every& every = settings_.validate;
+  if (job_.val.rows.empty() || validated_at_ == step_) return false;
+  if (ending()) return true;
+  if (!every.epochs) return step_ % every.count == 0;
+  return walk_.epoch_done() && (walk_.epoch() + 1) % every.count == 0;
+}
+
+void Session::validate() {
+  double start = now();
+  Evaluation evaluation = evaluate_rows(*job_.programs, StepKind::eval, job_.columns, job_.val.rows, eval_batch_,
+                                        settings_.seed, job_.stop);
+  result_.eval_seconds += now() - start;
+  if (stopped()) return;
+  validated_at_ = step_;
+  epoch_.val_loss = evaluation.loss;
+  if (!settings_.metrics.empty())
+    epoch_.val = evaluate_metrics(settings_.metrics,
+                                  predictions_of(evaluation, job_.val.labels, job_.val.targets, settings_.threshold));
+}
+
+// What follows from new monitored values: the best so far, early stopping, rates that react.
+void Session::watch() {
+  epoch_.train_loss = loss_sum_ / row_count_;
+  Monitored values{epoch_.train_loss, epoch_.val_loss, &epoch_.val};
+  Monitors::Outcome outcome = monitors_.update(values, walk_.epoch() + 1);
+  epoch_.best = outcome.best;
+  if (outcome.save_best) job_.observer->on_checkpoint("best", counters());
+  if (outcome.keep) monitors_.keep(*job_.state);
+  if (std::optional<double> value = monitored_value(values, schedule_.monitor()))
+    schedule_.validated(*value, rises(schedule_.monitor()));
+}
+
+void Session::end_epoch() {
+  double time = now();
+  epoch_.epoch = walk_.epoch() + 1;
+  epoch_.step = step_;
+  epoch_.train_loss = loss_sum_ / row_count_;
+  epoch_.seconds = time - epoch_begin_;
+  epoch_.elapsed = time - begin_;
+  epoch_.lr = rate_;
+  result_.train_loss = epoch_.train_loss;
+  if (epoch_.val_loss) {
+    result_.val_loss = epoch_.val_loss;
+    result_.val = epoch_.val;
+  }
+  job_.observer->on_epoch(epoch_);
+  const std::optional<Every>& save = settings_.checkpoint.every;
+  if (save && save->epochs && epoch_.epoch % save->count == 0) job_.observer->on_checkpoint("last", counters());
+  epoch_ = {};
+  epoch_begin_ = time;
+  loss_sum_ = row_count_ = 0;
+}
+
+std::optional<Ending> Session::ending() const {
+  if (monitors_.exhausted()) return Ending::early_stopping;
+  if (settings_.steps > 0 && step_ >= settings_.steps) return Ending::steps;
+  if (settings_.epochs > 0 && walk_.epoch_done() && walk_.epoch() + 1 >= settings_.epochs) return Ending::epochs;
+  if (settings_.seconds > 0 && now() - begin_ >= settings_.seconds) return Ending::time;
+  return {};
+}
+
+TrainResult Session::run() {
+  begin_ = epoch_begin_ = now();
+  prepare();
+  walk_.seek(0, 0);
+  if (job_.resume) resume(*job_.resume);
+  bool running = true;
+  while (running) {
+    if (stopped()) result_.ending = Ending::interrupted;
+    running = !stopped() && call();
+    if (!running) break;
+    const std::optional<Every>& save = settings_.checkpoint.every;
+    if (save && !save->epochs && step_ % save->count == 0) job_.observer->on_checkpoint("last", counters());
+    bool due = validation_due();
+    if (due) validate();
+    if (stopped()) continue;
+    if (due || (job_.val.rows.empty() && walk_.epoch_done())) watch();
+    std::optional<Ending> end = ending();
+    if (end || walk_.epoch_done()) end_epoch();
+    if (end) result_.ending = *end;
+    running = !end;
+    if (running && walk_.epoch_done()) walk_.seek(walk_.epoch() + 1, 0);
+  }
+  result_.counters = counters();
+  monitors_.finish(*job_.state, &result_);
+  if (result_.ending != Ending::not_finite) job_.observer->on_checkpoint("last", result_.counters);
+  result_.step_ms = median_step_ms(durations_);
+  return result_;
+}
+
+} // namespace
+
+StepCounts count_steps(const TrainSettings& settings, int64_t train_rows) {
+  std::vector<int32_t> rows(static_cast<size_t>(train_rows));
+  StepCounts counts{BatchWalk(std::move(rows), settings.batch_size, false, settings.drop_last, 0).steps_per_epoch(), 0};
+  counts.total = settings.epochs * counts.per_epoch;
+  if (settings.steps > 0) counts.total = counts.total > 0 ? std::min(counts.total, settings.steps) : settings.steps;
+  return counts;
+}
+
+TrainResult train(const TrainJob& job) { return Session(job).run(); }
+
+} // namespace mlc
