@@ -40,7 +40,8 @@ struct Compiled {
   std::vector<PassTime> times;
 };
 
-/// Names of the passes in order: simplify, assign_layouts, fuse, schedule, lower, emit.
+/// Names of the passes in order: simplify, assign_layouts, fuse, schedule, lower, emit. Without "templates" (no pass, but
+/// disabled like one) every group has its generic lowering.
 const std::vector<std::string>& pass_names();
 
 /// Compiles a graph as GraphKind builds it. Throws InternalError on bugs, RuntimeError when the arena exceeds memory.
@@ -51,6 +52,7 @@ Compiled compile(Graph graph, const CompileOptions& options);
 std::string run_pass(Graph graph, const std::string& pass, const CompileOptions& options);
 
 /// The interpreter behind the device interface (`device: reference`): f32, one thread, state where `compiled.state` says.
+/// `compiled` must outlive it.
 std::unique_ptr<Executable> make_reference_executable(const Compiled& compiled, SharedState& state);
 
 }  // namespace mlc

@@ -65,13 +65,28 @@ public:
     line("br label %tile.head");
     label("tile.exit");
     line("ret void");
-    return entry_ + head + allocas + out_ + "}\n";
+    return constants() + entry_ + head + allocas + out_ + "}\n";
   }
 
 private:
   static constexpr const char* kAttributes =
       "nounwind \"no-builtins\" \"frame-pointer\"=\"none\" \"denormal-fp-math\"=\"preserve-sign,preserve-sign\" "
       "\"prefer-vector-width\"=\"512\" \"min-legal-vector-width\"=\"512\"";
+
+  // Tables of numbers become private globals; an access reads them like any buffer.
+  std::string constants() const {
+    std::string text;
+    for (size_t i = 0; i < k_.buffers.size(); ++i) {
+      const KernelBuffer& b = k_.buffers[i];
+      if (b.kind != KernelBuffer::Kind::constants) continue;
+      std::string element = memory_type(b.dtype);
+      text += "@" + k_.name + ".c" + std::to_string(i) + " = private constant [" + std::to_string(b.values.size()) + " x " + element + "] [";
+      for (size_t v = 0; v < b.values.size(); ++v)
+        text += (v ? ", " : "") + element + " " + (b.dtype == DType::f32 ? float_literal(b.values[v]) : std::to_string(static_cast<int64_t>(b.values[v])));
+      text += "], align 64\n";
+    }
+    return text;
+  }
 
   void emit_entry() {
     entry_ = "define void @" + k_.name + "(ptr %buffers, ptr %scalars, i64 %tile_begin, i64 %tile_end) " + kAttributes + " {\n";
@@ -266,6 +281,7 @@ private:
     case Code::iadd: return binary("add");
     case Code::isub: return binary("sub");
     case Code::imul: return binary("mul");
+    case Code::idiv: return binary("sdiv");
     case Code::iand: return binary("and");
     case Code::ior: return binary("or");
     case Code::ixor: return binary("xor");
@@ -349,7 +365,6 @@ private:
 
   // --- memory ---
   std::string address(const Access& a) {
-    std::string sum = a.at.base || a.at.terms.empty() ? std::to_string(a.at.base) : "";
     // Constants join last so that accesses of one row share their base and differ by a displacement.
     std::string moving;
     for (auto [r, c] : a.at.terms) {
@@ -358,7 +373,9 @@ private:
       moving = moving.empty() ? term : def("add nsw i64 " + moving + ", " + term);
     }
     const KernelBuffer& b = k_.buffers[static_cast<size_t>(a.buffer)];
-    std::string base = b.kind == KernelBuffer::Kind::scalars ? "%scalars" : "%b" + std::to_string(a.buffer);
+    std::string base = b.kind == KernelBuffer::Kind::scalars     ? "%scalars"
+                       : b.kind == KernelBuffer::Kind::constants ? "@" + k_.name + ".c" + std::to_string(a.buffer)
+                                                                 : "%b" + std::to_string(a.buffer);
     std::string ty = memory_type(b.dtype);
     if (!moving.empty()) base = def("getelementptr inbounds " + ty + ", ptr " + base + ", i64 " + moving);
     if (a.at.base) base = def("getelementptr inbounds " + ty + ", ptr " + base + ", i64 " + std::to_string(a.at.base));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array kCodeNames = {
     "const", "lane", "add", "sub", "mul", "div", "max", "min", "fma", "neg", "abs", "sqrt", "floor", "round", "lt", "le", "eq", "ne",
-    "unordered", "iadd", "isub", "imul", "iand", "ior", "ixor", "ishl", "ilshr", "iashr", "umulh", "ilt", "ile", "ieq",
+    "unordered", "iadd", "isub", "imul", "idiv", "iand", "ior", "ixor", "ishl", "ilshr", "iashr", "umulh", "ilt", "ile", "ieq",
     "ine", "pand", "por", "pnot", "select", "to_i32", "to_f32", "bits_i32", "bits_f32", "u_to_f32", "splat", "sum_lanes",
     "max_lanes", "min_lanes", "prod_lanes", "xadd", "xmul", "xdiv", "xmod", "xmin", "to_index", "from_index", "load",
     "store"};
@@ -35,6 +35,11 @@ public:
       if (i) out_ += ", ";
       if (b.kind == KernelBuffer::Kind::scratch) out_ += "scratch[" + std::to_string(b.elements) + "] ";
       if (b.kind == KernelBuffer::Kind::scalars) out_ += "scalars ";
+      if (b.kind == KernelBuffer::Kind::constants) {
+        out_ += "constants[";
+        for (size_t v = 0; v < b.values.size(); ++v) out_ += (v ? " " : "") + format_number(b.values[v]);
+        out_ += "] ";
+      }
       out_ += std::string(dtype_name(b.dtype)) + (b.written ? " out " : " ") + "&" + std::to_string(i) + (b.name.empty() ? "" : " " + b.name);
     }
     out_ += ") {\n";

@@ -29,7 +29,8 @@ enum class Code : uint8_t {
   add, sub, mul, div, max, min, fma, neg, abs, sqrt, floor, round,   // f32; fma(a, b, c) = a * b + c in one rounding;
                                                   // max, min: not a number if either is; round: ties to even
   lt, le, eq, ne, unordered,                      // f32 -> pred; unordered: either is not a number
-  iadd, isub, imul, iand, ior, ixor, ishl, ilshr, iashr, umulh,   // i32; umulh: high word of the unsigned product
+  iadd, isub, imul, idiv, iand, ior, ixor, ishl, ilshr, iashr, umulh,   // i32; umulh: high word of the unsigned product; idiv truncates,
+                                                  // the divisor is not 0
   ilt, ile, ieq, ine,                             // i32, index -> pred (signed)
   pand, por, pnot,
   select,                                         // pred, a, b
@@ -99,13 +100,14 @@ struct Stmt {
 };
 
 /// Memory that a kernel touches. Arguments come first (in the order of Launch::args); scratch is the kernel's own.
-/// `scalars` is the step's table of host scalars.
+/// `scalars` is the step's table of host scalars; `constants` are numbers of the kernel itself.
 struct KernelBuffer {
-  enum class Kind : uint8_t { argument, scratch, scalars } kind = Kind::argument;
+  enum class Kind : uint8_t { argument, scratch, scalars, constants } kind = Kind::argument;
   DType dtype = DType::f32;
   int64_t elements = 0;            ///< scratch only
   bool written = false;
   std::string name;                ///< for dumps
+  std::vector<double> values;      ///< constants only
 };
 
 struct Kernel {

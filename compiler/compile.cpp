@@ -1,0 +1,192 @@
+#include "compiler/compile.h"
+
+#include "compiler/base/hash.h"
+#include "compiler/emit/llvm.h"
+#include "compiler/graph/graph.h"
+#include "compiler/loops/lower.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+namespace mlc {
+namespace {
+
+// Kernels worth more than one thread, in estimated nanoseconds: a barrier costs about 0.1 us, waking a core more.
+constexpr double kParallelWork = 5000;
+
+/// What the passes work on. Each pass is a function of this; the runner below is the only caller.
+struct Pipeline {
+  Compiled& out;
+  const CompileOptions& options;
+  std::vector<loops::Lowered> lowered;   // by group
+
+  bool enabled(const char* pass) const { return !std::count(options.disabled.begin(), options.disabled.end(), pass); }
+};
+
+void place_args(Pipeline& p, const loops::Lowered& kernel, Launch& launch) {
+  const Compiled& c = p.out;
+  for (const loops::ArgRef& a : kernel.args) {
+    ArgPlace place;
+    switch (a.kind) {
+    case loops::ArgRef::Kind::value: place = {Space::arena, 0, c.plan.offset_of(a.value)}; break;
+    case loops::ArgRef::Kind::state: place = {Space::state, 0, c.state.offsets.at(c.graph.tensors[static_cast<size_t>(a.tensor)].path)}; break;
+    case loops::ArgRef::Kind::rows: place = {Space::rows, 0, 0}; break;
+    case loops::ArgRef::Kind::column:
+    case loops::ArgRef::Kind::output: {
+      bool output = a.kind == loops::ArgRef::Kind::output;
+      const std::string& path = c.graph.tensors[static_cast<size_t>(a.tensor)].path;
+      int columns = 0;
+      for (const TensorSlot& t : c.program.tensors) {
+        if (t.role == (output ? Role::output : Role::input) && t.path == path) place = {output ? Space::results : Space::column, output ? 0 : columns, output ? 4 * t.offset : 0};
+        columns += t.role == Role::input;
+      }
+      break;
+    }
+    }
+    launch.args.push_back(place);
+  }
+}
+
+void make_slots(Compiled& c) {
+  int64_t results = 0;
+  for (const Tensor& t : c.graph.tensors) {
+    TensorSlot slot{t.path, t.type, t.role, 0};
+    if (t.role == Role::output) {
+      slot.offset = results;
+      results += t.type.elements();
+    } else if (t.role != Role::input) {
+      slot.offset = c.state.offsets.at(t.path);
+    }
+    c.program.tensors.push_back(std::move(slot));
+  }
+  c.program.results_per_step = static_cast<int>(results);
+}
+
+std::string run_simplify(Pipeline& p) {
+  simplify(p.out.graph);
+  return print_graph(p.out.graph);
+}
+
+std::string run_layouts(Pipeline& p) {
+  assign_layouts(p.out.graph, p.options.target);
+  std::string text;
+  for (ValueId v = 0; v < p.out.graph.ops.size(); ++v) {
+    const Op& op = p.out.graph.ops[v];
+    text += "%" + std::to_string(v) + " = " + std::string(op_info(op.code).name) + " " + format_type(op.type) + " layout=" + print_layout(op.layout, op.type.shape.size()) + "\n";
+  }
+  return text;
+}
+
+std::string run_fuse(Pipeline& p) {
+  p.out.grouping = fuse(p.out.graph, p.options.target, p.enabled("fuse"));
+  if (p.options.verify) verify(p.out.graph, p.out.grouping);
+  return print_grouping(p.out.graph, p.out.grouping, true);
+}
+
+std::string run_schedule(Pipeline& p) {
+  p.out.state = p.options.state ? *p.options.state : layout_state(p.out.graph, p.out.grouping);
+  p.out.plan = schedule(p.out.graph, p.out.grouping);
+  check_plan(p.out.graph, p.out.grouping, p.out.plan);
+  return print_plan(p.out.graph, p.out.grouping, p.out.plan);
+}
+
+std::string run_lower(Pipeline& p) {
+  std::string text;
+  std::map<std::string, size_t> known;
+  for (const Group& g : p.out.grouping.groups) {
+    p.lowered.push_back(loops::lower(p.out.graph, g, p.options.target, p.enabled("templates")));
+    loops::Kernel& k = p.lowered.back().kernel;
+    if (p.options.verify) loops::verify(k);
+    if (p.options.dump) text += loops::print_kernel(k);
+    if (known.insert({k.name, p.out.kernels.size()}).second) p.out.kernels.push_back(std::move(k));
+    else p.lowered.back().kernel.tiles = k.tiles;
+  }
+  return text;
+}
+
+std::string run_emit(Pipeline& p) {
+  Compiled& c = p.out;
+  make_slots(c);
+  c.program.name = c.graph.name;
+  c.program.batch = static_cast<int>(c.graph.batch);
+  c.program.arena_bytes = c.plan.arena_bytes;
+  c.program.state_bytes = c.state.bytes;
+  c.program.scalars = c.graph.scalars;
+  c.program.host_state = c.graph.host_state;
+  std::map<std::string, int> index;
+  std::string text;
+  for (const loops::Kernel& k : c.kernels) {
+    index[k.name] = static_cast<int>(c.program.kernels.size());
+    KernelText kernel{k.name, emit_llvm(k, p.options.target.lanes), 0};
+    kernel.hash = hash_bytes(kernel.text);
+    if (p.options.dump) text += kernel.text;
+    c.program.kernels.push_back(std::move(kernel));
+  }
+  for (const Step& s : c.plan.steps) {
+    const loops::Lowered& l = p.lowered[static_cast<size_t>(s.group)];
+    Launch launch;
+    launch.kernel = index.at(l.kernel.name);
+    launch.tiles = l.kernel.tiles;
+    launch.parallel = l.kernel.work > kParallelWork && l.kernel.tiles > 1;
+    launch.barrier_after = s.barrier_after;
+    place_args(p, l, launch);
+    c.program.launches.push_back(std::move(launch));
+  }
+  return text;
+}
+
+struct Pass {
+  const char* name;
+  std::string (*run)(Pipeline&);
+  bool optional;          // may be left out; "fuse" and "lower" have a plain form of their own instead
+};
+
+constexpr Pass kPasses[] = {
+    {"simplify", run_simplify, true}, {"assign_layouts", run_layouts, true}, {"fuse", run_fuse, false},
+    {"schedule", run_schedule, false}, {"lower", run_lower, false},          {"emit", run_emit, false},
+};
+
+Compiled run_passes(Graph graph, const CompileOptions& options, const std::string& last) {
+  Compiled out;
+  out.graph = std::move(graph);
+  Pipeline p{out, options, {}};
+  if (options.dump) options.dump("graph", print_graph(out.graph));
+  if (options.verify) verify(out.graph);
+  for (const Pass& pass : kPasses) {
+    if (pass.optional && !p.enabled(pass.name)) continue;
+    auto begin = std::chrono::steady_clock::now();
+    std::string text = pass.run(p);
+    out.times.push_back({pass.name, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count()});
+    if (options.verify) verify(out.graph);
+    if (options.dump) options.dump(pass.name, text);
+    if (pass.name == last) break;
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<std::string>& pass_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> n;
+    for (const Pass& p : kPasses) n.push_back(p.name);
+    return n;
+  }();
+  return names;
+}
+
+Compiled compile(Graph graph, const CompileOptions& options) { return run_passes(std::move(graph), options, ""); }
+
+std::string run_pass(Graph graph, const std::string& pass, const CompileOptions& options) {
+  std::string result;
+  CompileOptions o = options;
+  o.verify = true;
+  o.dump = [&](const std::string& name, const std::string& text) {
+    if (name == pass) result = text;
+  };
+  run_passes(std::move(graph), o, pass);
+  return result;
+}
+
+}  // namespace mlc

@@ -1,0 +1,26 @@
+#include "compiler/loops/lower.h"
+
+#include "compiler/base/hash.h"
+#include "compiler/loops/templates.h"
+
+namespace mlc::loops {
+
+Lowered lower(const Graph& graph, const Group& group, const Target& target, bool templates) {
+  Lowered out;
+  switch (group.form) {
+  case Form::update: lower_update(graph, group, out); break;
+  case Form::special: lower_special(graph, group, out); break;
+  case Form::contract:
+    if (templates && lower_contract(graph, group, target, out)) break;
+    [[fallthrough]];
+  case Form::rows: lower_rows(graph, group, out); break;
+  }
+  // Equal kernels have equal names: the names of buffers in dumps do not count.
+  std::vector<std::string> names;
+  for (KernelBuffer& b : out.kernel.buffers) names.push_back(std::move(b.name)), b.name.clear();
+  out.kernel.name = "k_" + hash_hex(hash_bytes(print_kernel(out.kernel)));
+  for (size_t i = 0; i < names.size(); ++i) out.kernel.buffers[i].name = std::move(names[i]);
+  return out;
+}
+
+}  // namespace mlc::loops

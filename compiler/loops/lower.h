@@ -1,0 +1,33 @@
+// Groups to loop nests. Every group has a generic lowering; templates (the contraction tile) only make it faster and must
+// agree with it bit by bit.
+#pragma once
+#include "compiler/loops/ir.h"
+#include "compiler/plan/plan.h"
+
+#include <vector>
+
+namespace mlc::loops {
+
+/// What an argument buffer of a kernel is; the place follows from the plan.
+struct ArgRef {
+  enum class Kind : uint8_t {
+    value,       ///< in the arena: `value`
+    state,       ///< `tensor`, in the state arena
+    column,      ///< a dataset column: `tensor` of Role::input
+    rows,        ///< row numbers of the step's batch
+    output       ///< `tensor` of Role::output, in the step's results
+  } kind = Kind::value;
+  ValueId value = kNoValue;
+  TensorId tensor = -1;
+  bool operator==(const ArgRef&) const = default;
+};
+
+struct Lowered {
+  Kernel kernel;
+  std::vector<ArgRef> args;     ///< of the kernel's argument buffers, in order
+};
+
+/// Requires a fused graph with layouts. `templates` false: the generic form only.
+Lowered lower(const Graph& graph, const Group& group, const Target& target, bool templates = true);
+
+}  // namespace mlc::loops

@@ -1,0 +1,279 @@
+// The contraction tile: MR rows of scalars times NV vectors of 16 lanes accumulate in registers over all of k, then the
+// epilogue runs on the registers. Layouts make it free of packing: the vector operand has its lanes side by side, the
+// scalar operand is read in place.
+#include "compiler/base/diagnostics.h"
+#include "compiler/loops/context.h"
+#include "compiler/loops/templates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+namespace mlc::loops {
+namespace {
+
+constexpr int64_t kUnroll = 4;
+
+struct TileShape {
+  int64_t rows = 1, vectors = 1;
+};
+
+// Cycles for all tiles, remainders included: two multiply-adds or two loads a cycle, and a start-up per tile. Depends on
+// shapes and target; the sums of each element do not depend on the choice.
+double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t nv, int parts) {
+  auto cost = [&](int64_t r, int64_t v) {
+    double fma = static_cast<double>(r * v * parts) / 2, loads = static_cast<double>(v * parts + r) / 2;
+    double latency = 4;   // of a chain; short tiles wait for themselves
+    return static_cast<double>(k) * std::max({fma, loads, latency}) + 20 + 4.0 * static_cast<double>(r * v * parts);
+  };
+  double total = 0;
+  int64_t m_full = rows / mr, m_rest = rows % mr, n_full = vectors / nv, n_rest = vectors % nv;
+  total += static_cast<double>(m_full * n_full) * cost(mr, nv);
+  if (m_rest) total += static_cast<double>(n_full) * cost(m_rest, nv);
+  if (n_rest) total += static_cast<double>(m_full) * cost(mr, n_rest);
+  if (m_rest && n_rest) total += cost(m_rest, n_rest);
+  return total * (1 + (m_rest ? 0.02 : 0) + (n_rest ? 0.02 : 0));   // each remainder is one more piece of code
+}
+
+TileShape choose_tile(int64_t rows, int64_t vectors, int64_t k, const Target& target) {
+  int parts = kLanes / target.lanes;
+  TileShape best;
+  double best_cycles = 0;
+  for (int64_t nv = 1; nv <= std::min<int64_t>(vectors, 6); ++nv)
+    for (int64_t mr = 1; mr <= std::min<int64_t>(rows, 14); ++mr) {
+      if (mr * nv * parts + nv * parts + 2 > target.registers) continue;
+      double cycles = tile_cycles(rows, vectors, k, mr, nv, parts);
+      if (best_cycles == 0 || cycles < best_cycles) best = {mr, nv}, best_cycles = cycles;
+    }
+  return best;
+}
+
+class Contract {
+public:
+  Contract(const Graph& graph, const Group& group, const Target& target, Lowered& out)
+      : graph_(graph), group_(group), target_(target), out_(out), op_(graph.ops[group.anchor]), labels_(parse_labels(op_.attr.labels)) {}
+
+  bool run() {
+    if (!fits()) return false;
+    Context c(graph_, group_, out_);
+    c_ = &c;
+    c.bind(classify_axes(graph_, group_.body));
+    const AxisClasses& axes = c.axes();
+    for (size_t i = 0; i < labels_.out.size(); ++i) class_of_[labels_.out[i]] = axes.result.at(group_.anchor)[i];
+    const std::string* texts[] = {&labels_.a, &labels_.b};
+    for (int o = 0; o < 2; ++o)
+      for (size_t i = 0; i < texts[o]->size(); ++i) class_of_[(*texts[o])[i]] = axes.operands.at(group_.anchor)[static_cast<size_t>(o)][i];
+    tiles();
+    return true;
+  }
+
+private:
+  int64_t extent(char label) const { return extent_.at(label); }
+  const std::string& text(int operand) const { return operand ? labels_.b : labels_.a; }
+
+  // Finds the roles of labels; false when no operand has the result's lanes side by side.
+  bool fits() {
+    if (labels_.out.empty() || op_.type.dtype != DType::f32) return false;
+    for (int o = 0; o < 2; ++o)
+      for (size_t i = 0; i < text(o).size(); ++i) extent_[text(o)[i]] = graph_.type(op_.in[static_cast<size_t>(o)]).shape[i];
+    size_t lane_axis = op_.layout.blocked >= 0 ? static_cast<size_t>(op_.layout.blocked) : labels_.out.size() - 1;
+    lane_ = labels_.out[lane_axis];
+    bool in_a = labels_.a.find(lane_) != std::string::npos, in_b = labels_.b.find(lane_) != std::string::npos;
+    if (in_a == in_b) return false;
+    vector_ = in_b ? 1 : 0;
+    const Op& v = graph_.ops[op_.in[static_cast<size_t>(vector_)]];
+    size_t axis = text(vector_).find(lane_);
+    bool side_by_side = v.layout.blocked >= 0 ? v.layout.blocked == static_cast<int>(axis) : axis + 1 == text(vector_).size();
+    if (!side_by_side || (is_inline(v.code) && v.code != OpCode::state)) return false;
+    masked_ = extent(lane_) % kLanes != 0 && (op_.layout.blocked < 0 || v.layout.blocked < 0);
+    for (char l : labels_.a)
+      if (labels_.out.find(l) == std::string::npos) k_ += l;
+    for (char l : labels_.out) {
+      if (l == lane_) continue;
+      bool in_vector = text(vector_).find(l) != std::string::npos;
+      if (!in_vector) row_ = l;          // the last one that the scalar operand alone has
+    }
+    for (char l : labels_.out)
+      if (l != lane_ && l != row_) others_ += l;
+    return true;
+  }
+
+  void tiles() {
+    Writer& w = c_->w();
+    int64_t rows = row_ ? extent(row_) : 1, blocks = (extent(lane_) + kLanes - 1) / kLanes, depth = 1;
+    for (char l : k_) depth *= extent(l);
+    tile_ = choose_tile(rows, blocks, depth, target_);
+    int64_t row_tiles = (rows + tile_.rows - 1) / tile_.rows, block_tiles = (blocks + tile_.vectors - 1) / tile_.vectors;
+    // The tile of one operand stays in the first-level cache while the other streams by.
+    bool blocks_outside = tile_.vectors * kLanes * 4 * depth <= target_.l1 / 2;
+    Reg rest = out_.kernel.tile;
+    auto take = [&](int64_t n, bool last) {
+      if (last) return rest;
+      Reg size = w.constant(static_cast<double>(n), Elem::index);
+      Reg at = w.emit(Code::xmod, {rest, size});
+      rest = w.emit(Code::xdiv, {rest, size});
+      return at;
+    };
+    int64_t tiles = row_tiles * block_tiles;
+    for (char l : others_) tiles *= extent(l);
+    out_.kernel.tiles = tiles;
+    out_.kernel.work = static_cast<double>(tiles * tile_.rows * tile_.vectors * kLanes * depth) / 30;
+    Reg inner = take(blocks_outside ? row_tiles : block_tiles, false);
+    Reg outer = take(blocks_outside ? block_tiles : row_tiles, others_.empty());
+    for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]), i == 0)));
+    row_tile_ = blocks_outside ? inner : outer;
+    block_tile_ = blocks_outside ? outer : inner;
+
+    either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) {
+      either(block_tile_, blocks / tile_.vectors, blocks % tile_.vectors, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
+    });
+  }
+
+  // Runs `body` with the full size where at < full, with the rest behind.
+  void either(Reg at, int64_t full, int64_t rest, int64_t size, const std::function<void(int64_t)>& body) {
+    Writer& w = c_->w();
+    if (rest == 0) return body(size);
+    if (full == 0) return body(rest);
+    w.begin_if(w.emit(Code::ilt, {at, w.constant(static_cast<double>(full), Elem::index)}));
+    c_->open();
+    body(size);
+    c_->close();
+    w.begin_else();
+    c_->open();
+    body(rest);
+    c_->close();
+    w.end_if();
+  }
+
+  void set_row(int64_t r) {
+    if (row_) c_->set_var(class_of_.at(row_), along(row_tile_, tile_.rows, r));
+  }
+  void set_block(int64_t v) {
+    Index lanes;
+    lanes.at = {v * kLanes, {{block_tile_, tile_.vectors * kLanes}}};
+    lanes.lane = 1;
+    c_->set_var(class_of_.at(lane_), lanes);
+    if (masked_) c_->set_count(kLanes, counts_[static_cast<size_t>(v)]);
+  }
+
+  void one_tile(int64_t mr, int64_t nv) {
+    Writer& w = c_->w();
+    counts_.clear();
+    for (int64_t v = 0; masked_ && v < nv; ++v) {
+      Reg start = c_->index_reg({v * kLanes - extent(lane_), {{block_tile_, tile_.vectors * kLanes}}});
+      Reg left = w.emit(Code::xmul, {start, w.constant(-1, Elem::index)});
+      counts_.push_back(w.emit(Code::xmin, {left, w.constant(kLanes, Elem::index)}));
+    }
+    std::vector<Reg> acc(static_cast<size_t>(mr * nv), w.splat(w.constant(0)));
+    k_loop(0, mr, nv, acc);
+    for (int64_t r = 0; r < mr; ++r)
+      for (int64_t v = 0; v < nv; ++v) {
+        c_->open();
+        set_row(r);
+        set_block(v);
+        c_->define(group_.anchor, acc[static_cast<size_t>(r * nv + v)]);
+        for (ValueId value : group_.writes) {
+          Indices idx = c_->index_of(value);
+          c_->write(value, c_->eval(value, idx), idx);
+        }
+        c_->close();
+      }
+    c_->set_count(kLanes);
+  }
+
+  bool blocked_in_an_operand(char label) const {
+    for (int o = 0; o < 2; ++o) {
+      const Op& operand = graph_.ops[op_.in[static_cast<size_t>(o)]];
+      size_t axis = text(o).find(label);
+      if (axis != std::string::npos && operand.layout.blocked == static_cast<int>(axis)) return true;
+    }
+    return false;
+  }
+
+  void carried_loop(int64_t begin, int64_t end, int64_t step, std::vector<Reg>& acc, const std::function<void(Reg)>& body) {
+    if (begin >= end) return;
+    Reg var = c_->loop(begin, end, step);
+    std::vector<Reg> carried;
+    for (Reg& r : acc) carried.push_back(c_->w().carry(r)), r = carried.back();
+    body(var);
+    for (size_t i = 0; i < acc.size(); ++i) c_->w().next(carried[i], acc[i]), acc[i] = carried[i];
+    c_->end_loop();
+  }
+
+  // The loops over k from label `depth` on. The innermost is unrolled; where an operand lies in blocks along it, it runs
+  // block by block.
+  void k_loop(size_t depth, int64_t mr, int64_t nv, std::vector<Reg>& acc) {
+    if (depth == k_.size()) return step(mr, nv, acc);
+    int cls = class_of_.at(k_[depth]);
+    int64_t n = extent(k_[depth]);
+    bool last = depth + 1 == k_.size();
+    auto run = [&](int64_t count, const std::function<Index(const Address&)>& index) {
+      int64_t unrolled = last ? count / kUnroll * kUnroll : 0;
+      carried_loop(0, unrolled, kUnroll, acc, [&](Reg k) {
+        for (int64_t u = 0; u < kUnroll; ++u) {
+          c_->set_var(cls, index({u, {{k, 1}}}));
+          step(mr, nv, acc);
+        }
+      });
+      carried_loop(unrolled, count, 1, acc, [&](Reg k) {
+        c_->set_var(cls, index({0, {{k, 1}}}));
+        k_loop(depth + 1, mr, nv, acc);
+      });
+    };
+    if (!blocked_in_an_operand(k_[depth])) {
+      run(n, [](const Address& at) { return Index{at, 0, {}}; });
+    } else {
+      carried_loop(0, n / kLanes, 1, acc, [&](Reg block) {
+        run(kLanes, [&](const Address& at) { return in_block(block, at); });
+      });
+      if (n % kLanes) {
+        Reg block = c_->w().constant(static_cast<double>(n / kLanes), Elem::index);
+        run(n % kLanes, [&](const Address& at) { return in_block(block, at); });
+      }
+    }
+    c_->clear_var(cls);
+  }
+
+  void step(int64_t mr, int64_t nv, std::vector<Reg>& acc) {
+    Writer& w = c_->w();
+    std::vector<Reg> vectors;
+    for (int64_t v = 0; v < nv; ++v) {
+      set_block(v);
+      vectors.push_back(c_->eval(op_.in[static_cast<size_t>(vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(vector_))));
+    }
+    for (int64_t r = 0; r < mr; ++r) {
+      set_row(r);
+      Reg scalar = w.splat(c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_))));
+      for (int64_t v = 0; v < nv; ++v) {
+        Reg& a = acc[static_cast<size_t>(r * nv + v)];
+        // The operands in the order of the generic form: the product is the same either way.
+        a = w.fma(scalar, vectors[static_cast<size_t>(v)], a);
+      }
+    }
+  }
+
+  const Graph& graph_;
+  const Group& group_;
+  const Target& target_;
+  Lowered& out_;
+  const Op& op_;
+  ContractLabels labels_;
+  std::map<char, int64_t> extent_;
+  std::map<char, int> class_of_;
+  char lane_ = 0, row_ = 0;
+  int vector_ = 0;                 // which operand gives vectors
+  std::string k_, others_;
+  bool masked_ = false;
+  TileShape tile_;
+  Reg row_tile_ = kNoReg, block_tile_ = kNoReg;
+  std::vector<Reg> counts_;
+  Context* c_ = nullptr;
+};
+
+}  // namespace
+
+bool lower_contract(const Graph& graph, const Group& group, const Target& target, Lowered& out) {
+  return Contract(graph, group, target, out).run();
+}
+
+}  // namespace mlc::loops

@@ -1,0 +1,144 @@
+// Ops whose loops are not one pass over an index space.
+#include "compiler/base/diagnostics.h"
+#include "compiler/loops/context.h"
+#include "compiler/loops/templates.h"
+
+#include <functional>
+
+namespace mlc::loops {
+namespace {
+
+class Special {
+public:
+  Special(const Graph& graph, const Group& group, Lowered& out) : graph_(graph), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, out) {}
+
+  void run() {
+    out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3;
+    switch (op_.code) {
+    case OpCode::concat: return concat();
+    case OpCode::pad: return pad();
+    case OpCode::cumsum: return cumsum();
+    case OpCode::take_grad: return take_grad();
+    default: throw InternalError("lower: not a special op");
+    }
+  }
+
+private:
+  // Loops over a space of the result's rank. Batch panels are tiles and lanes; all else is scalar loops. `fixed_axis` is
+  // left to the body.
+  void each(const Shape& shape, int fixed_axis, const std::function<void(Indices)>& body) {
+    Indices idx(shape.size(), fixed(0));
+    size_t first = 0;
+    int loops = 0;
+    if (op_.per_sample && fixed_axis != 0) {
+      out_.kernel.tiles = (shape[0] + kLanes - 1) / kLanes;
+      idx[0] = lanes_of(out_.kernel.tile);
+      if (shape[0] % kLanes) {
+        Writer& w = c_.w();
+        Reg left = c_.index_reg({shape[0], {{out_.kernel.tile, -kLanes}}});
+        c_.set_count(kLanes, w.emit(Code::xmin, {left, w.constant(kLanes, Elem::index)}));
+      }
+      first = 1;
+    }
+    for (size_t i = first; i < shape.size(); ++i) {
+      if (static_cast<int>(i) == fixed_axis) continue;
+      idx[i] = along(c_.loop(0, shape[i]));
+      ++loops;
+    }
+    body(idx);
+    while (loops--) c_.end_loop();
+  }
+
+  void concat() {
+    int64_t offset = 0;
+    auto axis = static_cast<size_t>(op_.attr.axis);
+    ensure(!op_.per_sample || axis != 0, "lower: samples are not concatenated");
+    for (ValueId in : op_.in) {
+      const Shape& shape = graph_.type(in).shape;
+      each(shape, -1, [&](Indices idx) {
+        Reg r = c_.eval(in, idx);
+        idx[axis].at = plus(idx[axis].at, {offset, {}});
+        c_.write(id_, r, idx);
+      });
+      offset += shape[axis];
+    }
+  }
+
+  void pad() {
+    ensure(!op_.per_sample || (op_.attr.begin[0] == 0 && op_.attr.end[0] == 0), "lower: the batch is not padded");
+    each(op_.type.shape, -1, [&](const Indices& idx) {
+      Elem e = op_.type.dtype == DType::f32 ? Elem::f32 : op_.type.dtype == DType::boolean ? Elem::pred : Elem::i32;
+      c_.write(id_, c_.w().constant(op_.attr.values.at(0), e), idx);
+    });
+    each(graph_.type(op_.in[0]).shape, -1, [&](Indices idx) {
+      Reg r = c_.eval(op_.in[0], idx);
+      for (size_t i = 0; i < idx.size(); ++i) idx[i].at = plus(idx[i].at, {op_.attr.begin[i], {}});
+      c_.write(id_, r, idx);
+    });
+  }
+
+  void cumsum() {
+    auto axis = static_cast<size_t>(op_.attr.axis);
+    ensure(!op_.per_sample || axis != 0, "lower: no running sum over samples");
+    bool real = op_.type.dtype == DType::f32;
+    each(op_.type.shape, static_cast<int>(axis), [&](Indices idx) {
+      Writer& w = c_.w();
+      Reg zero = w.constant(0, real ? Elem::f32 : Elem::i32);
+      if (op_.per_sample) zero = w.splat(zero);
+      idx[axis] = along(c_.loop(0, op_.type.shape[axis]));
+      Reg sum = w.carry(zero);
+      Reg x = c_.eval(op_.in[0], idx);
+      Reg after = w.emit(real ? Code::add : Code::iadd, {sum, op_.per_sample ? w.splat(x) : x});
+      c_.write(id_, after, idx);
+      w.next(sum, after);
+      c_.end_loop();
+    });
+  }
+
+  // Each tile owns a run of 16 columns of the table: it clears them, then adds the cotangent's rows in index order.
+  void take_grad() {
+    Writer& w = c_.w();
+    const Type& index = graph_.type(op_.in[1]);
+    int64_t rows = op_.type.shape[0], width = op_.type.elements() / rows;
+    Type flat{op_.type.dtype, {rows, width}};
+    int out = c_.argument({ArgRef::Kind::value, id_, -1}, op_.type.dtype, true, "%" + std::to_string(id_));
+    out_.kernel.tiles = (width + kLanes - 1) / kLanes;
+    Index lanes = lanes_of(out_.kernel.tile);
+    if (width % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({width, {{out_.kernel.tile, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+    Reg r = c_.loop(0, rows);
+    w.store(c_.access(out, flat, {}, {along(r), lanes}), w.splat(w.constant(0)));
+    c_.end_loop();
+    // The row's shape is one axis of `width` here: a cotangent of more axes is read through its last one.
+    Shape row(op_.type.shape.begin() + 1, op_.type.shape.end());
+    Indices at;
+    for (int64_t n : index.shape) at.push_back(along(c_.loop(0, n)));
+    Reg number = c_.eval(op_.in[1], at);
+    Reg zero = w.constant(0, Elem::i32), last = w.constant(static_cast<double>(rows - 1), Elem::i32);
+    number = w.select(w.emit(Code::ilt, {number, zero}), zero, w.select(w.emit(Code::ilt, {last, number}), last, number));
+    Index target = along(w.emit(Code::to_index, {number}));
+    Indices from = at;
+    if (row.size() == 1) {
+      from.push_back(lanes);
+    } else {
+      for (size_t i = 0; i + 1 < row.size(); ++i) ensure(row[i] == 1, "lower: table rows have one axis");
+      for (size_t i = 0; i + 1 < row.size(); ++i) from.push_back(fixed(0));
+      if (!row.empty()) from.push_back(lanes);
+    }
+    Access place = c_.access(out, flat, {}, {target, lanes});
+    Reg before = w.load(place, true);
+    w.store(place, w.add(before, w.splat(c_.eval(op_.in[0], from))));
+    for (size_t i = 0; i < at.size(); ++i) c_.end_loop();
+  }
+
+  const Graph& graph_;
+  ValueId id_;
+  const Op& op_;
+  Lowered& out_;
+  Context c_;
+};
+
+}  // namespace
+
+void lower_special(const Graph& graph, const Group& group, Lowered& out) { Special(graph, group, out).run(); }
+
+}  // namespace mlc::loops
