@@ -20,12 +20,14 @@ struct CustomGradient {
 std::vector<ValueId> differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt,
                                    const std::vector<CustomGradient>& custom = {});
 
-/// Folds constants, removes no-ops (x * 1, x + 0, double transposes, identity reshapes), merges equal values, sinks
-/// reshapes towards inputs, drops what no store needs. Bits of the results stay as they are. Idempotent.
+/// Folds constants, removes no-ops (x * 1, double transposes, identity reshapes; stop_gradient, so this is for graphs
+/// whose derivative has been taken), merges equal values, computes before repeating (f(broadcast(x)) = broadcast(f(x))),
+/// folds transposes into contractions, sinks reshapes into leaves, drops what no store needs. Bits of the results stay as
+/// they are. Idempotent, near linear; ops keep their order.
 void simplify(Graph& graph);
 
-/// Row-major dense values for the interpreter; element type given by the op, held as T (float or double). Integers and
-/// booleans are held exactly.
+/// Row-major dense values for the interpreter; element type given by the op, held as T (float or double). Integers are
+/// exact up to 2^24 in float, 2^53 in double; greater ones in an input column are a RuntimeError.
 template <class T> struct Array {
   Type type;
   std::vector<T> data;

@@ -1,0 +1,130 @@
+#include "compiler/graph/rewriter.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+class Sinking {
+public:
+  explicit Sinking(Graph& graph) : graph_(graph), readers_(graph.ops.size(), 0), shape_(graph.ops.size(), nullptr) {
+    for (ValueId user = 0; user < graph.ops.size(); ++user)
+      for (ValueId operand : distinct_operands(user)) ++readers_[operand];
+    for (const Store& store : graph.stores) ++readers_[store.value];
+    mark_free();
+  }
+
+  bool run() {
+    bool any = false;
+    // From the outermost inwards: a reshape further in gives way to those around it.
+    for (ValueId id = static_cast<ValueId>(graph_.ops.size()); id-- > 0;)
+      if (graph_.ops[id].code == OpCode::reshape && !shape_[id]) any |= sink(id);
+    if (any) rebuild();
+    return any;
+  }
+
+private:
+  const Op& op(ValueId id) const { return graph_.ops[id]; }
+  std::vector<ValueId> distinct_operands(ValueId id) const {
+    std::vector<ValueId> in = op(id).in;
+    std::sort(in.begin(), in.end());
+    in.erase(std::unique(in.begin(), in.end()), in.end());
+    return in;
+  }
+
+  /// Free values can be had in another shape at no cost; broadcasts only in some shapes.
+  void mark_free() {
+    free_.resize(graph_.ops.size());
+    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
+      bool alone = readers_[id] == 1;
+      switch (op(id).code) {
+      case OpCode::input:
+      case OpCode::state:
+      case OpCode::constant:
+      case OpCode::broadcast: free_[id] = true; break;
+      case OpCode::uniform:
+      case OpCode::normal: free_[id] = alone; break;
+      case OpCode::copy: free_[id] = false; break;
+      default:
+        free_[id] = alone && (is_elementwise(op(id).code) || op(id).code == OpCode::reshape);
+        for (ValueId operand : op(id).in) free_[id] = free_[id] && free_[operand];
+      }
+    }
+  }
+
+  /// Ops that take the new shape themselves; other free values are read through a reshape.
+  bool takes_shape(ValueId id) const {
+    OpCode code = op(id).code;
+    return is_elementwise(code) || code == OpCode::uniform || code == OpCode::normal || code == OpCode::reshape;
+  }
+
+  bool sink(ValueId root) {
+    ValueId top = op(root).in[0];
+    if (!free_[top] || !takes_shape(top) || op(top).code == OpCode::reshape) return false;
+    const Shape& to = op(root).type.shape;
+    std::vector<ValueId> reached{top};
+    bool possible = true;
+    for (size_t next = 0; next < reached.size(); ++next) {
+      ValueId id = reached[next];
+      if (op(id).code == OpCode::broadcast) {
+        const Op& x = op(op(id).in[0]);
+        possible &= reshape_broadcast(op(id), x.type.shape, x.per_sample, to).has_value();
+      } else if (takes_shape(id)) {
+        for (ValueId operand : distinct_operands(id)) reached.push_back(operand);
+      }
+    }
+    for (ValueId id : reached) {
+      if (!takes_shape(id)) continue;
+      if (possible) shape_[id] = &to;
+      else free_[id] = false;  // not tried again: each op is walked once
+    }
+    if (possible) shape_[root] = &to;
+    return possible;
+  }
+
+  void rebuild() {
+    std::vector<Op> old = std::move(graph_.ops);
+    graph_.ops.clear();
+    std::vector<ValueId> now(old.size());
+    for (ValueId id = 0; id < old.size(); ++id) {
+      const Shape* to = shape_[id];
+      Op op = old[id];
+      for (ValueId& operand : op.in) {
+        ValueId x = now[operand];
+        bool reshaped = to && old[id].code != OpCode::reshape && graph_.ops[x].type.shape != *to;
+        operand = reshaped ? reshape(x, *to, old[id]) : x;
+      }
+      if (to && op.code == OpCode::reshape) {
+        now[id] = graph_.ops[op.in[0]].type.shape == *to ? op.in[0] : reshape(op.in[0], *to, old[id]);
+        continue;
+      }
+      if (to) op.type.shape = *to;
+      now[id] = static_cast<ValueId>(graph_.ops.size());
+      graph_.ops.push_back(std::move(op));
+    }
+    for (Store& store : graph_.stores) store.value = now[store.value];
+  }
+
+  ValueId reshape(ValueId x, Shape shape, const Op& at) {
+    Op op;
+    op.code = OpCode::reshape;
+    op.in = {x};
+    op.type = {graph_.ops[x].type.dtype, std::move(shape)};
+    op.per_sample = graph_.ops[x].per_sample;
+    op.scope = at.scope;
+    op.loc = at.loc;
+    graph_.ops.push_back(std::move(op));
+    return static_cast<ValueId>(graph_.ops.size() - 1);
+  }
+
+  Graph& graph_;
+  std::vector<uint32_t> readers_;
+  std::vector<bool> free_;
+  std::vector<const Shape*> shape_;  // the shape that a value is to have, into the ops' types
+};
+
+}  // namespace
+
+bool sink_reshapes(Graph& graph) { return Sinking(graph).run(); }
+
+}  // namespace mlc
