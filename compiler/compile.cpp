@@ -19,14 +19,17 @@ constexpr double kParallelWork = 5000;
 struct Pipeline {
   Compiled& out;
   const CompileOptions& options;
-  std::vector<loops::Lowered> lowered;   // by group
+  struct Call {
+    int kernel;                          // index in out.kernels
+    std::vector<loops::ArgRef> args;
+  };
+  std::vector<Call> calls;               // by group
 
   bool enabled(const char* pass) const { return !std::count(options.disabled.begin(), options.disabled.end(), pass); }
 };
 
-void place_args(Pipeline& p, const loops::Lowered& kernel, Launch& launch) {
-  const Compiled& c = p.out;
-  for (const loops::ArgRef& a : kernel.args) {
+void place_args(const Compiled& c, const std::vector<loops::ArgRef>& args, Launch& launch) {
+  for (const loops::ArgRef& a : args) {
     ArgPlace place;
     switch (a.kind) {
     case loops::ArgRef::Kind::value: place = {Space::arena, 0, c.plan.offset_of(a.value)}; break;
@@ -93,14 +96,14 @@ std::string run_schedule(Pipeline& p) {
 
 std::string run_lower(Pipeline& p) {
   std::string text;
-  std::map<std::string, size_t> known;
+  std::map<std::string, int> known;      // equal kernels are one
   for (const Group& g : p.out.grouping.groups) {
-    p.lowered.push_back(loops::lower(p.out.graph, g, p.options.target, p.enabled("templates")));
-    loops::Kernel& k = p.lowered.back().kernel;
-    if (p.options.verify) loops::verify(k);
-    if (p.options.dump) text += loops::print_kernel(k);
-    if (known.insert({k.name, p.out.kernels.size()}).second) p.out.kernels.push_back(std::move(k));
-    else p.lowered.back().kernel.tiles = k.tiles;
+    loops::Lowered lowered = loops::lower(p.out.graph, g, p.options.target, p.enabled("templates"));
+    if (p.options.dump) text += loops::print_kernel(lowered.kernel);
+    if (p.options.verify) loops::verify(lowered.kernel);
+    auto [it, fresh] = known.insert({lowered.kernel.name, static_cast<int>(p.out.kernels.size())});
+    if (fresh) p.out.kernels.push_back(std::move(lowered.kernel));
+    p.calls.push_back({it->second, std::move(lowered.args)});
   }
   return text;
 }
@@ -114,23 +117,22 @@ std::string run_emit(Pipeline& p) {
   c.program.state_bytes = c.state.bytes;
   c.program.scalars = c.graph.scalars;
   c.program.host_state = c.graph.host_state;
-  std::map<std::string, int> index;
   std::string text;
   for (const loops::Kernel& k : c.kernels) {
-    index[k.name] = static_cast<int>(c.program.kernels.size());
     KernelText kernel{k.name, emit_llvm(k, p.options.target.lanes), 0};
     kernel.hash = hash_bytes(kernel.text);
     if (p.options.dump) text += kernel.text;
     c.program.kernels.push_back(std::move(kernel));
   }
   for (const Step& s : c.plan.steps) {
-    const loops::Lowered& l = p.lowered[static_cast<size_t>(s.group)];
+    const Pipeline::Call& call = p.calls[static_cast<size_t>(s.group)];
+    const loops::Kernel& kernel = c.kernels[static_cast<size_t>(call.kernel)];
     Launch launch;
-    launch.kernel = index.at(l.kernel.name);
-    launch.tiles = l.kernel.tiles;
-    launch.parallel = l.kernel.work > kParallelWork && l.kernel.tiles > 1;
+    launch.kernel = call.kernel;
+    launch.tiles = kernel.tiles;
+    launch.parallel = kernel.work > kParallelWork && kernel.tiles > 1;
     launch.barrier_after = s.barrier_after;
-    place_args(p, l, launch);
+    place_args(c, call.args, launch);
     c.program.launches.push_back(std::move(launch));
   }
   return text;

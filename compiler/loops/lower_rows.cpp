@@ -53,7 +53,7 @@ private:
     if (!reducing) {
       std::set<int> all;
       for (ValueId v : group_.body)
-        for (int c : axes().result.at(v)) all.insert(c);
+        for (int c : axes().kept(v)) all.insert(c);
       outer_.assign(all.begin(), all.end());
     }
     // In the order of the principal value's layout, so that neighbours in memory are neighbours in time.
@@ -96,7 +96,7 @@ private:
   std::vector<int> inner_of(const std::vector<int>& classes) const {
     std::vector<int> out;
     for (int c : classes)
-      if (!std::count(outer_.begin(), outer_.end(), c) && !std::count(out.begin(), out.end(), c)) out.push_back(c);
+      if ((!axes().unit(c) || c == lane_) && !std::count(outer_.begin(), outer_.end(), c) && !std::count(out.begin(), out.end(), c)) out.push_back(c);
     return out;
   }
 
@@ -311,7 +311,7 @@ private:
   }
 
   void turn(const Stage& s, const std::vector<int>& order, size_t depth, std::vector<Accumulator>& acc, int cls, int64_t begin, int64_t end) {
-    Reg var = c_.loop_regs(begin, end);
+    Reg var = c_.loop(begin, end);
     std::vector<std::vector<Reg>> carried;
     for (Accumulator& a : acc) {
       carried.emplace_back();

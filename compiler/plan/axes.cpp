@@ -48,14 +48,33 @@ bool is_expensive(OpCode code) {
   }
 }
 
+bool is_unit_reshape(const Graph& graph, const Op& op) {
+  if (op.code != OpCode::reshape) return false;
+  const Shape &from = graph.type(op.in[0]).shape, &to = op.type.shape;
+  size_t skip = op.per_sample ? 1 : 0, i = skip, j = skip;
+  for (;;) {
+    while (i < from.size() && from[i] == 1) ++i;
+    while (j < to.size() && to[j] == 1) ++j;
+    if (i == from.size() || j == to.size()) return i == from.size() && j == to.size();
+    if (from[i++] != to[j++]) return false;
+  }
+}
+
+std::set<int> AxisClasses::kept(ValueId op) const {
+  std::set<int> out;
+  for (int c : result.at(op))
+    if (!unit(c)) out.insert(c);
+  return out;
+}
+
 std::vector<Source> sources_of(const Graph& graph, ValueId reader) {
   std::vector<Source> out;
   for (ValueId operand : graph.ops[reader].in) {
     Source s{operand, true};
     while (is_inline(graph.ops[s.value].code) && !graph.ops[s.value].in.empty()) {
-      OpCode code = graph.ops[s.value].code;
-      s.plain &= code == OpCode::broadcast || code == OpCode::transpose;
-      s.value = graph.ops[s.value].in[0];
+      const Op& op = graph.ops[s.value];
+      s.plain &= op.code == OpCode::broadcast || op.code == OpCode::transpose || is_unit_reshape(graph, op);
+      s.value = op.in[0];
     }
     out.push_back(s);
   }
@@ -78,13 +97,14 @@ public:
       for (int node : nodes) {
         int root = find(node);
         auto [it, fresh] = number.insert({root, static_cast<int>(number.size())});
-        if (fresh) out.extent.push_back(extent_[static_cast<size_t>(root)]);
+        if (fresh) out.extent.push_back(extent_[static_cast<size_t>(root)]), out.batch.push_back(false);
         classes.push_back(it->second);
       }
       return classes;
     };
     for (ValueId id : ops) {
       out.result[id] = resolve(result_.at(id));
+      if (graph_.ops[id].per_sample) out.batch[static_cast<size_t>(out.result[id][0])] = true;
       if (!is_reducing(graph_.ops[id].code)) continue;
       for (const auto& axes : operands_.at(id)) out.operands[id].push_back(resolve(axes));
       out.reduced[id] = resolve(reduced_.at(id));
@@ -174,6 +194,17 @@ private:
         std::vector<int> before(from.size(), -1);
         for (size_t j = 0; j < from.size(); ++j)
           if (from[j] == op.type.shape[static_cast<size_t>(op.attr.dims[j])]) before[j] = axes[static_cast<size_t>(op.attr.dims[j])];
+        axes = before;
+      } else if (is_unit_reshape(graph_, op)) {
+        const Shape &from = graph_.type(op.in[0]).shape, &to = op.type.shape;
+        std::vector<int> before(from.size(), -1);
+        size_t skip = op.per_sample ? 1 : 0;
+        if (skip) before[0] = axes[0];
+        for (size_t i = skip, j = skip; i < from.size(); ++i) {
+          if (from[i] == 1) continue;
+          while (to[j] == 1) ++j;
+          before[i] = axes[j++];
+        }
         axes = before;
       } else {
         return;

@@ -18,8 +18,11 @@ bool is_reducing(OpCode code);
 /// Too dear to compute twice: transcendental functions, division, roots.
 bool is_expensive(OpCode code);
 
-/// The computed value behind a chain of inline ops, or the leaf at its end. `plain` tells whether only broadcasts and
-/// transposes lie between (the index of the reader is then the producer's, axis by axis).
+/// True for a reshape that only adds or drops axes of extent 1 (and keeps the batch in front): axes then map one to one.
+bool is_unit_reshape(const Graph& graph, const Op& op);
+
+/// The computed value behind a chain of inline ops, or the leaf at its end. `plain` tells whether only broadcasts,
+/// transposes and unit reshapes lie between (the index of the reader is then the producer's, axis by axis).
 struct Source {
   ValueId value = kNoValue;
   bool plain = true;
@@ -35,8 +38,12 @@ struct AxisClasses {
   /// Per reducing op and operand: classes of the operand's axes.
   std::map<ValueId, std::vector<std::vector<int>>> operands;
   std::vector<int64_t> extent;          ///< of each class
+  std::vector<bool> batch;              ///< the class is the batch of some op
 
-  std::set<int> kept(ValueId op) const { return {result.at(op).begin(), result.at(op).end()}; }
+  /// Axes of extent 1 need no loop; the batch always counts as a loop.
+  bool unit(int cls) const { return extent[static_cast<size_t>(cls)] == 1 && !batch[static_cast<size_t>(cls)]; }
+  /// The classes of a result, unit ones left out.
+  std::set<int> kept(ValueId op) const;
 };
 /// `ops` in graph order. Axes of extent 1 that a broadcast repeats have a class of their own.
 AxisClasses classify_axes(const Graph& graph, const std::vector<ValueId>& ops);

@@ -110,6 +110,9 @@ private:
     ValueId producer = groups_[static_cast<size_t>(group)].body.back();
     for (const Source& s : sources_of(graph_, consumer))
       if (graph_.ops[s.value].group == group) producer = s.value;
+    // The same pair is tried again when more has been merged: one entry tells it.
+    for (const Refusal& r : out_.refusals)
+      if (r.producer == producer && r.consumer == consumer) return;
     out_.refusals.push_back({producer, consumer, reason.rule, reason.text});
   }
 
@@ -162,7 +165,8 @@ private:
       if (!first && kept != outer) return Reason{"F4", "the reductions keep different axes"};
       outer = kept;
       first = false;
-      for (int c : axes.reduced.at(id)) reduced.insert(c);
+      for (int c : axes.reduced.at(id))
+        if (!axes.unit(c)) reduced.insert(c);
     }
     size_t widest = 0;
     if (first)
