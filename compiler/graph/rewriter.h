@@ -51,6 +51,10 @@ std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Sh
 /// Changes the graph in place, leaves are given reshapes; true if anything changed.
 bool sink_reshapes(Graph& graph);
 
+/// transpose(contract) = a contraction whose result has its axes in that order, where nothing else reads the contraction:
+/// a weight's gradient then lies as the weight does. Changes the graph in place; true if anything changed.
+bool turn_contractions(Graph& graph);
+
 /// Drops ops that no store needs; true if there were any.
 bool drop_dead_ops(Graph& graph);
 

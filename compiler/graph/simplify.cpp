@@ -1,6 +1,8 @@
 #include "compiler/graph/graph.h"
 #include "compiler/graph/rewriter.h"
 
+#include <algorithm>
+
 namespace mlc {
 namespace {
 
@@ -43,12 +45,33 @@ bool drop_dead_ops(Graph& graph) {
   return any;
 }
 
+bool turn_contractions(Graph& graph) {
+  std::vector<std::vector<ValueId>> users = graph.users();
+  bool changed = false;
+  for (Op& op : graph.ops) {
+    if (op.code != OpCode::transpose || graph.ops[op.in[0]].code != OpCode::contract || users[op.in[0]].size() != 1) continue;
+    const Op& contract = graph.ops[op.in[0]];
+    bool stored = std::any_of(graph.stores.begin(), graph.stores.end(), [&](const Store& s) { return s.value == op.in[0]; });
+    if (stored || (op.per_sample && op.attr.dims[0] != 0)) continue;
+    ContractLabels labels = parse_labels(contract.attr.labels);
+    std::string out;
+    for (int64_t axis : op.attr.dims) out += labels.out[static_cast<size_t>(axis)];
+    op.code = OpCode::contract;
+    op.attr = contract.attr;
+    op.attr.labels = labels.a + "," + labels.b + "->" + out;
+    op.in = contract.in;
+    changed = true;
+  }
+  return changed;
+}
+
 void simplify(Graph& graph) {
   // One round opens few chances for the next: two to four are enough, the bound is for safety.
   constexpr int kMaxRounds = 16;
   drop_dead_ops(graph);
   for (int round = 0; round < kMaxRounds; ++round) {
     bool changed = sink_reshapes(graph);
+    changed |= turn_contractions(graph);
     changed |= rewrite(graph);
     if (!drop_dead_ops(graph) && !changed) return;
   }
