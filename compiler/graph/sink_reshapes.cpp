@@ -32,7 +32,8 @@ private:
     return in;
   }
 
-  /// Free values can be had in another shape at no cost; broadcasts only in some shapes.
+  /// Free values can be had in another shape at no cost: leaves, broadcasts (in some shapes only), and what is computed
+  /// elementwise from free values for one reader. A reshape that has just the shape wanted below it is as good.
   void mark_free() {
     free_.resize(graph_.ops.size());
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
@@ -45,9 +46,10 @@ private:
       case OpCode::uniform:
       case OpCode::normal: free_[id] = alone; break;
       case OpCode::copy: free_[id] = false; break;
+      case OpCode::reshape: free_[id] = alone && free_[op(id).in[0]]; break;
       default:
-        free_[id] = alone && (is_elementwise(op(id).code) || op(id).code == OpCode::reshape);
-        for (ValueId operand : op(id).in) free_[id] = free_[id] && free_[operand];
+        free_[id] = alone && is_elementwise(op(id).code);
+        for (ValueId operand : op(id).in) free_[id] = free_[id] && (free_[operand] || op(operand).code == OpCode::reshape);
       }
     }
   }
@@ -58,28 +60,39 @@ private:
     return is_elementwise(code) || code == OpCode::uniform || code == OpCode::normal || code == OpCode::reshape;
   }
 
+  /// A reshape of a value that has (and will have) the shape `to`: reading it in that shape undoes the reshape.
+  bool undoes(ValueId id, const Shape& to) const {
+    if (op(id).code != OpCode::reshape) return false;
+    ValueId x = op(id).in[0];
+    return op(x).type.shape == to && (!shape_[x] || *shape_[x] == to);
+  }
+
   bool sink(ValueId root) {
     ValueId top = op(root).in[0];
     if (!free_[top] || !takes_shape(top) || op(top).code == OpCode::reshape) return false;
     const Shape& to = op(root).type.shape;
-    std::vector<ValueId> reached{top};
+    std::vector<ValueId> taken{top}, undone;
     bool possible = true;
-    for (size_t next = 0; next < reached.size(); ++next) {
-      ValueId id = reached[next];
-      if (op(id).code == OpCode::broadcast) {
-        const Op& x = op(op(id).in[0]);
-        possible &= reshape_broadcast(op(id), x.type.shape, x.per_sample, to).has_value();
-      } else if (takes_shape(id)) {
-        for (ValueId operand : distinct_operands(id)) reached.push_back(operand);
+    for (size_t next = 0; next < taken.size(); ++next)
+      for (ValueId id : distinct_operands(taken[next])) {
+        if (undoes(id, to)) undone.push_back(id);
+        else if (!free_[id]) possible = false;
+        else if (takes_shape(id)) taken.push_back(id);
+        else if (op(id).code == OpCode::broadcast) possible &= can_reshape_broadcast(id, to);
       }
-    }
-    for (ValueId id : reached) {
-      if (!takes_shape(id)) continue;
+    for (ValueId id : taken) {
       if (possible) shape_[id] = &to;
       else free_[id] = false;  // not tried again: each op is walked once
     }
-    if (possible) shape_[root] = &to;
-    return possible;
+    if (!possible) return false;
+    shape_[root] = &to;
+    for (ValueId id : undone) free_[op(id).in[0]] = false;  // it keeps its shape
+    return true;
+  }
+
+  bool can_reshape_broadcast(ValueId id, const Shape& to) const {
+    const Op& x = op(op(id).in[0]);
+    return reshape_broadcast(op(id), x.type.shape, x.per_sample, to).has_value();
   }
 
   void rebuild() {

@@ -130,6 +130,12 @@ TEST(Simplify, SinksReshapesIntoLeaves) {
   // A contraction's epilogue is not torn from it.
   EXPECT_EQ(simplified([&](Builder& b) { return b.reshape(b.unary(OpCode::exp, b.matmul(x(b, {4}), w(b, {4, 6}))), {2, 3}); }),
             "5 ops: reshape(exp(bi,io->bo(input, state)))");
+  // Two reshapes around elementwise ops undo each other, be it over a reduction.
+  EXPECT_EQ(simplified([&](Builder& b) {
+              ValueId v = b.unary(OpCode::log, b.reduce(OpCode::reduce_sum, x(b), std::vector<int64_t>{1}, true, false));
+              return b.reshape(b.binary(OpCode::mul, v, b.constant(3)), {2});
+            }),
+            "6 ops: mul(log(reduce_sum(input)), broadcast(3))");
   // A value with another reader is not computed twice.
   EXPECT_EQ(simplified([&](Builder& b) {
               ValueId v = b.unary(OpCode::exp, x(b));
