@@ -1,0 +1,26 @@
+// The machine to generate code for, and the code generator proper.
+#pragma once
+#include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
+#include <llvm/IR/Module.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+struct KernelText;
+
+/// This machine: its CPU name and all features.
+llvm::orc::JITTargetMachineBuilder host_builder();
+
+/// What distinguishes machine code of the same IR; see Jit::target.
+std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder);
+
+/// Compiles kernels into one object or assembly file in memory. Each call has its own LLVM context, so calls run in
+/// parallel. Throws InternalError with the name of a kernel that does not parse or verify.
+std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels,
+                     llvm::CodeGenFileType form);
+
+} // namespace mlc

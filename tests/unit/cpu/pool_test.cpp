@@ -1,0 +1,94 @@
+#include "runtime/cpu/host.h"
+#include "runtime/cpu/jit.h"
+#include "runtime/cpu/thread_pool.h"
+
+#include "tests/unit/cpu/programs.h"
+
+#include <gmock/gmock.h>
+
+namespace mlc::test {
+namespace {
+
+TEST(ThreadPool, RunsAJobOncePerThread) {
+  for (int threads : {1, 2, 3, 8}) {
+    ThreadPool pool(threads);
+    std::vector<int> calls(static_cast<size_t>(threads));
+    for (int i = 0; i < 200; ++i) pool.run([&](int t) { ++calls[static_cast<size_t>(t)]; });
+    EXPECT_THAT(calls, ::testing::Each(200));
+  }
+}
+
+TEST(ThreadPool, WakesSleepers) {
+  ThreadPool pool(2);
+  int calls = 0;
+  for (int i = 0; i < 5; ++i) {
+    pool.run([&](int t) { calls += t; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(calls, 5);
+}
+
+TEST(ThreadPool, CallersTakeTurns) {
+  ThreadPool pool(3);
+  std::vector<int> calls(3); // no two jobs at a time, so plain numbers do
+  auto many = [&] {
+    for (int i = 0; i < 100; ++i) pool.run([&](int t) { ++calls[static_cast<size_t>(t)]; });
+  };
+  std::thread other(many);
+  many();
+  other.join();
+  EXPECT_THAT(calls, ::testing::Each(200));
+}
+
+TEST(Barrier, TheLastToArriveSeesAllAndIsSeenByAll) {
+  constexpr int kThreads = 3, kRounds = 3000;
+  ThreadPool pool(kThreads);
+  Barrier barrier(kThreads);
+  std::vector<int> written(kThreads);
+  int sum = 0;
+  std::atomic<int> wrong{0};
+  pool.run([&](int t) {
+    for (int round = 1; round <= kRounds; ++round) {
+      written[static_cast<size_t>(t)] = round;
+      if (round % 1000 == 0 && t == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1)); // others fall asleep
+      barrier.arrive([&] { sum = written[0] + written[1] + written[2]; });
+      if (sum != kThreads * round) wrong.fetch_add(1);
+      barrier.arrive();
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Host, DescribesThisMachine) {
+  CpuInfo cpu = detect_cpu();
+  EXPECT_FALSE(cpu.name.empty());
+  EXPECT_GE(cpu.cores, 1);
+  EXPECT_THAT(cpu.vector_lanes, ::testing::AnyOf(4, 8, 16));
+  EXPECT_EQ(cpu.vector_lanes == 16,
+            cpu.has("avx512f") && cpu.has("avx512bw") && cpu.has("avx512dq") && cpu.has("avx512vl"));
+  EXPECT_TRUE(CpuInfo{.features = {"neon"}}.supported());
+  EXPECT_FALSE(CpuInfo{.features = {"avx2"}}.supported());
+}
+
+TEST(Jit, WritesAssembly) {
+  std::string text = load_jit().assembly(scale_state().text);
+  EXPECT_THAT(text, ::testing::HasSubstr("scale_state:"));
+#if defined(__x86_64__)
+  EXPECT_THAT(text, ::testing::HasSubstr("vmulss"));
+#endif
+}
+
+TEST(Jit, KeepsVectorsOf512Bits) {
+  if (detect_cpu().vector_lanes != 16) GTEST_SKIP() << "this CPU has no 512-bit vectors";
+  KernelText add = kernel_per_tile("add16", R"(
+  %p = load ptr, ptr %buffers
+  %x = load <16 x float>, ptr %p, align 64
+  %y = fadd <16 x float> %x, %x
+  store <16 x float> %y, ptr %p, align 64)");
+  add.text.replace(add.text.find("nounwind"), 8,
+                   "nounwind \"prefer-vector-width\"=\"512\" \"min-legal-vector-width\"=\"512\"");
+  EXPECT_THAT(load_jit().assembly(add.text), ::testing::HasSubstr("zmm"));
+}
+
+} // namespace
+} // namespace mlc::test
