@@ -23,12 +23,14 @@ void Builder::fail(std::string text, std::vector<std::string> lines) const {
   throw SpecError(Diagnostic{.loc = loc_, .text = std::move(text), .lines = std::move(lines)});
 }
 
-void Builder::fail_shapes(std::string text, const char* first, const Shape& a, const char* second, const Shape& b) const {
+void Builder::fail_shapes(std::string text, const char* first, const Shape& a, const char* second,
+                          const Shape& b) const {
   std::string x = format_shape(a), y = format_shape(b), l = first, r = second;
   l.resize(std::max(l.size(), r.size()), ' ');
   r.resize(l.size(), ' ');
   size_t width = std::max(x.size(), y.size());
-  fail(std::move(text), {l + "  " + std::string(width - x.size(), ' ') + x, r + "  " + std::string(width - y.size(), ' ') + y});
+  fail(std::move(text),
+       {l + "  " + std::string(width - x.size(), ' ') + x, r + "  " + std::string(width - y.size(), ' ') + y});
 }
 
 Shape Builder::sample_shape(ValueId x) const {
@@ -98,7 +100,8 @@ void Builder::store(TensorId tensor, ValueId value) {
   if (op.per_sample && to.role != Role::output)
     fail("`" + to.path + "` is shared by all samples, but its new value differs from sample to sample");
   if (op.type.shape != to.type.shape)
-    fail_shapes("the new value of `" + to.path + "` has another shape", "expected", to.type.shape, "found", op.type.shape);
+    fail_shapes("the new value of `" + to.path + "` has another shape", "expected", to.type.shape, "found",
+                op.type.shape);
   for (const Store& other : graph_.stores)
     if (other.tensor == tensor) throw InternalError("`" + to.path + "` is stored twice");
   graph_.stores.push_back({tensor, cast(value, to.type.dtype)});

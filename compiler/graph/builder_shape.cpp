@@ -13,7 +13,8 @@ size_t Builder::axis(ValueId x, int64_t dim, const char* what) const {
   int64_t n = rank(x);
   if (n == 0) fail(std::string(what) + ": a single number has no axes");
   if (dim < -n || dim >= n)
-    fail(std::string(what) + ": axis " + std::to_string(dim) + " is outside the shape " + format_shape(sample_shape(x)));
+    fail(std::string(what) + ": axis " + std::to_string(dim) + " is outside the shape " +
+         format_shape(sample_shape(x)));
   return static_cast<size_t>(dim < 0 ? dim + n : dim) + first_axis(x);
 }
 
@@ -71,7 +72,8 @@ ValueId Builder::transpose(ValueId x, int64_t a, int64_t b) {
   return permute(x, std::move(dims));
 }
 
-ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step) {
+ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop,
+                       int64_t step) {
   size_t at = axis(x, dim, "slice");
   if (step < 1) fail("slice: the step must be at least 1, found " + std::to_string(step));
   const Shape shape = graph_.type(x).shape;
@@ -82,7 +84,8 @@ ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std
     fail("slice: nothing lies from " + std::to_string(start.value_or(0)) + " to " + std::to_string(stop.value_or(n)) +
          " on an axis of " + std::to_string(n));
   if (from == 0 && to == n && step == 1) return x;
-  Attributes attr{.begin = std::vector<int64_t>(shape.size(), 0), .end = shape, .step = std::vector<int64_t>(shape.size(), 1)};
+  Attributes attr{
+      .begin = std::vector<int64_t>(shape.size(), 0), .end = shape, .step = std::vector<int64_t>(shape.size(), 1)};
   // One stop for all ways to write the same elements.
   attr.begin[at] = from, attr.step[at] = step, attr.end[at] = from + (to - from - 1) / step * step + 1;
   return add(OpCode::slice, {x}, std::move(attr));
@@ -126,7 +129,8 @@ ValueId Builder::concat(const std::vector<ValueId>& parts, int64_t dim) {
     Shape found = sample_shape(part);
     Shape other = found;
     if (other.size() == wanted.size()) other[at] = wanted[at];
-    if (other != wanted) fail_shapes("concat: the shapes differ beside the joined axis", "expected", wanted, "found", found);
+    if (other != wanted)
+      fail_shapes("concat: the shapes differ beside the joined axis", "expected", wanted, "found", found);
     in.push_back(expand(cast(part, dtype), found, per_sample));
   }
   if (in.size() == 1) return in[0];

@@ -60,7 +60,8 @@ template <class T> Array<T> read_state(const Frame<T>& frame, const Op& op) {
   ensure(frame.input.state, "interpreter: the state is missing");
   auto found = frame.input.state->find(op.attr.tensor);
   ensure(found != frame.input.state->end(), "interpreter: a state tensor is missing");
-  ensure(static_cast<int64_t>(found->second.data.size()) == op.type.elements(), "interpreter: a state tensor has another size");
+  ensure(static_cast<int64_t>(found->second.data.size()) == op.type.elements(),
+         "interpreter: a state tensor has another size");
   return {op.type, found->second.data};
 }
 

@@ -21,9 +21,9 @@ std::vector<ValueId> differentiate(Graph& graph, ValueId loss, const std::vector
                                    const std::vector<CustomGradient>& custom = {});
 
 /// Folds constants, removes no-ops (x * 1, double transposes, identity reshapes; stop_gradient, so this is for graphs
-/// whose derivative has been taken), merges equal values, computes before repeating (f(broadcast(x)) = broadcast(f(x))),
-/// folds transposes into contractions, sinks reshapes into leaves, drops what no store needs. Bits of the results stay as
-/// they are. Idempotent, near linear; ops keep their order.
+/// whose derivative has been taken), merges equal values, computes before repeating (f(broadcast(x)) is
+/// broadcast(f(x))), folds transposes into contractions, sinks reshapes into leaves, drops what no store needs. Bits of
+/// the results stay as they are. Idempotent, near linear; ops keep their order.
 void simplify(Graph& graph);
 
 /// Row-major dense values for the interpreter; element type given by the op, held as T (float or double). Integers are

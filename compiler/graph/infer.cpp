@@ -167,8 +167,10 @@ private:
     int64_t last = op_.per_sample && !in(0).per_sample ? 0 : -1;
     for (size_t i = 0; i < x.shape.size(); ++i) {
       int64_t to = attr_.dims[i];
-      want(to > last && to < static_cast<int64_t>(op_.type.shape.size()), "dims must ascend within the result, the batch apart");
-      want(x.shape[i] == 1 || x.shape[i] == op_.type.shape[static_cast<size_t>(to)], "an extent differs from the result's");
+      want(to > last && to < static_cast<int64_t>(op_.type.shape.size()),
+           "dims must ascend within the result, the batch apart");
+      want(x.shape[i] == 1 || x.shape[i] == op_.type.shape[static_cast<size_t>(to)],
+           "an extent differs from the result's");
       last = to;
     }
     if (in(0).per_sample) want(attr_.dims[0] == 0, "a broadcast keeps the batch in front");
@@ -208,7 +210,8 @@ private:
   Type pad() const {
     const Type& x = in(0).type;
     size_t n = x.shape.size();
-    want(attr_.begin.size() == n && attr_.end.size() == n && attr_.values.size() == 1, "begin and end per axis, one value");
+    want(attr_.begin.size() == n && attr_.end.size() == n && attr_.values.size() == 1,
+         "begin and end per axis, one value");
     want(holds(x.dtype, attr_.values[0]), "the fill is not of the element type");
     Type out{x.dtype, Shape(n)};
     for (size_t i = 0; i < n; ++i) {
@@ -248,7 +251,8 @@ private:
       want(i == 0 || attr_.dims[i] > attr_.dims[i - 1], "dims must ascend");
     }
     for (int64_t i = 0; i < rank(0); ++i)
-      if (!std::binary_search(attr_.dims.begin(), attr_.dims.end(), i)) out.shape.push_back(x.shape[static_cast<size_t>(i)]);
+      if (!std::binary_search(attr_.dims.begin(), attr_.dims.end(), i))
+        out.shape.push_back(x.shape[static_cast<size_t>(i)]);
     if (op_.code == OpCode::argmax) {
       want(attr_.dims.size() == 1 && attr_.dims[0] >= first_axis(), "argmax is along one axis, not the batch");
       want(x.dtype != DType::boolean && x.dtype != DType::i64, "the operand must be a float, i32 or u8");
@@ -282,7 +286,8 @@ private:
     char batch = in(0).per_sample ? labels.a[0] : labels.b[0];
     auto check_operand = [&](bool per_sample, const std::string& text) {
       size_t at = text.find(batch);
-      want(per_sample ? at == 0 : at == std::string::npos, "the batch must be one label, in front, of per-sample operands only");
+      want(per_sample ? at == 0 : at == std::string::npos,
+           "the batch must be one label, in front, of per-sample operands only");
     };
     check_operand(in(0).per_sample, labels.a);
     check_operand(in(1).per_sample, labels.b);

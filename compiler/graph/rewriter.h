@@ -35,9 +35,9 @@ private:
 // The rules: an equal, simpler value, or nothing. Each looks at one op whose operands are already simple.
 std::optional<ValueId> fold_constants(Rewriter& rw, const Op& op);
 std::optional<ValueId> simplify_elementwise(Rewriter& rw, const Op& op);
-std::optional<ValueId> hoist_broadcast(Rewriter& rw, const Op& op);      ///< f(broadcast(x)) = broadcast(f(x))
+std::optional<ValueId> hoist_broadcast(Rewriter& rw, const Op& op);  ///< f(broadcast(x)) = broadcast(f(x))
 std::optional<ValueId> simplify_shape(Rewriter& rw, const Op& op);
-std::optional<ValueId> fold_transposes(Rewriter& rw, const Op& op);      ///< into a contraction's labels
+std::optional<ValueId> fold_transposes(Rewriter& rw, const Op& op);  ///< into a contraction's labels
 
 /// A reshape of a broadcast as the broadcast of a reshape: the operand's new shape and its axes in the result. Nothing
 /// when the reshape joins repeated axes with others. `x` is the shape of the broadcast's operand.
@@ -45,15 +45,15 @@ struct ReshapedBroadcast {
   Shape operand;
   std::vector<int64_t> dims;
 };
-std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample, const Shape& to);
+std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample,
+                                                   const Shape& to);
 
-/// reshape(f(x)) = f(reshape(x)) where f is elementwise and only read there, if all leaves below can take the shape for free,
-/// or are reshapes from it.
-/// Changes the graph in place, leaves are given reshapes; true if anything changed.
+/// reshape(f(x)) = f(reshape(x)) where f is elementwise and only read there, if all leaves below can take the shape for
+/// free, or are reshapes from it. Changes the graph in place, leaves are given reshapes; true if anything changed.
 bool sink_reshapes(Graph& graph);
 
-/// transpose(contract) = a contraction whose result has its axes in that order, where nothing else reads the contraction:
-/// a weight's gradient then lies as the weight does. Changes the graph in place; true if anything changed.
+/// transpose(contract) = a contraction whose result has its axes in that order, where nothing else reads the
+/// contraction: a weight's gradient then lies as the weight does. Changes the graph in place; true if anything changed.
 bool turn_contractions(Graph& graph);
 
 /// Drops ops that no store needs; true if there were any.

@@ -20,7 +20,7 @@ std::vector<std::string> formula_variables(const std::vector<HostState>& host_st
 
 /// Reads what HostFormula::print writes. A fault throws FormulaFault.
 struct FormulaFault {
-  size_t at;          ///< byte within the text
+  size_t at;  ///< byte within the text
   std::string text;
 };
 HostFormula parse_host_formula(std::string_view text, const std::vector<std::string>& variables);

@@ -67,7 +67,8 @@ void verify_tensors(const Graph& graph) {
   for (const Tensor& tensor : graph.tensors) {
     int kind = tensor.role == Role::input ? 0 : tensor.role == Role::output ? 1 : 2;
     check(paths.emplace(kind, tensor.path).second, "two tensors have the path `" + tensor.path + "`");
-    for (int64_t extent : tensor.type.shape) check(extent > 0, "tensor `" + tensor.path + "`: an extent is not positive");
+    for (int64_t extent : tensor.type.shape)
+      check(extent > 0, "tensor `" + tensor.path + "`: an extent is not positive");
   }
 }
 
@@ -83,13 +84,15 @@ void verify_op(const Graph& graph, const Op& op, ValueId id) {
     if (type != op.type) throw InternalError("the type must be " + format_type(type) + ", not " + format_type(op.type));
     bool per_sample = infer_per_sample(graph, op);
     check(per_sample == op.per_sample, per_sample ? "the value must be per-sample" : "the value must be shared");
-    check(!per_sample || (!type.shape.empty() && type.shape[0] == graph.batch), "a per-sample value has the batch as axis 0");
+    check(!per_sample || (!type.shape.empty() && type.shape[0] == graph.batch),
+          "a per-sample value has the batch as axis 0");
     check(op.scope >= 0 && static_cast<size_t>(op.scope) < graph.scopes.size(), "no such scope");
   } catch (const InternalError& e) {
     std::string scope = op.scope > 0 && static_cast<size_t>(op.scope) < graph.scopes.size()
                             ? " in " + graph.scopes[static_cast<size_t>(op.scope)].path
                             : "";
-    throw InternalError("%" + std::to_string(id) + " = " + std::string(op_info(op.code).name) + scope + ": " + e.what());
+    throw InternalError("%" + std::to_string(id) + " = " + std::string(op_info(op.code).name) + scope + ": " +
+                        e.what());
   }
 }
 

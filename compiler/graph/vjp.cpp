@@ -43,7 +43,8 @@ V select(V c, V a, double b) { return select(c, a, number(b, a)); }
 V select(V c, double a, V b) { return select(c, number(a, b), b); }
 V cast(V g, V x) { return {g.builder, g.builder->cast(g.id, x.op().type.dtype)}; }
 
-V add(V like, OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {}, std::optional<bool> per_sample = {}) {
+V add(V like, OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},
+      std::optional<bool> per_sample = {}) {
   return {like.builder, like.builder->add(code, std::move(in), std::move(attr), std::move(type), per_sample)};
 }
 
@@ -53,7 +54,8 @@ V reshape_like(V g, V x) { return add(g, OpCode::reshape, {g.id}, {}, Type{g.op(
 std::vector<int64_t> other_axes(const std::vector<int64_t>& dims, size_t rank) {
   std::vector<int64_t> out;
   for (size_t i = 0; i < rank; ++i)
-    if (std::find(dims.begin(), dims.end(), static_cast<int64_t>(i)) == dims.end()) out.push_back(static_cast<int64_t>(i));
+    if (std::find(dims.begin(), dims.end(), static_cast<int64_t>(i)) == dims.end())
+      out.push_back(static_cast<int64_t>(i));
   return out;
 }
 
@@ -101,7 +103,8 @@ void broadcast_vjp(Vjp& r) {
 
 void transpose_vjp(Vjp& r) {
   Attributes attr{.dims = std::vector<int64_t>(r.op.attr.dims.size())};
-  for (size_t i = 0; i < attr.dims.size(); ++i) attr.dims[static_cast<size_t>(r.op.attr.dims[i])] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < attr.dims.size(); ++i)
+    attr.dims[static_cast<size_t>(r.op.attr.dims[i])] = static_cast<int64_t>(i);
   r.give(0, [&] { return add(r.g, OpCode::transpose, {r.g.id}, attr); });
 }
 
@@ -151,7 +154,8 @@ void pad_vjp(Vjp& r) {
 
 void concat_vjp(Vjp& r) {
   auto axis = static_cast<size_t>(r.op.attr.axis);
-  Attributes attr{.begin = std::vector<int64_t>(r.op.type.shape.size(), 0), .end = r.op.type.shape,
+  Attributes attr{.begin = std::vector<int64_t>(r.op.type.shape.size(), 0),
+                  .end = r.op.type.shape,
                   .step = std::vector<int64_t>(r.op.type.shape.size(), 1)};
   attr.end[axis] = 0;
   for (size_t i = 0; i < r.op.in.size(); ++i) {
@@ -225,7 +229,8 @@ void pick_vjp(Vjp& r) {
 
 }  // namespace
 
-std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueId cotangent, const std::vector<bool>& wanted) {
+std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueId cotangent,
+                                        const std::vector<bool>& wanted) {
   Vjp r{builder, builder.graph().op(result), {&builder, result}, {&builder, cotangent}, wanted, {}};
   r.out.assign(wanted.size(), kNoValue);
   V y = r.y, g = r.g;
@@ -254,10 +259,14 @@ std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueI
 
 bool is_differentiable(OpCode code) {
   switch (code) {
-#define VJP1(name, dx) case OpCode::name: return true;
-#define VJP2(name, da, db) case OpCode::name: return true;
-#define VJP_RULE(name, rule) case OpCode::name: return true;
-#define VJP_NONE(name) case OpCode::name: return false;
+#define VJP1(name, dx)                                                                                                 \
+  case OpCode::name: return true;
+#define VJP2(name, da, db)                                                                                             \
+  case OpCode::name: return true;
+#define VJP_RULE(name, rule)                                                                                           \
+  case OpCode::name: return true;
+#define VJP_NONE(name)                                                                                                 \
+  case OpCode::name: return false;
 #include "compiler/graph/vjp.def"
   }
   return false;

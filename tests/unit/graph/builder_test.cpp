@@ -12,8 +12,8 @@ namespace {
 struct Fixture : testing::Test {
   Graph graph = test::graph_of_batch(2);
   Builder b{graph};
-  ValueId x = test::leaf(b, "x", {3, 4}, false);                       // per-sample
-  ValueId w = test::leaf(b, "w", {4, 5}, true);                        // shared
+  ValueId x = test::leaf(b, "x", {3, 4}, false);  // per-sample
+  ValueId w = test::leaf(b, "w", {4, 5}, true);   // shared
   ValueId u = test::leaf(b, "u", {4}, false, DType::u8);
   ValueId l = test::leaf(b, "l", {4}, false, DType::i64);
   ValueId i = test::leaf(b, "i", {4}, false, DType::i32);
@@ -90,8 +90,14 @@ TEST_F(BuilderTest, SlicesLikePython) {
   auto values = [&](ValueId y) {
     std::vector<double> ten(10);
     for (size_t n = 0; n < 10; ++n) ten[n] = static_cast<double>(n);
-    return test::evaluate<double>(graph, {{v, ten}, {x, std::vector<double>(24)}, {w, std::vector<double>(20)}, {u, std::vector<double>(8)},
-                                          {l, std::vector<double>(8)}, {i, std::vector<double>(8)}, {f, std::vector<double>(8)}})[y].data;
+    return test::evaluate<double>(graph, {{v, ten},
+                                          {x, std::vector<double>(24)},
+                                          {w, std::vector<double>(20)},
+                                          {u, std::vector<double>(8)},
+                                          {l, std::vector<double>(8)},
+                                          {i, std::vector<double>(8)},
+                                          {f, std::vector<double>(8)}})[y]
+        .data;
   };
   EXPECT_EQ(values(b.slice(v, 0, -3, {})), (std::vector<double>{7, 8, 9}));
   EXPECT_EQ(values(b.slice(v, 0, {}, 100, 4)), (std::vector<double>{0, 4, 8}));
@@ -125,29 +131,54 @@ TEST_F(BuilderTest, FaultsAreAtTheUsersPlace) {
   ValueId big = test::leaf(b, "big", {128, 64}, false), wide = test::leaf(b, "wide", {32}, true);
   ValueId number = b.constant(1);
   const Case cases[] = {
-      {[&] { b.binary(OpCode::add, big, wide); }, "the shapes of the two sides of `+` do not fit", {"left   [128, 64]", "right       [32]"}},
-      {[&] { b.matmul(x, x); }, "matmul: the left side has 4 columns, the right side 3 rows", {"left   [3, 4]", "right  [3, 4]"}},
-      {[&] { b.matmul(x, number); }, "matmul needs vectors or matrices, not a single number", {"left   [3, 4]", "right      []"}},
-      {[&] { b.reshape(x, {5, -1}); }, "reshape: 12 elements do not fill the shape", {"expected  [5, -1]", "found      [3, 4]"}},
+      {[&] { b.binary(OpCode::add, big, wide); },
+       "the shapes of the two sides of `+` do not fit",
+       {"left   [128, 64]", "right       [32]"}},
+      {[&] { b.matmul(x, x); },
+       "matmul: the left side has 4 columns, the right side 3 rows",
+       {"left   [3, 4]", "right  [3, 4]"}},
+      {[&] { b.matmul(x, number); },
+       "matmul needs vectors or matrices, not a single number",
+       {"left   [3, 4]", "right      []"}},
+      {[&] { b.reshape(x, {5, -1}); },
+       "reshape: 12 elements do not fill the shape",
+       {"expected  [5, -1]", "found      [3, 4]"}},
       {[&] { b.reshape(x, {-1, -1}); }, "reshape: only one extent may be -1", {}},
       {[&] { b.reshape(x, {0, 12}); }, "reshape: an extent must be at least 1, or -1 for the rest, found 0", {}},
-      {[&] { b.broadcast_to(wide, {4, 16}, false); }, "this shape cannot be repeated to the one needed", {"expected  [4, 16]", "found        [32]"}},
+      {[&] { b.broadcast_to(wide, {4, 16}, false); },
+       "this shape cannot be repeated to the one needed",
+       {"expected  [4, 16]", "found        [32]"}},
       {[&] { b.permute(x, {0}); }, "permute: the shape [3, 4] has 2 axes, 1 named", {}},
       {[&] { b.permute(x, {0, 0}); }, "permute: axis 0 is named twice", {}},
       {[&] { b.transpose(x, 0, 2); }, "transpose: axis 2 is outside the shape [3, 4]", {}},
       {[&] { b.slice(x, 0, 2, 1); }, "slice: nothing lies from 2 to 1 on an axis of 3", {}},
       {[&] { b.slice(x, 0, {}, {}, 0); }, "slice: the step must be at least 1, found 0", {}},
       {[&] { b.pad(x, {{0, -1}, {0, 0}}, 0); }, "pad: a width is negative; slice takes elements away", {}},
-      {[&] { b.concat({x, w}, 1); }, "concat: the shapes differ beside the joined axis", {"expected  [3, 4]", "found     [4, 5]"}},
+      {[&] { b.concat({x, w}, 1); },
+       "concat: the shapes differ beside the joined axis",
+       {"expected  [3, 4]", "found     [4, 5]"}},
       {[&] { b.reduce(OpCode::reduce_sum, x, std::vector<int64_t>{1, -1}, false, false); }, "dim 1 is named twice", {}},
-      {[&] { b.reduce(OpCode::reduce_sum, number, std::vector<int64_t>{0}, false, false); }, "dim: a single number has no axes", {}},
+      {[&] { b.reduce(OpCode::reduce_sum, number, std::vector<int64_t>{0}, false, false); },
+       "dim: a single number has no axes",
+       {}},
       {[&] { b.take(x, i); }, "take: the table must be the same for all samples; pick chooses within a sample", {}},
       {[&] { b.take(w, x); }, "take: the index must be whole numbers, found f32", {}},
-      {[&] { b.pick(x, i, 0); b.pick(x, i, 1); }, "pick: the index has another shape than the values without the axis", {"expected  [3]", "found     [4]"}},
-      {[&] { b.broadcast_to(number, {1 << 20, 1 << 20, 2}, false); }, "a tensor of shape [1048576, 1048576, 2] is too large", {}},
+      {[&] {
+         b.pick(x, i, 0);
+         b.pick(x, i, 1);
+       },
+       "pick: the index has another shape than the values without the axis",
+       {"expected  [3]", "found     [4]"}},
+      {[&] { b.broadcast_to(number, {1 << 20, 1 << 20, 2}, false); },
+       "a tensor of shape [1048576, 1048576, 2] is too large",
+       {}},
       {[&] { b.iota(0); }, "arange needs at least one element, 0 asked", {}},
-      {[&] { b.store(graph.find_tensor("w"), x); }, "`w` is shared by all samples, but its new value differs from sample to sample", {}},
-      {[&] { b.store(graph.find_tensor("w"), wide); }, "the new value of `w` has another shape", {"expected  [4, 5]", "found       [32]"}},
+      {[&] { b.store(graph.find_tensor("w"), x); },
+       "`w` is shared by all samples, but its new value differs from sample to sample",
+       {}},
+      {[&] { b.store(graph.find_tensor("w"), wide); },
+       "the new value of `w` has another shape",
+       {"expected  [4, 5]", "found       [32]"}},
   };
   b.at({1, 2, 3, 4});
   for (const Case& c : cases) {

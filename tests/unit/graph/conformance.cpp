@@ -20,8 +20,8 @@ constexpr int64_t kBatch = 3;
 struct Operand {
   Shape shape;
   bool shared = false;
-  double low = -2, high = 2;   ///< the domain; kinks keep their distance
-  bool both_signs = false;     ///< mirror half of the draws
+  double low = -2, high = 2;  ///< the domain; kinks keep their distance
+  bool both_signs = false;    ///< mirror half of the draws
   DType dtype = DType::f32;
 };
 
@@ -44,12 +44,15 @@ Row binary(OpCode code, Operand a = {{4}}, Operand c = {{4}}) {
   return {code, "", {std::move(a), std::move(c)}, [code](Builder& b, auto& x) { return b.binary(code, x[0], x[1]); }};
 }
 
-Row on(OpCode code, std::string name, std::vector<Operand> operands, std::function<ValueId(Builder&, const std::vector<ValueId>&)> build) {
+Row on(OpCode code, std::string name, std::vector<Operand> operands,
+       std::function<ValueId(Builder&, const std::vector<ValueId>&)> build) {
   return {code, std::move(name), std::move(operands), std::move(build)};
 }
 
-Row reduction(OpCode code, std::string name, Operand x, std::optional<std::vector<int64_t>> dims, bool keepdim, bool batch) {
-  return on(code, std::move(name), {std::move(x)}, [=](Builder& b, auto& in) { return b.reduce(code, in[0], dims, keepdim, batch); });
+Row reduction(OpCode code, std::string name, Operand x, std::optional<std::vector<int64_t>> dims, bool keepdim,
+              bool batch) {
+  return on(code, std::move(name), {std::move(x)},
+            [=](Builder& b, auto& in) { return b.reduce(code, in[0], dims, keepdim, batch); });
 }
 
 std::vector<Row> rows() {
@@ -60,34 +63,74 @@ std::vector<Row> rows() {
       on(O::iota, "", {}, [](Builder& b, auto&) { return b.iota(4, DType::f32); }),
       on(O::input, "", {{{4}}}, [](Builder&, auto& x) { return x[0]; }),
       on(O::state, "", {{{4}, true}}, [](Builder&, auto& x) { return x[0]; }),
-      on(O::scalar, "", {}, [](Builder& b, auto&) { return b.scalar(b.add_scalar({"s", {{{HostFormula::Op::number, 1}}}})); }),
+      on(O::scalar, "", {},
+         [](Builder& b, auto&) { return b.scalar(b.add_scalar({"s", {{{HostFormula::Op::number, 1}}}})); }),
       on(O::uniform, "", {}, [](Builder& b, auto&) { return b.uniform({4}, 1, false); }),
       on(O::normal, "", {}, [](Builder& b, auto&) { return b.normal({4}, 1, true); }),
-      unary(O::neg), unary(O::abs, 0.2, 2, true), unary(O::sign, 0.2, 2, true), unary(O::exp), unary(O::expm1),
-      unary(O::log, 0.3, 3), unary(O::log1p, -0.5, 2), unary(O::sqrt, 0.3, 3), unary(O::rsqrt, 0.3, 3), unary(O::sin),
-      unary(O::cos), unary(O::tanh), unary(O::erf), unary(O::sigmoid), unary(O::floor, 0.1, 0.9), unary(O::round, 0.1, 0.4),
-      unary(O::isnan), unary(O::logical_not), unary(O::stop_gradient), unary(O::copy),
-      on(O::cast, "to bf16 and back", {{{4}}}, [](Builder& b, auto& x) { return b.cast(b.cast(x[0], DType::bf16), DType::f32); }),
+      unary(O::neg),
+      unary(O::abs, 0.2, 2, true),
+      unary(O::sign, 0.2, 2, true),
+      unary(O::exp),
+      unary(O::expm1),
+      unary(O::log, 0.3, 3),
+      unary(O::log1p, -0.5, 2),
+      unary(O::sqrt, 0.3, 3),
+      unary(O::rsqrt, 0.3, 3),
+      unary(O::sin),
+      unary(O::cos),
+      unary(O::tanh),
+      unary(O::erf),
+      unary(O::sigmoid),
+      unary(O::floor, 0.1, 0.9),
+      unary(O::round, 0.1, 0.4),
+      unary(O::isnan),
+      unary(O::logical_not),
+      unary(O::stop_gradient),
+      unary(O::copy),
+      on(O::cast, "to bf16 and back", {{{4}}},
+         [](Builder& b, auto& x) { return b.cast(b.cast(x[0], DType::bf16), DType::f32); }),
       on(O::cast, "to i32", {{{4}}}, [](Builder& b, auto& x) { return b.cast(x[0], DType::i32); }),
-      binary(O::add), binary(O::add, {{2, 4}}, {{4}, true}), binary(O::add, {{2, 1}, true}, {{3}}), binary(O::sub), binary(O::mul),
-      binary(O::mul, {{}, true}, {{2, 3}}), binary(O::div, {{4}}, {{4}, false, 0.5, 2, true}), binary(O::div, {{3}, true}, {{2, 1}, false, 0.5, 2}),
-      binary(O::floordiv, positive, apart), binary(O::mod, positive, apart), binary(O::mod, {{4}, false, 4.2, 4.8}, {{4}, true, 1.5, 2}),
-      binary(O::max, positive, apart), binary(O::max, apart, positive), binary(O::min, positive, apart), binary(O::min, apart, positive),
-      binary(O::pow, positive, {{4}}), binary(O::pow, positive, {{1}, true, 2, 3}), binary(O::eq), binary(O::ne), binary(O::lt), binary(O::le),
-      binary(O::logical_and), binary(O::logical_or),
+      binary(O::add),
+      binary(O::add, {{2, 4}}, {{4}, true}),
+      binary(O::add, {{2, 1}, true}, {{3}}),
+      binary(O::sub),
+      binary(O::mul),
+      binary(O::mul, {{}, true}, {{2, 3}}),
+      binary(O::div, {{4}}, {{4}, false, 0.5, 2, true}),
+      binary(O::div, {{3}, true}, {{2, 1}, false, 0.5, 2}),
+      binary(O::floordiv, positive, apart),
+      binary(O::mod, positive, apart),
+      binary(O::mod, {{4}, false, 4.2, 4.8}, {{4}, true, 1.5, 2}),
+      binary(O::max, positive, apart),
+      binary(O::max, apart, positive),
+      binary(O::min, positive, apart),
+      binary(O::min, apart, positive),
+      binary(O::pow, positive, {{4}}),
+      binary(O::pow, positive, {{1}, true, 2, 3}),
+      binary(O::eq),
+      binary(O::ne),
+      binary(O::lt),
+      binary(O::le),
+      binary(O::logical_and),
+      binary(O::logical_or),
       on(O::select, "", {{{4}, false, 0, 2, false, DType::boolean}, {{4}}, {{2, 4}, true}},
          [](Builder& b, auto& x) { return b.select(x[0], x[1], x[2]); }),
-      on(O::broadcast, "shared to samples", {{{3}, true}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 3}, true); }),
-      on(O::broadcast, "axis of 1", {{{2, 1, 3}}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 5, 3}, true); }),
-      on(O::broadcast, "all at once", {{{1, 3, 1}, true}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 4, 3, 2}, false); }),
+      on(O::broadcast, "shared to samples", {{{3}, true}},
+         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 3}, true); }),
+      on(O::broadcast, "axis of 1", {{{2, 1, 3}}},
+         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 5, 3}, true); }),
+      on(O::broadcast, "all at once", {{{1, 3, 1}, true}},
+         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 4, 3, 2}, false); }),
       on(O::reshape, "", {{{2, 3}}}, [](Builder& b, auto& x) { return b.reshape(x[0], {3, -1}); }),
       on(O::transpose, "", {{{2, 3, 4}}}, [](Builder& b, auto& x) { return b.permute(x[0], {2, 0, 1}); }),
       on(O::slice, "", {{{2, 7}}}, [](Builder& b, auto& x) { return b.slice(x[0], 1, 2, -1); }),
       on(O::slice, "step 2", {{{7, 2}}}, [](Builder& b, auto& x) { return b.slice(x[0], 0, 1, {}, 2); }),
       on(O::slice, "step 3 to the end", {{{7}}}, [](Builder& b, auto& x) { return b.slice(x[0], -1, {}, {}, 3); }),
-      on(O::slice, "step beyond the end", {{{8}, true}}, [](Builder& b, auto& x) { return b.slice(x[0], 0, 2, {}, 5); }),
+      on(O::slice, "step beyond the end", {{{8}, true}},
+         [](Builder& b, auto& x) { return b.slice(x[0], 0, 2, {}, 5); }),
       on(O::pad, "", {{{2, 3}}}, [](Builder& b, auto& x) { return b.pad(x[0], {{0, 1}, {2, 0}}, 5); }),
-      on(O::concat, "", {{{2, 3}}, {{2, 1}, true}}, [](Builder& b, auto& x) { return b.concat({x[0], x[1], x[0]}, -1); }),
+      on(O::concat, "", {{{2, 3}}, {{2, 1}, true}},
+         [](Builder& b, auto& x) { return b.concat({x[0], x[1], x[0]}, -1); }),
       reduction(O::reduce_sum, "", {{2, 3}}, std::vector<int64_t>{1}, false, false),
       reduction(O::reduce_sum, "over the batch", {{2, 3}}, std::vector<int64_t>{}, false, true),
       reduction(O::reduce_sum, "all", {{2, 3}}, {}, true, true),
@@ -101,20 +144,30 @@ std::vector<Row> rows() {
       on(O::cumsum, "", {{{2, 4}}}, [](Builder& b, auto& x) { return b.cumsum(x[0], 0); }),
       on(O::cumsum, "last axis", {{{2, 4}}}, [](Builder& b, auto& x) { return b.cumsum(x[0], 1); }),
       on(O::take, "", {{{5, 2}, true}, index_below(5, {3})}, [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
-      on(O::take, "shared index", {{{5}, true}, index_below(5, {2, 3}, true)}, [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
+      on(O::take, "shared index", {{{5}, true}, index_below(5, {2, 3}, true)},
+         [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
       on(O::take_grad, "", {{{3, 2}}, index_below(4, {3})},
          [](Builder& b, auto& x) { return b.add(OpCode::take_grad, {x[0], x[1]}, {}, Type{DType::f32, {4, 2}}); }),
       on(O::pick, "", {{{2, 5}}, index_below(5, {2})}, [](Builder& b, auto& x) { return b.pick(x[0], x[1], -1); }),
-      on(O::pick, "shared values", {{{5, 2}, true}, index_below(5, {2})}, [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
+      on(O::pick, "shared values", {{{5, 2}, true}, index_below(5, {2})},
+         [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
   };
   const std::pair<Operand, Operand> products[] = {
-      {{{4}}, {{4, 2}, true}},       {{{3, 4}}, {{4, 2}, true}},       {{{3, 4}}, {{4, 2}}},       {{{3, 4}, true}, {{4, 2}}},
-      {{{4}}, {{4}}},                {{{4}, true}, {{4}}},             {{{3, 4}, true}, {{4}, true}}, {{{2, 3, 4}}, {{2, 4, 5}, true}},
-      {{{2, 1, 3, 4}}, {{5, 4, 2}}}, {{{1, 3, 4}, true}, {{2, 4, 1}}}, {{{2, 2, 3}}, {{3}}},
+      {{{4}}, {{4, 2}, true}},
+      {{{3, 4}}, {{4, 2}, true}},
+      {{{3, 4}}, {{4, 2}}},
+      {{{3, 4}, true}, {{4, 2}}},
+      {{{4}}, {{4}}},
+      {{{4}, true}, {{4}}},
+      {{{3, 4}, true}, {{4}, true}},
+      {{{2, 3, 4}}, {{2, 4, 5}, true}},
+      {{{2, 1, 3, 4}}, {{5, 4, 2}}},
+      {{{1, 3, 4}, true}, {{2, 4, 1}}},
+      {{{2, 2, 3}}, {{3}}},
   };
   for (const auto& [a, c] : products)
-    out.push_back(on(O::contract, format_type({DType::f32, a.shape}) + " by " + format_type({DType::f32, c.shape}), {a, c},
-                     [](Builder& b, auto& x) { return b.matmul(x[0], x[1]); }));
+    out.push_back(on(O::contract, format_type({DType::f32, a.shape}) + " by " + format_type({DType::f32, c.shape}),
+                     {a, c}, [](Builder& b, auto& x) { return b.matmul(x[0], x[1]); }));
   return out;
 }
 

@@ -55,7 +55,8 @@ TEST(Interpret, CastsTruncateAndSaturate) {
   Graph graph = test::graph_of_batch(1);
   Builder b(graph);
   ValueId x = b.tensor_constant({1.9, -1.9, 300, kNan, 1e20, 0}, {6});
-  ValueId whole = b.cast(x, DType::i32), byte = b.cast(x, DType::u8), flag = b.cast(x, DType::boolean), half = b.cast(b.constant(1.00390625), DType::bf16);
+  ValueId whole = b.cast(x, DType::i32), byte = b.cast(x, DType::u8), flag = b.cast(x, DType::boolean),
+          half = b.cast(b.constant(1.00390625), DType::bf16);
   ValueId low = b.cast(b.tensor_constant({300, -1}, {2}, DType::i32), DType::u8);
   auto values = test::evaluate<double>(graph);
   EXPECT_THAT(values[whole].data, ElementsAre(1, -1, 300, 0, 2147483647, 0));
@@ -70,8 +71,10 @@ TEST(Interpret, ReductionsPropagateNotANumber) {
   Builder b(graph);
   ValueId x = b.tensor_constant({1, 3, 3, kNan, 7, 5}, {2, 3});
   const std::vector<int64_t> last{1};
-  ValueId top = b.reduce(OpCode::reduce_max, x, last, false, false), least = b.reduce(OpCode::reduce_min, x, last, false, false);
-  ValueId first = b.argmax(x, 1, false), product = b.reduce(OpCode::reduce_prod, x, last, false, false), sums = b.cumsum(x, 1);
+  ValueId top = b.reduce(OpCode::reduce_max, x, last, false, false),
+          least = b.reduce(OpCode::reduce_min, x, last, false, false);
+  ValueId first = b.argmax(x, 1, false), product = b.reduce(OpCode::reduce_prod, x, last, false, false),
+          sums = b.cumsum(x, 1);
   auto values = test::evaluate<float>(graph);
   EXPECT_EQ(values[top].data[0], 3);
   EXPECT_TRUE(std::isnan(values[top].data[1]));
@@ -138,7 +141,8 @@ TEST(Interpret, IndicesOutsideAreAnErrorOfTheData) {
     test::evaluate<float>(graph);
     ADD_FAILURE();
   } catch (const RuntimeError& e) {
-    EXPECT_STREQ(e.what(), "index 3 is outside 0..2 in `embedding1`: look for a wrong label or class count in the data");
+    EXPECT_STREQ(e.what(),
+                 "index 3 is outside 0..2 in `embedding1`: look for a wrong label or class count in the data");
   }
 }
 

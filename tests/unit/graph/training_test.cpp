@@ -30,11 +30,12 @@ Graph training_step(int64_t batch) {
   ValueId total = b.unary(OpCode::log, b.reduce(OpCode::reduce_sum, b.unary(OpCode::exp, shifted), last, true, false));
   ValueId picked = b.pick(b.binary(OpCode::sub, shifted, total), y, -1);
   ValueId loss = b.unary(OpCode::neg, b.binary(OpCode::div, b.reduce(OpCode::reduce_sum, picked, all, false, true),
-                                                b.constant(static_cast<double>(b.reduced_count(picked, all, true)))));
+                                               b.constant(static_cast<double>(b.reduced_count(picked, all, true)))));
   std::vector<ValueId> gradients = differentiate(graph, loss, parameters);
   ValueId lr = b.scalar(b.add_scalar({"lr", {{{HostFormula::Op::variable, 0, 0}}}}));
   for (size_t i = 0; i < parameters.size(); ++i)
-    b.store(graph.op(parameters[i]).attr.tensor, b.binary(OpCode::sub, parameters[i], b.binary(OpCode::mul, lr, gradients[i])));
+    b.store(graph.op(parameters[i]).attr.tensor,
+            b.binary(OpCode::sub, parameters[i], b.binary(OpCode::mul, lr, gradients[i])));
   b.output("loss", loss);
   return graph;
 }
@@ -55,7 +56,8 @@ template <class T> std::vector<double> train(const Graph& graph, int steps) {
     const Tensor& tensor = graph.tensors[i];
     if (tensor.role != Role::parameter) continue;
     Array<T>& values = state[static_cast<TensorId>(i)] = make_array<T>(tensor.type);
-    for (size_t j = 0; j < values.data.size(); ++j) values.data[j] = static_cast<T>(0.5 * std::sin(static_cast<double>(3 * i + j)));
+    for (size_t j = 0; j < values.data.size(); ++j)
+      values.data[j] = static_cast<T>(0.5 * std::sin(static_cast<double>(3 * i + j)));
   }
   StepInput<T> input;
   input.columns = {{graph.find_tensor("x"), x.data()}, {graph.find_tensor("y"), y.data()}};
