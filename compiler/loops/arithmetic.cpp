@@ -3,11 +3,13 @@
 #include "compiler/loops/context.h"
 #include "compiler/loops/math.h"
 
+#include <limits>
+
 namespace mlc::loops {
 namespace {
 
 Reg integer_floor_division(Writer& w, Reg a, Reg b, bool remainder) {
-  // idiv must not see a zero divisor; the result of a division by zero is 0.
+  // idiv must not see a zero divisor: a // 0 is 0 and a % 0 is a.
   Reg zero = w.constant(0, Elem::i32), by_zero = w.emit(Code::ieq, {b, zero});
   Reg divisor = w.select(by_zero, w.constant(1, Elem::i32), b);
   Reg q = w.emit(Code::idiv, {a, divisor}), r = w.emit(Code::isub, {a, w.emit(Code::imul, {q, divisor})});
@@ -15,7 +17,7 @@ Reg integer_floor_division(Writer& w, Reg a, Reg b, bool remainder) {
   Reg down = w.emit(Code::pand, {inexact, signs});
   Reg result = remainder ? w.select(down, w.emit(Code::iadd, {r, divisor}), r)
                          : w.select(down, w.emit(Code::isub, {q, w.constant(1, Elem::i32)}), q);
-  return w.select(by_zero, zero, result);
+  return w.select(by_zero, remainder ? a : zero, result);
 }
 
 Reg convert(Writer& w, Reg x, DType to) {
@@ -27,7 +29,12 @@ Reg convert(Writer& w, Reg x, DType to) {
     return from == Elem::f32 ? w.emit(Code::ne, {x, w.constant(0)}) : w.emit(Code::ine, {x, w.constant(0, Elem::i32)});
   default:
     if (from == Elem::pred) return w.select(x, w.constant(1, Elem::i32), w.constant(0, Elem::i32));
-    x = from == Elem::f32 ? w.emit(Code::to_i32, {x}) : x;
+    if (from == Elem::f32) {
+      // Truncates and saturates; not a number becomes 0.
+      Reg nan = w.emit(Code::unordered, {x, x}), zero = w.constant(0), most = w.constant(0x1p31), least = w.constant(-0x1p31);
+      Reg in_range = w.select(nan, zero, w.emit(Code::max, {w.select(w.emit(Code::lt, {x, most}), x, zero), least}));
+      x = w.select(w.emit(Code::le, {most, x}), w.constant(std::numeric_limits<int32_t>::max(), Elem::i32), w.emit(Code::to_i32, {in_range}));
+    }
     return to == DType::u8 ? w.emit(Code::iand, {x, w.constant(255, Elem::i32)}) : x;
   }
 }

@@ -85,7 +85,8 @@ private:
     size_t axis = text(vector_).find(lane_);
     bool side_by_side = v.layout.blocked >= 0 ? v.layout.blocked == static_cast<int>(axis) : axis + 1 == text(vector_).size();
     if (!side_by_side || (is_inline(v.code) && v.code != OpCode::state)) return false;
-    masked_ = extent(lane_) % kLanes != 0 && (op_.layout.blocked < 0 || v.layout.blocked < 0);
+    masked_ = extent(lane_) % kLanes != 0;
+    padded_ = v.layout.blocked >= 0;
     for (char l : labels_.a)
       if (labels_.out.find(l) == std::string::npos) k_ += l;
     for (char l : labels_.out) {
@@ -239,6 +240,7 @@ private:
     std::vector<Reg> vectors;
     for (int64_t v = 0; v < nv; ++v) {
       set_block(v);
+      if (padded_) c_->set_count(kLanes);
       vectors.push_back(c_->eval(op_.in[static_cast<size_t>(vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(vector_))));
     }
     for (int64_t r = 0; r < mr; ++r) {
@@ -263,7 +265,8 @@ private:
   char lane_ = 0, row_ = 0;
   int vector_ = 0;                 // which operand gives vectors
   std::string k_, others_;
-  bool masked_ = false;
+  bool masked_ = false;            // the last block is partial: what is stored and read beside it takes part by lanes
+  bool padded_ = false;            // the vector operand has whole blocks all the same
   TileShape tile_;
   Reg row_tile_ = kNoReg, block_tile_ = kNoReg;
   std::vector<Reg> counts_;

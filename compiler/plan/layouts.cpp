@@ -38,7 +38,8 @@ public:
     }
     for (Store& s : graph_.stores) {
       s.value = remap_[s.value];
-      if (is_inline(graph_.ops[s.value].code)) s.value = copy(s.value, graph_.ops[s.value].layout);
+      // Scatters write to the arena alone.
+      if (is_inline(graph_.ops[s.value].code) || graph_.ops[s.value].code == OpCode::take_grad) s.value = copy(s.value, graph_.ops[s.value].layout);
     }
   }
 
