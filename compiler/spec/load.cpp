@@ -1,0 +1,195 @@
+#include "compiler/base/text.h"
+#include "compiler/spec/spec.h"
+#include "compiler/spec/yaml.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace mlc {
+namespace {
+
+constexpr std::uintmax_t kMostBytes = 16u << 20;
+
+class Loader {
+public:
+  Loader(Sources& sources, Diagnostics& diagnostics) : sources_(sources), diagnostics_(diagnostics) {}
+
+  Node file(const std::filesystem::path& path, Loc from) {
+    std::error_code fault;
+    std::filesystem::path real = std::filesystem::weakly_canonical(path, fault);
+    for (const auto& open : open_)
+      if (open.path == real) {
+        diagnostics_.error(from, "'" + path.string() + "' includes itself", {{open.from, "included here"}});
+        return {};
+      }
+    std::ifstream in(path, std::ios::binary);
+    if (!in || !std::filesystem::is_regular_file(path, fault)) {
+      diagnostics_.error(from, "cannot read " + path.string() + (std::filesystem::exists(path, fault) ? ": not a readable file" : ": no such file"));
+      return {};
+    }
+    if (std::filesystem::file_size(path, fault) > kMostBytes) {
+      diagnostics_.error(from, path.string() + " is larger than 16 MB: not a spec");
+      return {};
+    }
+    std::stringstream text;
+    text << in.rdbuf();
+    std::string body = text.str();
+    if (starts_with(body, "\xEF\xBB\xBF")) body.erase(0, 3);
+    open_.push_back({real, from});
+    Node node = parse_yaml(sources_, sources_.add(path.string(), std::move(body)), diagnostics_);
+    node = with_includes(std::move(node), path);
+    open_.pop_back();
+    return node;
+  }
+
+  void set(Node& spec, const std::string& argument) {
+    size_t equals = argument.find('=');
+    ensure(equals != std::string::npos, "a --set argument has a '='");
+    std::string path = argument.substr(0, equals), value = argument.substr(equals + 1);
+    // Blanks keep the value at its column in the argument, so that messages point into it.
+    uint32_t file = sources_.add("--set", argument);
+    uint32_t quiet = sources_.add("--set", std::string(equals + 1, ' ') + value);
+    Node node = value.empty() ? Node::make_text("") : parse_yaml(sources_, quiet, diagnostics_);
+    stamp(node, file, quiet);
+    Loc loc{file, 1, 1, static_cast<uint32_t>(std::max<size_t>(1, utf8_length(path)))};
+    assign(spec, split(path, '.'), 0, std::move(node), loc);
+  }
+
+  void interpolate(Node& node, const Node* vars) {
+    if (node.is(Node::Kind::text)) replace(node, vars);
+    for (Node& item : node.items) interpolate(item, vars);
+    for (auto& [key, value] : node.entries) interpolate(value, vars);
+  }
+
+private:
+  Node with_includes(Node node, const std::filesystem::path& path) {
+    const Node* include = node.find("include");
+    if (!include) return node;
+    std::vector<Node> files = include->is(Node::Kind::list) ? include->items : std::vector<Node>{*include};
+    Node base;
+    for (const Node& f : files) {
+      if (!f.is(Node::Kind::text)) {
+        diagnostics_.error(f.loc, "'include' expects a file name or a list of them");
+        continue;
+      }
+      std::filesystem::path name = f.text;
+      if (name.extension() != ".yaml" && name.extension() != ".yml") {
+        diagnostics_.error(f.loc, "only .yaml files can be included");
+        continue;
+      }
+      Node other = file(name.is_absolute() ? name : path.parent_path() / name, f.loc);
+      base = base.is(Node::Kind::null) ? std::move(other) : merged(std::move(base), other);
+    }
+    std::erase_if(node.entries, [](const auto& e) { return e.first.text == "include"; });
+    return base.is(Node::Kind::map) ? merged(std::move(base), node) : node;
+  }
+
+  // Maps merge key by key; of all else the upper one stays.
+  static Node merged(Node lower, const Node& upper) {
+    if (!lower.is(Node::Kind::map) || !upper.is(Node::Kind::map)) return upper;
+    // Another `type` is another thing: its arguments do not mix.
+    const Node *a = lower.find("type"), *b = upper.find("type");
+    if (a && b && a->text != b->text) return upper;
+    lower.loc = upper.loc;
+    for (const auto& [key, value] : upper.entries) {
+      auto it = std::find_if(lower.entries.begin(), lower.entries.end(), [&, k = &key](const auto& e) { return e.first.text == k->text; });
+      if (it == lower.entries.end()) {
+        lower.entries.emplace_back(key, value);
+      } else {
+        it->second = merged(std::move(it->second), value);
+        it->first = key;
+      }
+    }
+    return lower;
+  }
+
+  static void stamp(Node& node, uint32_t file, uint32_t from) {
+    node.origin = Origin::set;
+    if (node.loc.file == from || node.loc.file == 0) node.loc.file = file;
+    if (node.loc.line == 0) node.loc.line = 1, node.loc.col = 1, node.loc.len = 1;
+    for (Node& item : node.items) stamp(item, file, from);
+    for (auto& [key, value] : node.entries) stamp(key, file, from), stamp(value, file, from);
+  }
+
+  void assign(Node& node, const std::vector<std::string>& path, size_t depth, Node value, Loc loc) {
+    if (depth == path.size()) {
+      node = std::move(value);
+      return;
+    }
+    const std::string& name = path[depth];
+    if (node.is(Node::Kind::list)) {
+      std::optional<int64_t> index = parse_integer(name);
+      auto size = static_cast<int64_t>(node.items.size());
+      if (!index || *index < -size || *index >= size) {
+        diagnostics_.error(loc, "'" + name + "' is no element of a list of " + std::to_string(size) + "; elements are numbered from 0");
+        return;
+      }
+      return assign(node.items[static_cast<size_t>(*index < 0 ? *index + size : *index)], path, depth + 1, std::move(value), loc);
+    }
+    if (name.empty()) return diagnostics_.error(loc, "a path is names joined by dots, as in train.optimizer.lr");
+    if (!node.is(Node::Kind::map)) {
+      // `optimizer: adam` and `--set train.optimizer.lr=0.1`: the name becomes the type.
+      Node map = Node::make_map(loc, Origin::set);
+      if (node.is(Node::Kind::text)) map.entries.emplace_back(Node::make_text("type", node.loc, node.origin), node);
+      node = std::move(map);
+    }
+    if (Node* child = node.find(name)) return assign(*child, path, depth + 1, std::move(value), loc);
+    Node child;
+    child.loc = loc;
+    node.entries.emplace_back(Node::make_text(name, loc, Origin::set), std::move(child));
+    assign(node.entries.back().second, path, depth + 1, std::move(value), loc);
+  }
+
+  void replace(Node& node, const Node* vars) {
+    for (size_t at = 0; (at = node.text.find("${", at)) != std::string::npos;) {
+      size_t close = node.text.find('}', at);
+      if (close == std::string::npos) return diagnostics_.error(node.loc, "'${' without a closing '}'");
+      std::string name = node.text.substr(at + 2, close - at - 2), value;
+      if (starts_with(name, "env:")) {
+        const char* found = std::getenv(name.substr(4).c_str());
+        if (!found) return diagnostics_.error(node.loc, "the environment has no variable '" + name.substr(4) + "'");
+        value = found;
+      } else {
+        const Node* found = vars ? vars->find(name) : nullptr;
+        if (!found || !found->is_scalar()) {
+          std::vector<std::string> names;
+          for (size_t i = 0; vars && i < vars->entries.size(); ++i) names.push_back(vars->entries[i].first.text);
+          return diagnostics_.report(unknown_name(node.loc, "variable", name, names));
+        }
+        value = found->text;
+      }
+      node.text.replace(at, close + 1 - at, value);
+      at += value.size();
+      node.quoted = true;
+    }
+  }
+
+  struct Open {
+    std::filesystem::path path;
+    Loc from;
+  };
+  Sources& sources_;
+  Diagnostics& diagnostics_;
+  std::vector<Open> open_;
+};
+
+}  // namespace
+
+Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics) {
+  Loader loader(sources, diagnostics);
+  Node spec = loader.file(path, {});
+  if (diagnostics.errors() || spec.is(Node::Kind::null)) {
+    if (!diagnostics.errors()) diagnostics.error({}, path + " is empty");
+    return spec;
+  }
+  for (const std::string& s : sets) loader.set(spec, s);
+  const Node* vars = spec.find("vars");
+  Node copy = vars ? *vars : Node();
+  loader.interpolate(spec, vars ? &copy : nullptr);
+  return spec;
+}
+
+}  // namespace mlc

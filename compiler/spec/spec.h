@@ -1,0 +1,47 @@
+// The front end: a spec file with its includes and `--set` arguments as one tree, checked against the closed vocabulary.
+#pragma once
+#include "compiler/base/diagnostics.h"
+#include "compiler/spec/formula.h"
+#include "compiler/spec/node.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// Reads `path`, merges its includes (maps key by key, lists replace, the including file wins; a cycle is an error) and
+/// applies each `path=value` of `sets` (the value as YAML; list elements by number; origin Origin::set). Texts take `${name}`
+/// of `vars` and `${env:NAME}`. A file that cannot be read, and all faults of syntax, go to `diagnostics`; the tree is then
+/// null or partial.
+Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics);
+
+/// Reports unknown keys (with the nearest name, or what PyTorch's and Keras's word is called here), values of the wrong
+/// kind, words that are not in a list, and keys that this version does not support yet. One fault gives one message.
+void check_vocabulary(const Node& spec, Diagnostics& diagnostics);
+
+/// The spec with the defaults of the language filled in (Origin::implied) and its sections in the order of the documentation.
+Node effective_spec(const Node& spec);
+
+/// YAML that reads back as the same tree. With `origins` each scalar is followed by `# FILE:LINE`, `# --set`, or `# default`.
+std::string print_spec(const Node& spec, bool origins, const Sources& sources);
+
+/// Documentation of a key by its dotted path ("train.epochs", "data"); empty for an unknown one.
+std::string document_key(const std::string& path);
+/// Dotted paths of all documented keys, in order.
+std::vector<std::string> key_paths();
+
+/// A number with its unit: "500 steps", "1 epoch", "5%", "10 min". Nothing for other text.
+struct Quantity {
+  enum class Unit : uint8_t { none, steps, epochs, percent, seconds } unit = Unit::none;
+  double value = 0;   ///< percent: 5 for "5%"; minutes and hours are turned to seconds
+};
+std::optional<Quantity> parse_quantity(const Node& node);
+
+/// "did you mean" for a name: a synonym from another framework, else the nearest candidate; empty when nothing is near.
+std::string suggest(const std::string& name, const std::vector<std::string>& candidates);
+/// "unknown key 'epoch'; did you mean 'epochs'?", with `fix` set.
+Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates);
+
+}  // namespace mlc
