@@ -1,0 +1,400 @@
+"""The parity cases: each a spec of mlc and the same network, loss, optimizer and schedule in PyTorch."""
+import math
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.optim import lr_scheduler as rates
+
+CASES = []
+
+
+class Net(nn.Module):
+    """Steps in order; a step ("name", module) owns parameters under that name, as mlc names them."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps = []
+        for step in steps:
+            if isinstance(step, tuple):
+                self.add_module(*step)
+                step = step[1]
+            self.steps.append([step])  # a list hides the module from a second registration
+
+    def forward(self, x):
+        for (step,) in self.steps:
+            x = step(x)
+        return x
+
+
+class Residual(Net):
+    def __init__(self, *steps, shortcut=None):
+        super().__init__(*steps)
+        self.shortcut = shortcut
+
+    def forward(self, x):
+        return super().forward(x) + (self.shortcut(x) if self.shortcut else x)
+
+
+@dataclass
+class Case:
+    name: str
+    model: str                                  # YAML of the layers
+    net: Callable[[], nn.Module]
+    x: Callable[[], torch.Tensor]
+    y: Callable[[], torch.Tensor]
+    loss: str = "mse"                           # YAML
+    criterion: Callable = F.mse_loss
+    optimizer: str = "{type: sgd, lr: 0.1}"     # YAML
+    make: Callable = lambda p: torch.optim.SGD(p, lr=0.1)
+    schedule: Optional[str] = None              # YAML
+    rate: Optional[Callable] = None             # optimizer -> scheduler
+    rate_each: str = "step"                     # step, epoch, or validation (the scheduler gets the validation loss)
+    steps: int = 6
+    epochs: int = 0                             # instead of steps; the loss of each epoch is compared too
+    batch: int = 4
+    drop_last: bool = False
+    y_val: Optional[Callable] = None            # validation set: the same x, these targets
+    predict: bool = False                       # also compare `mlc predict` on x after training
+    outputs: Callable = lambda out: {}          # what predict gives besides `output`
+    rtol: float = 1e-5
+    atol: float = 2e-6
+    still: tuple = ()                           # parameters that rightly do not move
+    start: dict = field(default_factory=dict)   # initial values that are not random
+    train: str = ""                             # further YAML lines of `train:`
+    top: str = ""                               # further YAML lines of the file
+
+
+def case(name, model, net, x=None, y=None, **rest):
+    CASES.append(Case(name, model, net, x or normal(12, 5), y or normal(12, 3), **rest))
+
+
+def normal(*shape, scale=1.0):
+    return lambda: (torch.randn(shape) * scale).mul(1000).round().div(1000)
+
+
+def index(*shape, high, dtype=torch.int64):
+    return lambda: torch.randint(0, high, shape, dtype=dtype)
+
+
+def given(values, dtype=torch.float32):
+    return lambda: torch.tensor(values, dtype=dtype)
+
+
+def linear(i, o, name="linear1", bias=True):
+    return (name, nn.Linear(i, o, bias))
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+case("linear", "- linear: 3", lambda: Net(linear(5, 3)), predict=True)
+case("linear_no_bias", "- linear: {out: 3, bias: false}", lambda: Net(linear(5, 3, bias=False)))
+case("linear_last_axis", "- linear: 3", lambda: Net(linear(5, 3)), x=normal(12, 2, 5), y=normal(12, 2, 3), predict=True)
+case("linear_two", "- linear: 4\n- tanh\n- linear: 3", lambda: Net(linear(5, 4), torch.tanh, linear(4, 3, "linear2")))
+case("linear_wide", "- linear: 19\n- tanh\n- linear: 33\n- tanh\n- linear: 3",
+     lambda: Net(linear(17, 19), torch.tanh, linear(19, 33, "linear2"), torch.tanh, linear(33, 3, "linear3")), x=normal(21, 17), y=normal(21, 3), batch=7)
+case("flatten", "- flatten\n- linear: 3", lambda: Net(nn.Flatten(), linear(6, 3)), x=normal(12, 2, 3))
+case("flatten_rank4", "- linear: 2\n- flatten\n- linear: 3", lambda: Net(linear(4, 2), nn.Flatten(), linear(12, 3, "linear2")), x=normal(8, 2, 3, 4), y=normal(8, 3))
+case("reshape", "- reshape: [2, 3]\n- linear: 4", lambda: Net(lambda x: x.reshape(-1, 2, 3), linear(3, 4)), x=normal(12, 6), y=normal(12, 2, 4))
+case("reshape_minus_one", "- reshape: [3, -1]\n- linear: 2", lambda: Net(lambda x: x.reshape(-1, 3, 4), linear(4, 2)), x=normal(8, 2, 6), y=normal(8, 3, 2))
+case("permute", "- permute: [1, 0]\n- linear: 4", lambda: Net(lambda x: x.permute(0, 2, 1), linear(2, 4)), x=normal(12, 2, 3), y=normal(12, 3, 4))
+case("permute_rank3", "- linear: 2\n- permute: [2, 0, 1]\n- linear: 4",
+     lambda: Net(linear(5, 2), lambda x: x.permute(0, 3, 1, 2), linear(4, 4, "linear2")), x=normal(8, 3, 4, 5), y=normal(8, 2, 3, 4))
+case("dropout_p0", "- linear: 4\n- dropout: 0\n- tanh\n- linear: 3", lambda: Net(linear(5, 4), torch.tanh, linear(4, 3, "linear2")))
+case("dropout_predict", "- linear: 4\n- dropout: 0.5\n- linear: 3", lambda: Net(linear(5, 4), linear(4, 3, "linear2")), predict=True,
+     optimizer="{type: sgd, lr: 0}", make=lambda p: torch.optim.SGD(p, lr=0.0), still=("linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"))
+case("dropout_p1", "- linear: 4\n- dropout: 1\n- linear: 3", lambda: Net(linear(5, 4), lambda x: x * 0, linear(4, 3, "linear2")),
+     still=("linear1.weight", "linear1.bias", "linear2.weight"))
+NORM = "- linear: 4\n- {}\n- tanh\n- linear: 3"
+
+
+def norm(name, module):
+    return lambda: Net(linear(5, 4), (name, module()), torch.tanh, linear(4, 3, "linear2"))
+
+
+# A bias in front of a batch norm has no gradient but rounding.
+BN = "- linear: {{out: 4, bias: false}}\n- {}\n- tanh\n- linear: 3"
+
+
+def bnorm(**arguments):
+    return lambda: Net(linear(5, 4, bias=False), ("batch_norm1", nn.BatchNorm1d(4, **arguments)), torch.tanh, linear(4, 3, "linear2"))
+
+
+case("batch_norm", BN.format("batch_norm"), bnorm(), predict=True, atol=5e-6)
+case("batch_norm_settings", BN.format("batch_norm: {eps: 0.1, momentum: 0.3}"), bnorm(eps=0.1, momentum=0.3), predict=True, atol=5e-6)
+case("batch_norm_small_last", BN.format("batch_norm"), bnorm(), x=normal(10, 5), y=normal(10, 3), epochs=2, atol=5e-6)
+case("batch_norm_channels", "- batch_norm\n- flatten\n- linear: 3",
+     lambda: Net(("batch_norm1", nn.BatchNorm1d(3)), nn.Flatten(), linear(12, 3)), x=normal(12, 3, 4, scale=3), predict=True, atol=5e-6)
+case("batch_norm_images", "- batch_norm\n- relu\n- flatten\n- linear: 3",
+     lambda: Net(("batch_norm1", nn.BatchNorm2d(2)), F.relu, nn.Flatten(), linear(12, 3)), x=normal(8, 2, 2, 3, scale=3), y=normal(8, 3), predict=True, atol=5e-6)
+case("layer_norm", NORM.format("layer_norm"), norm("layer_norm1", lambda: nn.LayerNorm(4)), predict=True)
+case("layer_norm_eps", NORM.format("layer_norm: {eps: 0.2}"), norm("layer_norm1", lambda: nn.LayerNorm(4, eps=0.2)))
+case("layer_norm_rank2", "- layer_norm\n- linear: 3", lambda: Net(("layer_norm1", nn.LayerNorm(5)), linear(5, 3)), x=normal(12, 2, 5, scale=4), y=normal(12, 2, 3))
+case("rms_norm", NORM.format("rms_norm"), norm("rms_norm1", lambda: nn.RMSNorm(4, eps=1.1920928955078125e-07)), predict=True)
+case("rms_norm_eps", NORM.format("rms_norm: {eps: 0.3}"), norm("rms_norm1", lambda: nn.RMSNorm(4, eps=0.3)))
+case("embedding", "- embedding: {num_embeddings: 7, embedding_dim: 4}\n- flatten\n- linear: 3",
+     lambda: Net(("embedding1", nn.Embedding(7, 4)), nn.Flatten(), linear(12, 3)), x=index(12, 3, high=7), predict=True)
+case("embedding_repeats_i32", "- embedding: {num_embeddings: 4, embedding_dim: 5}\n- linear: 3",
+     lambda: Net(("embedding1", nn.Embedding(4, 5)), linear(5, 3)), x=index(12, 2, high=2, dtype=torch.int32), y=normal(12, 2, 3))
+
+# Activations: the output itself is compared, and the gradient through the weights ----------------------------------------
+def activation(name, item, f, x=None, y=None, **rest):
+    case(name, "- linear: 4\n- " + item, lambda: Net(linear(5, 4), f), x=x or normal(12, 5, scale=2), y=y or normal(12, 4), predict=True, **rest)
+
+
+activation("relu", "relu", F.relu)
+activation("leaky_relu", "leaky_relu", F.leaky_relu)
+activation("leaky_relu_slope", "leaky_relu: 0.3", lambda x: F.leaky_relu(x, 0.3))
+activation("elu", "elu", F.elu)
+activation("elu_alpha", "elu: 0.6", lambda x: F.elu(x, 0.6))
+activation("gelu", "gelu", F.gelu)
+activation("gelu_tanh", "gelu: {approximate: tanh}", lambda x: F.gelu(x, approximate="tanh"))
+activation("silu", "silu", F.silu)
+activation("sigmoid", "sigmoid", torch.sigmoid)
+activation("tanh", "tanh", torch.tanh)
+activation("softplus", "softplus", F.softplus)
+activation("softplus_settings", "softplus: {beta: 2, threshold: 1}", lambda x: F.softplus(x, 2, 1))
+activation("softmax", "softmax", lambda x: F.softmax(x, -1))
+activation("softmax_dim", "softmax: {dim: 0}", lambda x: F.softmax(x, 1), x=normal(12, 3, 5, scale=2), y=normal(12, 3, 4), still=("linear1.bias",))
+activation("log_softmax", "log_softmax", lambda x: F.log_softmax(x, -1))
+activation("log_softmax_dim", "log_softmax: {dim: 0}", lambda x: F.log_softmax(x, 1), x=normal(12, 3, 5), y=normal(12, 3, 4), still=("linear1.bias",))
+# Arguments far outside of the usual range.
+FAR = dict(x=normal(12, 5, scale=200), optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4))
+STILL = ("linear1.weight", "linear1.bias")
+for _name, _f in [("elu", F.elu), ("gelu", F.gelu), ("silu", F.silu), ("softplus", F.softplus)]:
+    activation(_name + "_far", _name, _f, **FAR, rtol=3e-5, atol=1e-5)
+activation("sigmoid_far", "sigmoid", torch.sigmoid, x=normal(12, 5, scale=20))
+activation("tanh_far", "tanh", torch.tanh, x=normal(12, 5, scale=20))
+activation("softmax_far", "softmax", lambda x: F.softmax(x, -1), **FAR, atol=1e-4, still=STILL)
+activation("log_softmax_far", "log_softmax", lambda x: F.log_softmax(x, -1), **FAR, rtol=3e-5, atol=1e-5)
+# Rows of zeros and a bias of zero meet every kink exactly; the bias alone moves by what the kink's gradient is.
+ZERO = dict(x=given([[0.0] * 5] * 4), y=given([[1.0, -1.0, 2.0, 0.5]] * 4), steps=1, start={"linear1.bias": [0.0] * 4})
+activation("relu_at_zero", "relu", F.relu, **ZERO, still=STILL)
+activation("leaky_relu_at_zero", "leaky_relu", F.leaky_relu, **ZERO, still=("linear1.weight",))
+activation("elu_at_zero", "elu: 0.5", lambda x: F.elu(x, 0.5), **ZERO, still=("linear1.weight",))
+case("maximum_at_zero", '- {linear: 4, as: h}\n- expr: "max(h, 0 * h)"', lambda: Net(linear(5, 4, "h"), lambda x: torch.maximum(x, torch.zeros_like(x))),
+     **{**ZERO, "start": {"h.bias": [0.0] * 4}}, still=("h.weight",))
+
+# Losses -----------------------------------------------------------------------------------------------------------------
+def loss(name, text, criterion, out=3, model="", net=(), **rest):
+    rest.setdefault("epochs", 2)
+    case(name, f"- linear: {out}" + model, lambda: Net(linear(5, out), *net), loss=text, criterion=criterion, **rest)
+
+
+CLASSES = dict(y=index(12, high=3))
+SUM = dict(epochs=0, optimizer="{type: sgd, lr: 0.02}", make=lambda p: torch.optim.SGD(p, lr=0.02))
+WEIGHT = [0.2, 1.0, 2.5]
+
+
+def ce(dim=None, **arguments):
+    if "weight" in arguments:
+        arguments["weight"] = torch.tensor(arguments["weight"], dtype=torch.float64)
+    return lambda out, y: F.cross_entropy(out if dim is None else out.movedim(dim, 1), y.long(), **arguments)
+
+
+PROBABILITY = dict(predict=True, outputs=lambda out: {"probability": F.softmax(out, -1), "class": out.argmax(-1)})
+loss("cross_entropy", "cross_entropy", ce(), **CLASSES, **PROBABILITY)
+loss("cross_entropy_i32", "cross_entropy", ce(), y=index(12, high=3, dtype=torch.int32))
+loss("cross_entropy_weight", "{type: cross_entropy, weight: [0.2, 1.0, 2.5]}", ce(weight=WEIGHT), **CLASSES)
+loss("cross_entropy_smoothing", "{type: cross_entropy, label_smoothing: 0.1}", ce(label_smoothing=0.1), **CLASSES)
+loss("cross_entropy_weight_smoothing", "{type: cross_entropy, weight: [0.2, 1.0, 2.5], label_smoothing: 0.2}", ce(weight=WEIGHT, label_smoothing=0.2), **CLASSES)
+loss("cross_entropy_sum", "{type: cross_entropy, reduction: sum}", ce(reduction="sum"), **CLASSES, **SUM)
+loss("cross_entropy_weight_sum", "{type: cross_entropy, reduction: sum, weight: [0.2, 1.0, 2.5]}", ce(reduction="sum", weight=WEIGHT), **CLASSES, **SUM)
+loss("cross_entropy_positions", "cross_entropy", ce(dim=-1), x=normal(12, 4, 5), y=index(12, 4, high=3))
+loss("cross_entropy_dim0", "{type: cross_entropy, dim: 0}", ce(), out=4, x=normal(12, 3, 5), y=index(12, 4, high=3), still=("linear1.bias",))
+loss("cross_entropy_dim0_weight", "{type: cross_entropy, dim: 0, weight: [0.2, 1.0, 2.5], label_smoothing: 0.1}", ce(weight=WEIGHT, label_smoothing=0.1),
+     out=4, x=normal(12, 3, 5), y=index(12, 4, high=3), still=("linear1.bias",))
+loss("cross_entropy_small_last", "{type: cross_entropy, weight: [0.2, 1.0, 2.5]}", ce(weight=WEIGHT), x=normal(10, 5), y=index(10, high=3))
+loss("cross_entropy_far", "cross_entropy", ce(), x=normal(12, 5, scale=300), **CLASSES,
+     optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4), atol=1e-5, rtol=3e-5, still=("linear1.bias",))
+loss("nll", "nll", lambda out, y: F.nll_loss(out, y), model="\n- log_softmax", net=(lambda x: F.log_softmax(x, -1),), **CLASSES)
+loss("nll_sum", "{type: nll, reduction: sum}", lambda out, y: F.nll_loss(out, y, reduction="sum"), model="\n- log_softmax",
+     net=(lambda x: F.log_softmax(x, -1),), **CLASSES, **SUM)
+BITS = dict(y=lambda: torch.randint(0, 2, (12, 2)).float())
+SIGMOID = dict(model="\n- sigmoid", net=(torch.sigmoid,))
+loss("bce", "bce", F.binary_cross_entropy, out=2, **BITS, **SIGMOID)
+loss("bce_sum", "{type: bce, reduction: sum}", lambda out, y: F.binary_cross_entropy(out, y, reduction="sum"), out=2, **BITS, **SIGMOID, **SUM)
+loss("bce_soft_targets", "bce", F.binary_cross_entropy, out=2, y=lambda: torch.rand(12, 2), **SIGMOID)
+# Outputs of exactly 0 and 1: logarithms end at -100, the gradient at a denominator of 1e-12.
+case("bce_log_zero", "- linear: {out: 1, bias: false}", lambda: Net(linear(5, 1, bias=False)), x=lambda: torch.eye(5), y=given([[0.0], [1.0], [0.0], [1.0], [1.0]]),
+     start={"linear1.weight": [[0.0, 0.0, 1.0, 1.0, 0.25]]}, loss="bce", criterion=F.binary_cross_entropy, optimizer="{type: sgd, lr: 1e-13}",
+     make=lambda p: torch.optim.SGD(p, lr=1e-13), epochs=1, batch=5)
+case("bce_saturated", "- linear: {out: 1, bias: false}\n- sigmoid", lambda: Net(linear(5, 1, bias=False), torch.sigmoid), x=lambda: torch.eye(5),
+     y=given([[0.0], [1.0], [1.0], [0.0], [0.0]]), start={"linear1.weight": [[60.0, -50.0, -110.0, 110.0, -80.0]]}, loss="bce",
+     criterion=F.binary_cross_entropy, epochs=1, batch=5, still=("linear1.weight",))
+logits = F.binary_cross_entropy_with_logits
+loss("bce_with_logits", "bce_with_logits", logits, out=2, **BITS)
+loss("bce_with_logits_one_output", "bce_with_logits", lambda out, y: logits(out, y.to(out).reshape(out.shape)), out=1, y=index(12, high=2),
+     predict=True, outputs=lambda out: {"probability": torch.sigmoid(out)})
+loss("bce_with_logits_pos_weight", "{type: bce_with_logits, pos_weight: 2.5}", lambda out, y: logits(out, y, pos_weight=torch.tensor(2.5, dtype=torch.float64)), out=2, **BITS)
+loss("bce_with_logits_pos_weights", "{type: bce_with_logits, pos_weight: [0.5, 3.0]}",
+     lambda out, y: logits(out, y, pos_weight=torch.tensor([0.5, 3.0], dtype=torch.float64)), out=2, **BITS)
+loss("bce_with_logits_sum", "{type: bce_with_logits, reduction: sum}", lambda out, y: logits(out, y, reduction="sum"), out=2, **BITS, **SUM)
+loss("bce_with_logits_far", "bce_with_logits", logits, out=2, x=normal(12, 5, scale=300), **BITS,
+     optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4), rtol=3e-5, atol=1e-5, still=("linear1.bias",))
+loss("mse", "mse", F.mse_loss)
+loss("mse_sum", "{type: mse, reduction: sum}", lambda out, y: F.mse_loss(out, y, reduction="sum"), **SUM)
+loss("mse_positions", "mse", F.mse_loss, x=normal(12, 2, 5), y=normal(12, 2, 3))
+loss("mse_one_output", "mse", lambda out, y: F.mse_loss(out[:, 0], y), out=1, y=normal(12))
+loss("mse_small_last", "mse", F.mse_loss, x=normal(10, 5), y=normal(10, 3))
+loss("l1", "l1", F.l1_loss)
+loss("l1_sum", "{type: l1, reduction: sum}", lambda out, y: F.l1_loss(out, y, reduction="sum"), **SUM)
+loss("l1_at_zero", "l1", F.l1_loss, x=given([[0.0] * 5] * 4), y=given([[0.0, 1.0, -1.0]] * 4), start={"linear1.bias": [0.0] * 3},
+     epochs=1, still=("linear1.weight",))
+loss("huber", "huber", F.huber_loss, y=normal(12, 3, scale=2))
+loss("huber_delta", "{type: huber, delta: 0.4}", lambda out, y: F.huber_loss(out, y, delta=0.4))
+loss("huber_sum", "{type: huber, reduction: sum}", lambda out, y: F.huber_loss(out, y, reduction="sum"), y=normal(12, 3, scale=2), **SUM)
+loss("formula_loss", "mean((output - y)**4)", lambda out, y: ((out - y) ** 4).mean(), optimizer="{type: sgd, lr: 0.005}",
+     make=lambda p: torch.optim.SGD(p, lr=0.005))
+
+# Optimizers -------------------------------------------------------------------------------------------------------------
+def optimizer(name, text, kind, steps=8, **arguments):
+    case(name, "- linear: 4\n- tanh\n- linear: 3", lambda: Net(linear(5, 4), torch.tanh, linear(4, 3, "linear2")), optimizer="{type: " + text + "}",
+         make=lambda p: kind(p, **arguments), steps=steps, rtol=2e-5, atol=5e-6)
+
+
+SGD, Adam, AdamW, RMSprop, Adagrad = (getattr(torch.optim, n) for n in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad"))
+optimizer("sgd", "sgd, lr: 0.2", SGD, lr=0.2)
+optimizer("sgd_default", "sgd", SGD, steps=20)
+optimizer("sgd_momentum", "sgd, lr: 0.1, momentum: 0.9", SGD, lr=0.1, momentum=0.9)
+optimizer("sgd_nesterov", "sgd, lr: 0.1, momentum: 0.9, nesterov: true", SGD, lr=0.1, momentum=0.9, nesterov=True)
+optimizer("sgd_dampening", "sgd, lr: 0.1, momentum: 0.9, dampening: 0.4", SGD, lr=0.1, momentum=0.9, dampening=0.4)
+optimizer("sgd_weight_decay", "sgd, lr: 0.1, weight_decay: 0.2", SGD, lr=0.1, weight_decay=0.2)
+optimizer("sgd_all", "sgd, lr: 0.1, momentum: 0.8, nesterov: true, weight_decay: 0.1", SGD, lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.1)
+optimizer("adam_default", "adam", Adam, steps=20)
+optimizer("adam", "adam, lr: 0.05", Adam, lr=0.05)
+optimizer("adam_betas", "adam, lr: 0.05, betas: [0.5, 0.9]", Adam, lr=0.05, betas=(0.5, 0.9))
+optimizer("adam_eps", "adam, lr: 0.05, eps: 0.1", Adam, lr=0.05, eps=0.1)
+optimizer("adam_weight_decay", "adam, lr: 0.05, weight_decay: 0.3", Adam, lr=0.05, weight_decay=0.3)
+optimizer("adam_amsgrad", "adam, lr: 0.05, betas: [0.5, 0.5], amsgrad: true", Adam, lr=0.05, betas=(0.5, 0.5), amsgrad=True)
+optimizer("adam_long", "adam, lr: 0.02", Adam, steps=40, lr=0.02)
+optimizer("adamw_default", "adamw", AdamW, steps=20)
+optimizer("adamw", "adamw, lr: 0.05, weight_decay: 0.5", AdamW, lr=0.05, weight_decay=0.5)
+optimizer("adamw_betas", "adamw, lr: 0.05, betas: [0.7, 0.8], eps: 0.01", AdamW, lr=0.05, betas=(0.7, 0.8), eps=0.01)
+optimizer("rmsprop_default", "rmsprop", RMSprop, steps=10)
+optimizer("rmsprop", "rmsprop, lr: 0.02, alpha: 0.7", RMSprop, lr=0.02, alpha=0.7)
+optimizer("rmsprop_momentum", "rmsprop, lr: 0.02, momentum: 0.6", RMSprop, lr=0.02, momentum=0.6)
+optimizer("rmsprop_centered", "rmsprop, lr: 0.02, eps: 0.01, centered: true", RMSprop, lr=0.02, eps=0.01, centered=True)
+optimizer("rmsprop_weight_decay", "rmsprop, lr: 0.02, weight_decay: 0.3", RMSprop, lr=0.02, weight_decay=0.3)
+optimizer("rmsprop_all", "rmsprop, lr: 0.02, alpha: 0.9, eps: 0.05, momentum: 0.5, centered: true, weight_decay: 0.1", RMSprop, lr=0.02, alpha=0.9, eps=0.05,
+          momentum=0.5, centered=True, weight_decay=0.1)
+optimizer("adagrad_default", "adagrad", Adagrad, steps=10)
+optimizer("adagrad_lr_decay", "adagrad, lr: 0.1, lr_decay: 0.3", Adagrad, lr=0.1, lr_decay=0.3)
+optimizer("adagrad_weight_decay", "adagrad, lr: 0.1, weight_decay: 0.3", Adagrad, lr=0.1, weight_decay=0.3)
+optimizer("adagrad_start", "adagrad, lr: 0.1, initial_accumulator_value: 0.5, eps: 0.1", Adagrad, lr=0.1, initial_accumulator_value=0.5, eps=0.1)
+
+# Schedules: row k of an identity matrix moves weight k alone, by the rate of step k ---------------------------------------
+def schedule(name, text, rate, each="step", epochs=0, batch=1, **rest):
+    case(name, "- linear: {out: 1, bias: false}", lambda: Net(linear(20, 1, bias=False)), x=lambda: torch.eye(20), y=lambda: torch.full((20, 1), -0.5),
+         start={"linear1.weight": [[0.0] * 20]}, schedule=text, rate=rate, rate_each=each, steps=20, epochs=epochs, batch=batch, rtol=2e-6, atol=1e-8, **rest)
+
+
+schedule("rate_step", "{type: step, step_size: 6 steps, gamma: 0.5}", lambda o: rates.StepLR(o, 6, 0.5))
+schedule("rate_step_default_gamma", "{type: step, step_size: 8 steps}", lambda o: rates.StepLR(o, 8))
+schedule("rate_step_epochs", "{type: step, step_size: 2 epochs, gamma: 0.5}", lambda o: rates.StepLR(o, 2, 0.5), each="epoch", epochs=6, batch=4)
+schedule("rate_multi_step", "{type: multi_step, milestones: [5 steps, 12 steps], gamma: 0.3}", lambda o: rates.MultiStepLR(o, [5, 12], 0.3))
+schedule("rate_exponential", "{type: exponential, gamma: 0.9, every: 1 step}", lambda o: rates.ExponentialLR(o, 0.9))
+schedule("rate_exponential_epochs", "{type: exponential, gamma: 0.7, every: 1 epoch}", lambda o: rates.ExponentialLR(o, 0.7), each="epoch", epochs=4, batch=4)
+schedule("rate_cosine", "cosine", lambda o: rates.CosineAnnealingLR(o, 20))
+schedule("rate_cosine_settings", "{type: cosine, t_max: 8 steps, eta_min: 0.02}", lambda o: rates.CosineAnnealingLR(o, 8, 0.02))
+schedule("rate_linear", "{type: linear, start_factor: 0.25, end_factor: 1.0}", lambda o: rates.LinearLR(o, 0.25, 1.0, 20))
+schedule("rate_linear_down", "{type: linear, start_factor: 1.0, end_factor: 0.1}", lambda o: rates.LinearLR(o, 1.0, 0.1, 20))
+schedule("rate_one_cycle", "one_cycle", lambda o: rates.OneCycleLR(o, 0.1, total_steps=20, cycle_momentum=False))
+schedule("rate_one_cycle_settings", "{type: one_cycle, max_lr: 0.3, pct_start: 0.4, div_factor: 10, final_div_factor: 100}",
+         lambda o: rates.OneCycleLR(o, 0.3, total_steps=20, pct_start=0.4, div_factor=10, final_div_factor=100, cycle_momentum=False))
+schedule("rate_polynomial", "{type: polynomial, total_iters: 15 steps}", lambda o: rates.PolynomialLR(o, 15))
+schedule("rate_polynomial_power", "{type: polynomial, total_iters: 15 steps, power: 2}", lambda o: rates.PolynomialLR(o, 15, 2.0))
+schedule("rate_formula", '{type: formula, lr: "lr / (1 + 0.2 * k)"}', lambda o: rates.LambdaLR(o, lambda k: 1 / (1 + 0.2 * k)))
+schedule("rate_formula_total", '{type: formula, lr: "lr * (1 - k / total)**0.5"}', lambda o: rates.LambdaLR(o, lambda k: math.sqrt(1 - k / 20)))
+schedule("rate_warmup_cosine", "{type: cosine, warmup: 5 steps}",
+         lambda o: rates.SequentialLR(o, [rates.LinearLR(o, 0.2, 1.0, 4), rates.CosineAnnealingLR(o, 15)], [5]))
+schedule("rate_warmup_step", "{type: step, warmup: 4 steps, step_size: 6 steps}",
+         lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 ** ((k - 4) // 6)))
+schedule("rate_phases", "[{type: linear, for: 8 steps, start_factor: 0.5, end_factor: 1.0}, {type: exponential, gamma: 0.8, every: 1 step}]",
+         lambda o: rates.LambdaLR(o, lambda k: 0.5 + 0.5 * k / 8 if k < 8 else 0.8 ** (k - 8)))
+# The validation targets lie on the other side: the validation loss rises in every epoch.
+PLATEAU = dict(each="validation", epochs=9, batch=4, y_val=lambda: torch.full((20, 1), 0.5))
+schedule("rate_plateau", "{type: reduce_on_plateau, patience: 1, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1), **PLATEAU)
+schedule("rate_plateau_settings", "{type: reduce_on_plateau, monitor: val_loss, patience: 0, factor: 0.3, cooldown: 1, min_lr: 0.02}",
+         lambda o: rates.ReduceLROnPlateau(o, factor=0.3, patience=0, cooldown=1, min_lr=0.02), **PLATEAU)
+schedule("rate_plateau_threshold", "{type: reduce_on_plateau, monitor: val_loss, patience: 1, factor: 0.5, threshold: 0.5}",
+         lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1, threshold=0.5), each="validation", epochs=9, batch=4, y_val=lambda: torch.full((20, 1), -0.5))
+MLP = dict(model="- linear: 4\n- tanh\n- linear: 3", net=lambda: Net(linear(5, 4), torch.tanh, linear(4, 3, "linear2")))
+case("rate_adam_cosine", **MLP, optimizer="{type: adam, lr: 0.05}", make=lambda p: Adam(p, lr=0.05), schedule="cosine",
+     rate=lambda o: rates.CosineAnnealingLR(o, 12), steps=12, rtol=2e-5, atol=5e-6)
+case("rate_sgd_momentum_step", **MLP, optimizer="{type: sgd, lr: 0.1, momentum: 0.9}", make=lambda p: SGD(p, lr=0.1, momentum=0.9),
+     schedule="{type: step, step_size: 4 steps}", rate=lambda o: rates.StepLR(o, 4), steps=12)
+case("rate_adamw_decay", **MLP, optimizer="{type: adamw, lr: 0.05, weight_decay: 0.4}", make=lambda p: AdamW(p, lr=0.05, weight_decay=0.4),
+     schedule="{type: exponential, gamma: 0.8, every: 1 step}", rate=lambda o: rates.ExponentialLR(o, 0.8), steps=12, rtol=2e-5, atol=5e-6)
+
+# Structure ----------------------------------------------------------------------------------------------------------------
+case("residual", "- linear: 4\n- residual:\n    - linear: 4\n    - tanh\n- linear: 3",
+     lambda: Net(linear(5, 4), ("residual1", Residual(linear(4, 4), torch.tanh)), linear(4, 3, "linear2")))
+case("residual_shortcut", "- residual:\n    - linear: 4\n    - tanh\n  shortcut:\n    - linear: {out: 4, bias: false}\n- linear: 3",
+     lambda: Net(("residual1", Residual(linear(5, 4), torch.tanh, shortcut=Net(linear(5, 4, bias=False)))), linear(4, 3)))
+case("residual_nested", "- linear: 4\n- residual:\n    - residual:\n        - linear: 4\n        - relu\n    - tanh\n- linear: 3",
+     lambda: Net(linear(5, 4), ("residual1", Residual(("residual1", Residual(linear(4, 4), F.relu)), torch.tanh)), linear(4, 3, "linear2")))
+
+
+class Branches(Net):
+    """Layers `a` and `b` on the input, joined, then linear1."""
+
+    def __init__(self, join, joined):
+        super().__init__(linear(5, 4, "a"), linear(5, 4, "b"), linear(joined, 3))
+        self.join = join
+
+    def forward(self, x):
+        return self.linear1(self.join(self.a(x), self.b(x)))
+
+
+class Twice(Net):
+    """The value of layer `a` feeds layer `b` and meets its result again."""
+
+    def __init__(self):
+        super().__init__(linear(5, 4, "a"), linear(4, 4, "b"), linear(4, 3))
+
+    def forward(self, x):
+        a = self.a(x)
+        return self.linear1(a + self.b(torch.tanh(a)))
+
+
+class Gain(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width) / 4)
+
+    def forward(self, x):
+        return x * torch.exp(self.weight)
+
+
+BRANCHES = "- {linear: 4, as: a, from: x}\n- {linear: 4, as: b, from: x}\n"
+case("add_values", BRANCHES + "- add: [a, b]\n- linear: 3", lambda: Branches(torch.add, 4))
+case("mul_values", BRANCHES + "- mul: [a, b]\n- linear: 3", lambda: Branches(torch.mul, 4))
+case("matmul_values", BRANCHES + "- matmul: [a, b]\n- linear: 3", lambda: Branches(torch.matmul, 4), x=normal(12, 4, 5), y=normal(12, 4, 3))
+case("concat_values", BRANCHES + "- {concat: {dim: -1}, from: [a, b]}\n- linear: 3", lambda: Branches(lambda a, b: torch.cat([a, b], 1), 8))
+case("concat_axis0", BRANCHES + "- {concat: {dim: 0}, from: [a, b]}\n- flatten\n- linear: 3",
+     lambda: Branches(lambda a, b: torch.cat([a, b], 1).flatten(1), 16), x=normal(12, 2, 5))
+case("expr_values", BRANCHES + '- expr: "a * tanh(b) + exp(-a**2) / (1 + abs(b))"\n- linear: 3',
+     lambda: Branches(lambda a, b: a * torch.tanh(b) + torch.exp(-(a**2)) / (1 + b.abs()), 4))
+case("value_used_twice", "- {linear: 4, as: a}\n- tanh\n- {linear: 4, as: b}\n- add: [a, b]\n- linear: 3", Twice)
+case("repeat", "- linear: 4\n- layers:\n    - linear: 4\n    - tanh\n  repeat: 3\n  as: stage\n- linear: 3",
+     lambda: Net(linear(5, 4), *((f"stage{i}", Net(linear(4, 4), torch.tanh)) for i in (1, 2, 3)), linear(4, 3, "linear2")))
+case("block", "- unit: 4\n- unit: {out: 3, slope: 0.2}", lambda: Net(("unit1", Net(linear(5, 4), F.leaky_relu)), ("unit2", Net(linear(4, 3), lambda x: F.leaky_relu(x, 0.2)))),
+     top="blocks:\n  unit(out, slope=0.01):\n    - linear: out\n    - leaky_relu: slope\n")
+case("own_function", "- linear: 4\n- wave: 2\n- linear: 3", lambda: Net(linear(5, 4), lambda x: torch.sin(2 * x) + x**2 / 4, linear(4, 3, "linear2")),
+     top="functions:\n  wave(x, w=1): sin(w * x) + x**2 / 4\n")
+case("own_layer", "- gain\n- linear: 3", lambda: Net(("gain1", Gain(5)), linear(5, 3)),
+     top='blocks:\n  gain():\n    params:\n      weight: {shape: "[in.features]", init: 1}\n    y: x * exp(weight)\n')
+case("own_optimizer", **MLP, optimizer="{type: heavy_ball, lr: 0.1, friction: 0.2}", make=lambda p: SGD(p, lr=0.1, momentum=0.8),
+     top="optimizers:\n  heavy_ball(lr=0.01, friction=0.1):\n    state:\n      v: {init: 0}\n    step:\n      v: (1 - friction) * v + g\n      p: p - lr * v\n")
+case("drop_last", **MLP, x=normal(10, 5), y=normal(10, 3), drop_last=True, epochs=3)
+case("steps_wrap_around", **MLP, x=normal(10, 5), y=normal(10, 3), steps=7)
+case("batch_of_all", **MLP, batch=12, steps=5)
+case("batch_of_one", **MLP, batch=1, steps=15)
+case("rule_rate", **MLP, train='  params:\n    - {match: "linear1.*", lr: lr / 10}\n',
+     make=lambda p: (lambda q: SGD([{"params": q[:2], "lr": 0.01}, {"params": q[2:]}], lr=0.1))(list(p)))
+case("rule_no_decay_on_bias", **MLP, optimizer="{type: adamw, lr: 0.05, weight_decay: 0.4}", train='  params:\n    - {match: "*.bias", weight_decay: 0}\n',
+     make=lambda p: (lambda q: AdamW([{"params": q[0::2]}, {"params": q[1::2], "weight_decay": 0.0}], lr=0.05, weight_decay=0.4))(list(p)), atol=5e-6)
+case("rule_frozen", **MLP, optimizer="{type: sgd, lr: 0.1, weight_decay: 0.2}", train='  params:\n    - {match: "linear1.*", frozen: true}\n',
+     make=lambda p: SGD(list(p)[2:], lr=0.1, weight_decay=0.2), still=STILL)
