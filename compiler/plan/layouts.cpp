@@ -30,8 +30,9 @@ public:
       Op op = old[id];
       for (ValueId& in : op.in) in = remap_[in];
       if (op.per_sample) op.layout = panels(op.type.shape.size(), 0);
-      if (op.code == OpCode::contract || is_special(op.code) || op.code == OpCode::take)
+      if (op.code == OpCode::contract || is_special(op.code))
         for (ValueId& in : op.in) in = in_memory(in);
+      if (op.code == OpCode::take && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
       if (op.code == OpCode::contract && !op.per_sample) feed_weight_gradient(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
