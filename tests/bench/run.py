@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""mlc beside the programs that users would write instead, on this machine, in the same minutes.
+
+    run.py --mlc PROGRAM --peers PYTHON [--rounds N] [--only iris|step|epoch|check|first] [--json FILE]
+
+PYTHON is an interpreter with torch, torchvision and jax; without --peers only mlc's own limits are measured. Both sides alternate, A B A B; a
+ratio is the median over the rounds of peer's time / mlc's time in the same round. MNIST is read from $MLC_DATA (rows skipped where it is not).
+Beside the table: what a loop of multiply-adds and a copy reach, measured before, after, and for as many threads. Exit status 1 where a
+target is missed. Standard library only.
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REPOSITORY = os.path.join(HERE, "..", "..")
+median = statistics.median
+
+
+class Bench:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder, self.rows, self.number = arguments, folder, [], 0
+        self.cache = os.path.join(folder, "cache")
+        self.mnist = os.path.isdir(os.path.join(os.environ.get("MLC_DATA", ""), "mnist"))
+
+    def process(self, *command, **environment):
+        """Seconds, peak MB and standard output of a process."""
+        out = os.path.join(self.folder, "stdout")
+        with open(out, "w", encoding="utf-8") as file:
+            begin = time.perf_counter()
+            child = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, env={**os.environ, "MLC_CACHE": self.cache, **environment})
+            fault = child.stderr.read().decode()
+            _, status, usage = os.wait4(child.pid, 0)
+            seconds = time.perf_counter() - begin
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            sys.exit(f"{' '.join(command)} ends with {child.returncode}:\n{fault}")
+        with open(out, encoding="utf-8") as file:
+            return seconds, usage.ru_maxrss / 1024, file.read()
+
+    def mlc(self, spec, *flags, **environment):
+        """A training run; its summary, with `process_s`, `peak_mb` and the seconds of its last epoch added."""
+        self.number += 1
+        out = os.path.join(self.folder, f"run{self.number}")
+        command = [self.arguments.mlc, "run", os.path.join(REPOSITORY, "specs", spec), "--out", out, "--json", *flags]
+        seconds, peak, text = self.process(*command, **environment)
+        events = [json.loads(line) for line in text.splitlines()]
+        summary = next(e for e in events if e["event"] == "summary")
+        ends = [0.0] + [e["seconds"] for e in events if e["event"] == "epoch"]
+        shutil.rmtree(out)
+        return {**summary, "process_s": seconds, "peak_mb": peak, "epoch_s": ends[-1] - ends[-2]}
+
+    def peer(self, program, *flags):
+        seconds, peak, text = self.process(self.arguments.peers, os.path.join(HERE, "peers", program + ".py"), *flags)
+        return {**json.loads(text.splitlines()[-1]), "process_s": seconds, "peak_mb": peak}
+
+    def against(self, what, key, unit, target, own, peers):
+        """Interleaves own() and each of `peers`; the row takes the fastest peer. Target: the least ratio."""
+        if not self.arguments.peers:
+            return
+        times = {name: [] for name in ["mlc", *peers]}
+        for _ in range(self.arguments.rounds):
+            times["mlc"].append(own()[key])
+            for name, peer in peers.items():
+                times[name].append(peer()[key])
+        best = min(peers, key=lambda name: median(times[name]))
+        ratio = median(p / m for p, m in zip(times[best], times["mlc"]))
+        self.row(what, median(times["mlc"]), unit, f"{best} {median(times[best]):.4g} {unit}", ratio, ratio >= target, f">= {target:g} x")
+
+    def limit(self, what, values, unit, most):
+        self.row(what, median(values), unit, "", None, median(values) <= most, f"<= {most:g} {unit}")
+
+    def row(self, what, value, unit, peer, ratio, met, target):
+        self.rows.append({"what": what, "mlc": value, "unit": unit, "peer": peer, "ratio": ratio, "target": target, "met": met})
+        print(f"{what:36} {value:9.4g} {unit:3} {peer:28} {f'{ratio:.2f} x' if ratio else '':>9}  {target:14} {'met' if met else 'MISSED'}", flush=True)
+
+
+def iris(b):
+    b.mlc("iris.yaml")  # fills the cache
+    b.against("iris, whole process", "process_s", "s", 15, lambda: b.mlc("iris.yaml"),
+              {"torch": lambda: b.peer("torch_mlp", "iris"), "jax scan": lambda: b.peer("jax_mlp", "iris")})
+
+
+def step(b):
+    for threads in ("2", "1"):
+        flags = ("mnist", "--threads", threads, "--epochs", "1")
+        b.against(f"mnist step, {threads} threads", "step_ms", "ms", 1,
+                  lambda: b.mlc("mnist.yaml", "--threads", threads, "--set", "train.epochs=1"),
+                  {"torch": lambda: b.peer("torch_mlp", *flags), "torch.compile": lambda: b.peer("torch_mlp", *flags, "--mode", "compile"),
+                   "jax scan": lambda: b.peer("jax_mlp", *flags)})
+
+
+def epoch(b):
+    b.against("mnist epoch, data path included", "epoch_s", "s", 8, lambda: b.mlc("mnist.yaml", "--threads", "2", "--set", "train.epochs=2"),
+              {"torch course": lambda: b.peer("torch_mlp", "mnist", "--mode", "course", "--epochs", "1")})
+
+
+def check(b):
+    spec = os.path.join(REPOSITORY, "specs", "mnist.yaml")
+    b.limit("mlc check specs/mnist.yaml", [1e3 * b.process(b.arguments.mlc, "check", spec)[0] for _ in range(3 * b.arguments.rounds)], "ms", 50)
+
+
+def first(b):
+    short = ("mnist.yaml", "--threads", "2", "--set", "train.epochs=1")
+    cold = []
+    for i in range(b.arguments.rounds):
+        cold.append(b.mlc(*short, MLC_CACHE=os.path.join(b.folder, f"cold{i}"))["first_step_ms"])
+    b.limit("mnist first step, empty cache", cold, "ms", 400)
+    warm = [b.mlc(*short) for _ in range(b.arguments.rounds + 1)][1:]
+    b.limit("mnist first step, warm cache", [w["first_step_ms"] for w in warm], "ms", 150)
+    b.limit("mnist peak memory", [w["peak_mb"] for w in warm], "MB", 350)
+
+
+def calibrate(folder):
+    program = os.path.join(folder, "calibrate")
+    if not os.path.exists(program):
+        compiler = os.environ.get("CXX", "c++")
+        subprocess.run([compiler, "-std=c++20", "-O3", "-march=native", "-pthread", os.path.join(HERE, "calibrate.cpp"), "-o", program], check=True)
+    for line in subprocess.run([program, "1", "2"], capture_output=True, text=True, check=True).stdout.splitlines():
+        found = json.loads(line)
+        print(f"calibration, {found['threads']} threads: {found['gflops']:.0f} GFLOP/s of multiply-adds, copies at {found['copy_gbs']:.1f} GB/s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = {"iris": iris, "step": step, "epoch": epoch, "check": check, "first": first}
+    parser.add_argument("--mlc", required=True)
+    parser.add_argument("--peers", help="Python interpreter of the peers")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=parts, action="append")
+    parser.add_argument("--json", help="also write the rows to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mlc-bench-") as folder:
+        b = Bench(arguments, folder)
+        calibrate(folder)
+        print(f"{'':36} {'mlc':>13} {'fastest peer':28} {'ratio':>9}  target")
+        for name, part in parts.items():
+            if arguments.only and name not in arguments.only:
+                continue
+            if name in ("step", "epoch", "first") and not b.mnist:
+                print(f"{name:36} SKIPPED: no mnist folder in $MLC_DATA")
+                continue
+            part(b)
+        calibrate(folder)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(b.rows, file, indent=1)
+    sys.exit(any(not row["met"] for row in b.rows))
+
+
+if __name__ == "__main__":
+    main()
