@@ -1,0 +1,306 @@
+"""The end-to-end tests. Each takes a run.Context and returns a remark or nothing; it raises Failure or Skip."""
+import json
+import os
+import re
+import signal
+import struct
+
+TESTS = {}
+
+
+class Failure(Exception):
+    pass
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    TESTS[function.__name__] = function
+    return function
+
+
+def need(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+# The shipped specs ------------------------------------------------------------------------------------------------------
+def reaches(c, name, metric, least, parameters=None, flags=(), data=None):
+    summary = c.run(c.spec(name), "--json", *flags, data=data).summary
+    found = summary[metric]
+    need(found >= least, f"{metric} {found:.4f}, below {least}")
+    need(parameters in (None, summary["parameters"]), f"{summary['parameters']} parameters instead of {parameters}")
+    return f"{metric} {found:.4f}"
+
+
+@test
+def iris_accuracy(c):
+    return reaches(c, "iris", "test_accuracy", 0.95, 243)
+
+
+@test
+def breast_cancer_accuracy(c):
+    return reaches(c, "breast_cancer", "test_accuracy", 0.95, 4097)
+
+
+@test
+def wine_accuracy(c):
+    return reaches(c, "wine", "test_accuracy", 0.93)
+
+
+@test
+def digits_accuracy(c):
+    return reaches(c, "digits", "test_accuracy", 0.93)
+
+
+@test
+def diabetes_r2(c):
+    return reaches(c, "diabetes", "test_r2", 0.35)
+
+
+@test
+def mnist_accuracy(c):
+    if not c.data:
+        raise Skip("no mnist folder in $MLC_DATA or ../shared/data")
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    return reaches(c, "mnist", "test_accuracy", 0.97, 397510, data=c.data)
+
+
+@test
+def mnist_falls_back_loudly(c):
+    flags = ("--set", "train.epochs=1")
+    text = c.run(c.spec("mnist"), *flags).text
+    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
+    need("fallback" in head.lower() and "digits" in head, "the start does not tell of the fallback:\n" + head)
+    need("fallback" in tail.lower() and "digits" in tail, "the summary does not tell of the fallback:\n" + tail)
+    summary = c.run(c.spec("mnist"), "--json", *flags, out="again").summary
+    need("digits" in summary["dataset"], f"the summary's dataset is {summary['dataset']}")
+    need(summary["parameters"] == 397510, f"{summary['parameters']} parameters")
+
+
+# Equal bits ---------------------------------------------------------------------------------------------------------------
+def same_bits(c, spec, variants, *flags, data=None):
+    weights = {}
+    for variant in variants:
+        out = "-".join(variant).replace("/", "") or "plain"
+        c.run(spec, "--quiet", *variant, *flags, out=out, data=data)
+        weights[" ".join(variant)] = c.checkpoint(out)
+    first = next(iter(weights))
+    for variant, found in weights.items():
+        need(found == weights[first], f"last.safetensors differs between '{first}' and '{variant}'")
+
+
+THREADS = [("--threads", n) for n in "123"]
+LANES = [("--lanes", n) for n in ("4", "8", "16")]
+
+
+@test
+def iris_bits_of_threads_and_lanes(c):
+    same_bits(c, c.spec("iris"), THREADS + LANES, "--set", "train.epochs=10")
+
+
+@test
+def breast_cancer_bits_of_threads_and_lanes(c):
+    same_bits(c, c.spec("breast_cancer"), THREADS + LANES, "--set", "train.epochs=5")
+
+
+@test
+def diabetes_bits_of_threads_and_lanes(c):
+    same_bits(c, c.spec("diabetes"), THREADS + LANES, "--set", "train.epochs=5")
+
+
+@test
+def mnist_bits_of_threads_and_lanes(c):
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    same_bits(c, c.spec("mnist"), THREADS + LANES, "--set", "train.epochs=1", data=c.data)
+    return "MNIST" if c.data else "on the fallback"
+
+
+@test
+def bits_of_a_repeated_run(c):
+    same_bits(c, c.spec("wine"), [(), ("--json",), ("--quiet",)], "--set", "train.epochs=5")
+
+
+@test
+def another_seed_gives_other_weights(c):
+    c.run(c.spec("iris"), "--seed", "1", "--set", "train.epochs=2", out="a")
+    c.run(c.spec("iris"), "--seed", "2", "--set", "train.epochs=2", out="b")
+    need(c.checkpoint("a") != c.checkpoint("b"), "seeds 1 and 2 give the same weights")
+
+
+@test
+def shown_spec_gives_the_same_bits(c):
+    shown = c.write("shown.yaml", c.mlc("show", c.spec("iris")).out)
+    c.run(c.spec("iris"), "--set", "train.epochs=5", out="a")
+    c.run(shown, "--set", "train.epochs=5", out="b")
+    need(c.checkpoint("a") == c.checkpoint("b"), "the spec that `show` prints trains other weights")
+
+
+@test
+def kept_spec_gives_the_same_bits(c):
+    c.run(c.spec("iris"), "--set", "train.epochs=5", out="a")
+    c.run(c.path("a", "spec.yaml"), out="b")
+    need(c.checkpoint("a") == c.checkpoint("b"), "the spec of the run folder trains other weights")
+
+
+# The run folder -----------------------------------------------------------------------------------------------------------
+@test
+def run_folder_is_complete(c):
+    events = c.run(c.spec("iris"), "--json").events
+    for name in ("spec.yaml", "metrics.jsonl", "checkpoints/last.safetensors"):
+        need(os.path.getsize(c.path("run", name)) > 0, name + " is empty")
+    with open(c.path("run", "metrics.jsonl"), encoding="utf-8") as file:
+        kept = [json.loads(line) for line in file]
+    need([e for e in kept if e["event"] == "epoch"] == [e for e in events if e["event"] == "epoch"], "metrics.jsonl and --json differ in their epochs")
+
+
+@test
+def eval_repeats_the_summary(c):
+    summary = c.run(c.spec("iris"), "--json").summary
+    found = c.mlc("eval", c.path("run"), "--json").events
+    values = {k: v for e in found for k, v in e.items()}
+    for key in ("test_accuracy", "test_loss"):
+        need(abs(values[key] - summary[key]) < 1e-9, f"eval gives {key} {values[key]}, the run {summary[key]}")
+
+
+def iris_rows():
+    return [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]
+
+
+@test
+def predict_reads_safetensors(c):
+    c.run(c.spec("iris"), "--quiet")
+    header = json.dumps({"x": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]}}).encode()
+    with open(c.path("x.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header + struct.pack("<12f", *(v for row in iris_rows() for v in row)))
+    c.mlc("predict", c.path("run"), "--input", c.path("x.safetensors"), "--output", c.path("y.safetensors"))
+    with open(c.path("y.safetensors"), "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(size)), file.read()
+    begin, end = header["class"]["data_offsets"]
+    classes = struct.unpack({"I32": "<3i", "I64": "<3q"}[header["class"]["dtype"]], data[begin:end])
+    need(classes == (0, 1, 2), f"classes {classes} of a setosa, a versicolor and a virginica")
+    begin, end = header["probability"]["data_offsets"]
+    probability = struct.unpack("<9f", data[begin:end])
+    for row in range(3):
+        need(abs(sum(probability[3 * row : 3 * row + 3]) - 1) < 1e-5, "probabilities do not sum to 1")
+
+
+@test
+def predict_reads_csv(c):
+    c.run(c.spec("iris"), "--quiet")
+    with open(os.path.join(os.path.dirname(c.spec("iris")), "data", "iris.csv"), encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    c.write("rows.csv", "\n".join(lines[:2] + lines[60:61] + lines[140:141]) + "\n")
+    out = c.mlc("predict", c.path("run"), "--input", c.path("rows.csv")).out
+    for name in ("setosa", "versicolor", "virginica"):
+        need(name in out, f"no {name} in\n{out}")
+
+
+# Streams ------------------------------------------------------------------------------------------------------------------
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+@test
+def piped_output_has_no_control_characters(c):
+    for flags in ((), ("--quiet",), ("--json",)):
+        text = c.run(c.spec("iris"), *flags, out="run" + "".join(flags)).text
+        need(not CONTROL.search(text), f"run {' '.join(flags)}: {CONTROL.search(text)}")
+    for command in (("check", c.spec("iris")), ("show", c.spec("iris")), ("doctor",), ("doc", "linear")):
+        text = c.mlc(*command).text
+        need(not CONTROL.search(text), f"{command[0]}: {CONTROL.search(text)}")
+
+
+@test
+def json_has_its_events(c):
+    events = c.run(c.spec("iris"), "--json").events
+    kinds = [e["event"] for e in events]
+    need(kinds[0] == "header" and kinds[-1] == "summary", f"events {kinds[0]} ... {kinds[-1]}")
+    epochs = [e for e in events if e["event"] == "epoch"]
+    need([e["epoch"] for e in epochs] == list(range(1, 101)), f"epochs {[e['epoch'] for e in epochs]}")
+    for key in ("epoch", "step", "seconds", "train_loss", "lr"):
+        need(key in epochs[0], f"an epoch has no {key}")
+    for key in ("parameters", "epochs", "steps", "train_loss", "test_accuracy", "step_ms", "compile_ms", "first_step_ms", "seconds", "peak_rss_mb", "device",
+                "threads", "dataset", "run"):
+        need(key in events[-1], f"the summary has no {key}")
+
+
+@test
+def quiet_prints_the_folder_only(c):
+    done = c.run(c.spec("iris"), "--quiet")
+    need(len(done.text.splitlines()) == 1 and c.path("run") in done.text, "--quiet prints\n" + done.text)
+
+
+@test
+def errors_go_to_stderr(c):
+    spec = c.write("bad.yaml", "model:\n  - liner: 3\ntrain: {epochs: 1, loss: mse}\n")
+    done = c.run(spec, status=1)
+    need(re.search(r"bad\.yaml:2:5: error: .*linear", done.err), "no place and no nearest name in\n" + done.err)
+    need(not done.out, "stdout holds\n" + done.out)
+
+
+# Exit statuses --------------------------------------------------------------------------------------------------------------
+@test
+def statuses_of_wrong_use(c):
+    for arguments, status in (((), 2), (("fly",), 2), (("run",), 2), (("run", c.spec("iris"), "--fast"), 2), (("run", c.path("none.yaml")), 1),
+                              (("run", c.spec("iris"), "--set", "train.epochs"), 2), (("run", c.spec("iris"), "--set", "train.epoch=1"), 1),
+                              (("run", c.spec("iris"), "--set", "train.epochs=some"), 1), (("check", c.spec("iris")), 0), (("eval", c.path("none")), 1),
+                              (("predict", c.path("none"), "--input", c.path("none.csv")), 1), (("doc", "liner"), 1), (("--help",), 0)):
+        done = c.mlc(*arguments, status=None)
+        need(done.status == status, f"mlc {' '.join(arguments)} ends with {done.status} instead of {status}:\n{done.text[:500]}")
+        need(status == 0 or done.err, f"mlc {' '.join(arguments)} says nothing on standard error")
+
+
+@test
+def infinite_rate_ends_with_3(c):
+    done = c.run(c.spec("diabetes"), "--set", "train.optimizer={type: sgd, lr: 1e30}", status=3)
+    need("not a number" in done.err or "nan" in done.err.lower(), "no reason in\n" + done.err)
+    need("Traceback" not in done.err and "internal" not in done.err.lower(), done.err)
+
+
+@test
+def interrupt_writes_a_checkpoint(c):
+    with c.start("run", c.spec("iris"), "--out", c.path("run"), *c.device, "--set", "train.epochs=1000000", "--json", start_new_session=True) as child:
+        for line in child.stdout:
+            if json.loads(line)["event"] == "epoch":
+                break
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    need(child.returncode == 130, f"ends with {child.returncode}:\n{err[-800:]}")
+    need("interrupted" in err, "does not say that it was interrupted:\n" + err[-800:])
+    need(len(c.checkpoint()) > 243 * 4, "the checkpoint is too small")
+
+
+@test
+def resumed_run_gives_the_same_bits(c):
+    flags = ("--set", "train.epochs=4000")
+    c.run(c.spec("wine"), "--quiet", *flags, out="whole")
+    with c.start("run", c.spec("wine"), "--out", c.path("run"), *c.device, *flags, "--json", start_new_session=True) as child:
+        for line in child.stdout:
+            if json.loads(line)["event"] == "epoch":
+                break
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    need(child.returncode in (0, 130), f"ends with {child.returncode}")
+    if child.returncode == 0:
+        raise Skip("ended before the interruption")
+    c.run(c.spec("wine"), "--quiet", "--resume", *flags)
+    need(c.checkpoint("whole") == c.checkpoint(), "the resumed run ends in other weights")
+
+
+# Without a device -----------------------------------------------------------------------------------------------------------
+@test
+def check_shows_shapes_and_memory(c):
+    out = c.mlc("check", c.spec("mnist")).out
+    for word in ("397510", "500", "10"):
+        need(word in out.replace(",", ""), f"no {word} in\n{out}")
+
+
+@test
+def every_level_prints(c):
+    for stage in ("spec", "graph", "grad", "fused", "plan", "loops", "llvm"):
+        need(len(c.mlc("dump-ir", c.spec("iris"), "--stage", stage).out) > 100, f"stage {stage} prints next to nothing")
