@@ -98,7 +98,7 @@ std::string run_lower(Pipeline& p) {
   std::string text;
   std::map<std::string, int> known;      // equal kernels are one
   for (const Group& g : p.out.grouping.groups) {
-    loops::Lowered lowered = loops::lower(p.out.graph, g, p.options.target, p.enabled("templates"));
+    loops::Lowered lowered = loops::lower(p.out.graph, g, p.out.plan, p.options.target, p.enabled("templates"));
     if (p.options.dump) text += loops::print_kernel(lowered.kernel);
     if (p.options.verify) loops::verify(lowered.kernel);
     auto [it, fresh] = known.insert({lowered.kernel.name, static_cast<int>(p.out.kernels.size())});

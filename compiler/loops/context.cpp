@@ -49,10 +49,12 @@ Address plus(Address a, const Address& b, int64_t scale) {
   return a;
 }
 
-Context::Context(const Graph& graph, const Group& group, Lowered& out)
-    : graph_(graph), group_(group), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), users_(graph.users()), scopes_(1) {}
+Context::Context(const Graph& graph, const Group& group, const Plan& plan, Lowered& out)
+    : graph_(graph), group_(group), plan_(plan), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), users_(graph.users()), scopes_(1) {}
 
-int Context::argument(const ArgRef& ref, DType dtype, bool written, std::string name) {
+int Context::argument(ArgRef ref, DType dtype, bool written, std::string name) {
+  // Two names of one stretch of memory are one argument: arguments are told apart by address in the code.
+  for (auto it = plan_.in_place.find(ref.value); ref.kind == ArgRef::Kind::value && it != plan_.in_place.end(); it = plan_.in_place.find(ref.value)) ref.value = it->second;
   int index = 0;
   for (size_t i = 0; i < out_.kernel.buffers.size(); ++i) {
     if (out_.kernel.buffers[i].kind != KernelBuffer::Kind::argument) continue;

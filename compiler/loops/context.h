@@ -33,14 +33,14 @@ struct NeedsScalars {};
 
 class Context {
 public:
-  Context(const Graph& graph, const Group& group, Lowered& out);
+  Context(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 
   Writer& w() { return writer_; }
   const Graph& graph() const { return graph_; }
   const Group& group() const { return group_; }
 
   // --- memory ---
-  int argument(const ArgRef& ref, DType dtype, bool written, std::string name);
+  int argument(ArgRef ref, DType dtype, bool written, std::string name);
   int scratch(int64_t elements, DType dtype);
   int scalars(DType dtype);                      ///< the table of host scalars, read as f32 or as raw i32
   /// The element of a buffer of this type and layout at `idx`.
@@ -99,6 +99,7 @@ private:
 
   const Graph& graph_;
   const Group& group_;
+  const Plan& plan_;
   Lowered& out_;
   Writer writer_;
   std::set<ValueId> inside_;

@@ -5,15 +5,15 @@
 
 namespace mlc::loops {
 
-Lowered lower(const Graph& graph, const Group& group, const Target& target, bool templates) {
+Lowered lower(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates) {
   Lowered out;
   switch (group.form) {
-  case Form::update: lower_update(graph, group, out); break;
-  case Form::special: lower_special(graph, group, out); break;
+  case Form::update: lower_update(graph, group, plan, out); break;
+  case Form::special: lower_special(graph, group, plan, out); break;
   case Form::contract:
-    if (templates && lower_contract(graph, group, target, out)) break;
+    if (templates && lower_contract(graph, group, plan, target, out)) break;
     [[fallthrough]];
-  case Form::rows: lower_rows(graph, group, out); break;
+  case Form::rows: lower_rows(graph, group, plan, out); break;
   }
   // Equal kernels have equal names: the names of buffers in dumps do not count.
   std::vector<std::string> names;

@@ -27,7 +27,7 @@ struct Lowered {
   std::vector<ArgRef> args;     ///< of the kernel's argument buffers, in order
 };
 
-/// Requires a fused graph with layouts. `templates` false: the generic form only.
-Lowered lower(const Graph& graph, const Group& group, const Target& target, bool templates = true);
+/// Requires a fused graph with layouts and its plan (results made in place are the argument of their operand). `templates` false: the generic form only.
+Lowered lower(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates = true);
 
 }  // namespace mlc::loops

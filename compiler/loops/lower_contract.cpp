@@ -50,12 +50,12 @@ TileShape choose_tile(int64_t rows, int64_t vectors, int64_t k, const Target& ta
 
 class Contract {
 public:
-  Contract(const Graph& graph, const Group& group, const Target& target, Lowered& out)
-      : graph_(graph), group_(group), target_(target), out_(out), op_(graph.ops[group.anchor]), labels_(parse_labels(op_.attr.labels)) {}
+  Contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out)
+      : graph_(graph), group_(group), plan_(plan), target_(target), out_(out), op_(graph.ops[group.anchor]), labels_(parse_labels(op_.attr.labels)) {}
 
   bool run() {
     if (!fits()) return false;
-    Context c(graph_, group_, out_);
+    Context c(graph_, group_, plan_, out_);
     c_ = &c;
     c.bind(classify_axes(graph_, group_.body));
     const AxisClasses& axes = c.axes();
@@ -256,6 +256,7 @@ private:
 
   const Graph& graph_;
   const Group& group_;
+  const Plan& plan_;
   const Target& target_;
   Lowered& out_;
   const Op& op_;
@@ -275,8 +276,8 @@ private:
 
 }  // namespace
 
-bool lower_contract(const Graph& graph, const Group& group, const Target& target, Lowered& out) {
-  return Contract(graph, group, target, out).run();
+bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out) {
+  return Contract(graph, group, plan, target, out).run();
 }
 
 }  // namespace mlc::loops

@@ -22,8 +22,8 @@ struct Stage {
 
 class Rows {
 public:
-  Rows(const Graph& graph, const Group& group, bool vectors, Lowered& out)
-      : graph_(graph), group_(group), out_(out), c_(graph, group, out), inside_(group.body.begin(), group.body.end()) {
+  Rows(const Graph& graph, const Group& group, const Plan& plan, bool vectors, Lowered& out)
+      : graph_(graph), group_(group), out_(out), c_(graph, group, plan, out), inside_(group.body.begin(), group.body.end()) {
     c_.bind(classify_axes(graph, group.body));
     find_outer();
     lane_ = vectors ? choose_lane() : -1;
@@ -432,12 +432,12 @@ private:
 
 }  // namespace
 
-void lower_rows(const Graph& graph, const Group& group, Lowered& out) {
+void lower_rows(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) {
   try {
-    Rows(graph, group, true, out).run();
+    Rows(graph, group, plan, true, out).run();
   } catch (const NeedsScalars&) {
     out = {};
-    Rows(graph, group, false, out).run();
+    Rows(graph, group, plan, false, out).run();
   }
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 class Special {
 public:
-  Special(const Graph& graph, const Group& group, Lowered& out) : graph_(graph), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, out) {}
+  Special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) : graph_(graph), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, plan, out) {}
 
   void run() {
     out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3;
@@ -139,6 +139,6 @@ private:
 
 }  // namespace
 
-void lower_special(const Graph& graph, const Group& group, Lowered& out) { Special(graph, group, out).run(); }
+void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) { Special(graph, group, plan, out).run(); }
 
 }  // namespace mlc::loops

@@ -13,12 +13,12 @@ constexpr int64_t kTileElements = 4096;
 
 }  // namespace
 
-void lower_update(const Graph& graph, const Group& group, Lowered& out) {
+void lower_update(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) {
   const UpdateMember& m = group.members[0];
   int64_t total = 0;
   for (const UpdateMember& member : group.members)
     total += (graph.tensors[static_cast<size_t>(member.parameter)].type.elements() + kLanes - 1) / kLanes * kLanes;
-  Context c(graph, group, out);
+  Context c(graph, group, plan, out);
   Writer& w = c.w();
   out.kernel.tiles = (total + kTileElements - 1) / kTileElements;
   out.kernel.work = static_cast<double>(total) * 0.4;

@@ -5,14 +5,14 @@
 namespace mlc::loops {
 
 /// Any group of elementwise ops, reductions and one contraction: the generic form.
-void lower_rows(const Graph& graph, const Group& group, Lowered& out);
+void lower_rows(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 /// A contraction in register tiles with its epilogue; false when its layouts do not fit, then `out` is untouched.
 /// One operand gives vectors (along the lanes of the result), the other is read as scalars, both in place. Each element
 /// sums over k in index order, as the generic form does.
-bool lower_contract(const Graph& graph, const Group& group, const Target& target, Lowered& out);
+bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
 /// One flat loop over the parameters of an optimizer.
-void lower_update(const Graph& graph, const Group& group, Lowered& out);
+void lower_update(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 /// concat, pad, cumsum, take_grad.
-void lower_special(const Graph& graph, const Group& group, Lowered& out);
+void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 
 }  // namespace mlc::loops

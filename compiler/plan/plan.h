@@ -89,7 +89,7 @@ struct StateLayout {
 };
 
 /// A stretch of the arena, in use from the segment `first` to the segment `last` (both included); a segment is what lies
-/// between two barriers. The gradients of an update group lie in one buffer, placed like their parameters in the state.
+/// between two barriers. Results made in place share the slice of their operand. The gradients of an update group lie in one buffer, placed like their parameters in the state.
 struct Buffer {
   struct Slice {
     ValueId value;
@@ -111,6 +111,7 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
   std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
+  std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
   int64_t arena_bytes = 0;
   int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live buffers
   int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there

@@ -52,6 +52,66 @@ void place(std::vector<Buffer>& buffers, int64_t* arena) {
   }
 }
 
+// Results that may be written over an operand: elementwise from it, at the same index, in the same layout, and nobody
+// else reads the operand then or later.
+class InPlace {
+public:
+  InPlace(const Graph& graph, const Grouping& grouping, const std::vector<int>& segment, const std::map<ValueId, std::pair<int, int>>& life, std::set<ValueId> fixed)
+      : graph_(graph), grouping_(grouping), segment_(segment), life_(life), taken_(std::move(fixed)) {
+    for (size_t g = 0; g < grouping.groups.size(); ++g)
+      for (ValueId v : grouping.groups[g].reads) readers_[v].push_back(static_cast<int>(g));
+  }
+
+  std::map<ValueId, ValueId> find() {
+    std::map<ValueId, ValueId> out;
+    for (size_t g = 0; g < grouping_.groups.size(); ++g) {
+      const Group& group = grouping_.groups[g];
+      bool reducing = group.form == Form::rows && std::any_of(group.body.begin(), group.body.end(), [&](ValueId v) { return is_reducing(graph_.ops[v].code); });
+      if (reducing || (group.form != Form::rows && group.form != Form::contract)) continue;
+      for (ValueId result : group.writes) {
+        if (!life_.count(result) || taken_.count(result)) continue;
+        for (ValueId operand : group.reads) {
+          if (!fits(result, operand, static_cast<int>(g))) continue;
+          out[result] = operand;
+          taken_.insert(operand);
+          break;
+        }
+      }
+    }
+    return out;
+  }
+
+private:
+  bool fits(ValueId result, ValueId operand, int g) const {
+    auto it = life_.find(operand);
+    if (it == life_.end() || taken_.count(operand)) return false;
+    const Op &a = graph_.ops[result], &b = graph_.ops[operand];
+    if (a.type != b.type || a.layout != b.layout) return false;
+    for (int r : readers_.at(operand))
+      if (r != g && segment_[static_cast<size_t>(r)] >= segment_[static_cast<size_t>(g)]) return false;
+    for (ValueId v : grouping_.groups[static_cast<size_t>(g)].body) {
+      const Op& op = graph_.ops[v];
+      std::vector<Source> sources = sources_of(graph_, v);
+      for (size_t i = 0; i < sources.size(); ++i)
+        if (sources[i].value == operand && (op.in[i] != operand || !is_elementwise(op.code))) return false;
+    }
+    return depends(result, operand, g);
+  }
+
+  bool depends(ValueId v, ValueId operand, int g) const {
+    for (ValueId in : graph_.ops[v].in)
+      if (in == operand || (graph_.ops[in].group == g && depends(in, operand, g))) return true;
+    return false;
+  }
+
+  const Graph& graph_;
+  const Grouping& grouping_;
+  const std::vector<int>& segment_;
+  const std::map<ValueId, std::pair<int, int>>& life_;
+  std::set<ValueId> taken_;                        // operands used up, and values whose place is decided otherwise
+  std::map<ValueId, std::vector<int>> readers_;
+};
+
 }  // namespace
 
 bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value) {
@@ -158,10 +218,20 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
       add(std::move(b));
     }
   }
+  std::set<ValueId> placed;
+  for (const auto& [v, index] : plan.buffer_of) placed.insert(v);
+  plan.in_place = InPlace(graph, grouping, segment, life, std::move(placed)).find();
+  std::map<ValueId, std::vector<ValueId>> shared;
+  for (const auto& [result, operand] : plan.in_place) {
+    ValueId root = operand;
+    while (plan.in_place.count(root)) root = plan.in_place.at(root);
+    shared[root].push_back(result);
+  }
   for (const auto& [v, l] : life) {
-    if (plan.buffer_of.count(v)) continue;
+    if (plan.buffer_of.count(v) || plan.in_place.count(v)) continue;
     Buffer b;
     b.slices.push_back({v, 0});
+    for (ValueId result : shared[v]) b.slices.push_back({result, 0});
     b.bytes = aligned(value_bytes(graph, v));
     add(std::move(b));
   }
@@ -214,7 +284,13 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
     for (size_t j = i + 1; j < spans.size(); ++j) {
       const Span &a = spans[i], &b = spans[j];
       bool time = a.first <= b.last && b.first <= a.last, space = a.begin < b.end && b.begin < a.end;
-      ensure(!time || !space, "plan: two live buffers overlap");
+      if (!time || !space) continue;
+      // In place: the same bytes, and the operand's last reader is the group that writes the result.
+      auto in_place = [&](const Span& result, const Span& operand) {
+        auto it = plan.in_place.find(result.value);
+        return it != plan.in_place.end() && it->second == operand.value && result.begin == operand.begin && result.end == operand.end && operand.last == result.first;
+      };
+      ensure(in_place(a, b) || in_place(b, a), "plan: two live buffers overlap");
     }
   for (const Store& s : graph.stores) {
     if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
@@ -233,6 +309,7 @@ std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan&
     out += "segment " + std::to_string(s.segment) + ": group " + std::to_string(s.group) + " " + form_name(g.form) + " " +
            graph.scopes[static_cast<size_t>(op.scope)].path + "." + std::string(op_info(op.code).name) + (s.barrier_after ? " | barrier" : "") + "\n";
   }
+  for (const auto& [result, operand] : plan.in_place) out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
   for (const Buffer& b : plan.buffers)
     for (const Buffer::Slice& s : b.slices)
       out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(b.first) + ".." + std::to_string(b.last) +
