@@ -138,5 +138,5 @@ TEST(CpuCache, ConcurrentProcesses) {
   EXPECT_TRUE(files(folder.path, ".tmp").empty());
 }
 
-} // namespace
-} // namespace mlc::test
+}  // namespace
+}  // namespace mlc::test

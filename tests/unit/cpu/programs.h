@@ -89,4 +89,4 @@ struct TemporaryFolder {
   ~TemporaryFolder() { std::filesystem::remove_all(path); }
 };
 
-} // namespace mlc::test
+}  // namespace mlc::test

@@ -103,7 +103,7 @@ TEST(CpuRun, GathersRowsOfTheStepFromTheRightColumn) {
   }
 }
 
-// `rounds` pairs of launches that each read what other threads wrote in the one before, with a serial launch between.
+// Each launch reads what other threads wrote in the one before. Per round: two parallel, three serial, one parallel.
 std::vector<int32_t> ping_pong(int threads, int tiles, int rounds, int steps) {
   Program p{.name = "ping-pong",
             .kernels = {neighbour_sum("sum", tiles)},
@@ -111,9 +111,10 @@ std::vector<int32_t> ping_pong(int threads, int tiles, int rounds, int steps) {
             .state_bytes = tiles * 4};
   Launch there{.kernel = 0, .args = {at(Space::state), at(Space::arena)}, .tiles = tiles, .parallel = true};
   Launch back{.kernel = 0, .args = {at(Space::arena), at(Space::state)}, .tiles = tiles, .parallel = true};
-  Launch serial = there;
-  serial.parallel = false;
-  for (int i = 0; i < rounds; ++i) p.launches.insert(p.launches.end(), {there, back, serial, back});
+  Launch serial_there = there, serial_back = back;
+  serial_there.parallel = serial_back.parallel = false;
+  for (int i = 0; i < rounds; ++i)
+    p.launches.insert(p.launches.end(), {there, back, serial_there, serial_back, serial_there, back});
   SharedState state(p.state_bytes);
   std::vector<int32_t> numbers(static_cast<size_t>(tiles));
   for (int i = 0; i < tiles; ++i) numbers[static_cast<size_t>(i)] = i * i + 1;
@@ -235,5 +236,5 @@ TEST(SharedState, IsZeroedAlignedAndChecked) {
   }
 }
 
-} // namespace
-} // namespace mlc::test
+}  // namespace
+}  // namespace mlc::test
