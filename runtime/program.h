@@ -46,9 +46,6 @@ struct TensorSlot {
   int64_t offset = 0;      ///< state: bytes in the state arena; output: floats in a step's results
 };
 
-/// The first scalars of a step are fixed: bits of the step number (u32), seed low and high words (u32 bits each).
-inline constexpr int kStepScalar = 0, kSeedLowScalar = 1, kSeedHighScalar = 2, kFirstScalar = 3;
-
 struct Program {
   std::string name;                 ///< "train b64", for dumps and profiles
   std::vector<KernelText> kernels;

@@ -40,4 +40,7 @@ struct HostState {
   HostFormula update;
 };
 
+/// The first scalars of a step are fixed: bits of the step number (u32), seed low and high words (u32 bits each).
+inline constexpr int kStepScalar = 0, kSeedLowScalar = 1, kSeedHighScalar = 2, kFirstScalar = 3;
+
 }  // namespace mlc

@@ -1,8 +1,8 @@
 #include "compiler/loops/context.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/host_formula.h"
 #include "compiler/loops/math.h"
-#include "runtime/program.h"
 
 #include <algorithm>
 #include <cmath>

@@ -181,7 +181,7 @@ private:
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics) {
   Loader loader(sources, diagnostics);
   Node spec = loader.file(path, {});
-  if (diagnostics.errors() || spec.is(Node::Kind::null)) {
+  if (spec.is(Node::Kind::null)) {
     if (!diagnostics.errors()) diagnostics.error({}, path + " is empty");
     return spec;
   }

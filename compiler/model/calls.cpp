@@ -1,0 +1,246 @@
+// Arguments and calls of definitions.
+#include "compiler/base/text.h"
+#include "compiler/model/evaluator.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+using Kind = Value::Kind;
+
+bool fits(const Value& value, const ArgumentRule& rule) {
+  switch (value.kind) {
+  case Kind::none:
+  case Kind::unknown: return true;
+  case Kind::flag: return rule.allows("flag") || rule.allows("number");
+  case Kind::integer: return rule.allows("int") || rule.allows("number") || rule.allows("tensor") || rule.allows("steps");
+  case Kind::real:
+    return rule.allows("number") || rule.allows("tensor") || (rule.allows("int") && static_cast<double>(static_cast<int64_t>(value.real)) == value.real);
+  case Kind::host: return rule.allows("number") || rule.allows("steps");
+  case Kind::text: return rule.allows("text") || rule.allows("steps") || !rule.words.empty();
+  case Kind::list: return rule.allows("list");
+  case Kind::tensor: return rule.allows("tensor");
+  }
+  throw InternalError("unknown kind of value");
+}
+
+std::string wanted(const ArgumentRule& rule) {
+  if (!rule.words.empty() && (rule.types.empty() || rule.types == std::vector<std::string>{"text"}))
+    return "one of " + join(rule.words, ", ");
+  static const std::map<std::string, std::string> names = {
+      {"int", "an integer"}, {"number", "a number"}, {"flag", "true or false"}, {"text", "text"},
+      {"list", "a list"},    {"tensor", "a tensor"}, {"steps", "a duration like 500 steps or 30 epochs"}, {"formula", "a formula"}};
+  std::vector<std::string> parts = rule.words;
+  for (const std::string& type : rule.types) parts.push_back(names.at(type));
+  return join(parts, " or ");
+}
+
+void check_argument(const Definition& d, const std::string& name, Value& value, Loc loc) {
+  auto it = d.arguments.find(name);
+  if (it == d.arguments.end()) return;
+  const ArgumentRule& rule = it->second;
+  std::string what = "'" + name + "' of " + d.name();
+  if (value.is(Kind::text) && !rule.words.empty() && !rule.allows("steps")) {
+    if (std::find(rule.words.begin(), rule.words.end(), value.text) != rule.words.end()) return;
+    std::string near = nearest(value.text, rule.words);
+    throw SpecError({.loc = loc,
+                     .text = what + " must be " + wanted(rule) + "; it is '" + value.text + "'" +
+                             (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                     .fix = near});
+  }
+  if (!fits(value, rule)) throw SpecError(loc, what + " must be " + wanted(rule) + "; it is " + show_value(value));
+  if (value.is(Kind::real) && !rule.allows("number") && rule.allows("int")) value = Value::of_integer(static_cast<int64_t>(value.real));
+}
+
+// Parts in braces are names whose values are shown: "p must lie in 0..1, not {p}".
+std::string fill_message(const std::string& message, Evaluator& evaluator, Env& env, Loc loc) {
+  std::string out;
+  for (size_t at = 0; at < message.size();) {
+    size_t open = message.find('{', at), close = open == std::string::npos ? open : message.find('}', open);
+    if (close == std::string::npos) return out + message.substr(at);
+    out += message.substr(at, open - at);
+    const Value* value = evaluator.lookup(message.substr(open + 1, close - open - 1), env, loc);
+    out += value ? show_value(*value) : message.substr(open, close - open + 1);
+    at = close + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& out, Loc loc) {
+  const auto& parameters = d.signature.parameters;
+  std::vector<std::string> names;
+  for (const Signature::Parameter& p : parameters) names.push_back(p.name);
+  size_t place = 0;
+  for (const Given& g : given) {
+    std::string name = g.name;
+    if (name.empty()) {
+      if (place >= parameters.size())
+        throw SpecError(g.loc, d.name() + " takes " + std::to_string(parameters.size()) +
+                                   (parameters.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
+      name = names[place++];
+    } else if (std::find(names.begin(), names.end(), name) == names.end()) {
+      std::string near = nearest(name, names);
+      std::string known = names.empty() ? "; it takes none" : "; it takes " + join(names, ", ");
+      throw SpecError({.loc = g.loc,
+                       .text = "unknown argument '" + name + "' of " + d.name() + (near.empty() ? known : "; did you mean '" + near + "'?"),
+                       .fix = near});
+    }
+    if (out.has(name)) throw SpecError(g.loc, "argument '" + name + "' of " + d.name() + " is given twice");
+    Value value = g.value;
+    check_argument(d, name, value, g.loc);
+    out.set(name, std::move(value));
+  }
+  for (const Signature::Parameter& p : parameters) {
+    if (out.has(p.name)) continue;
+    if (!p.fallback) throw SpecError(loc, d.name() + " needs '" + p.name + "'");
+    out.set(p.name, eval(p.fallback, out));
+  }
+}
+
+void Evaluator::require(const Definition& d, Env& env, Loc loc) {
+  for (const Requirement& r : d.requirements) {
+    Value holds = eval(r.condition, env);
+    if (!holds.is(Kind::unknown) && !truth_of(holds, loc, "a requirement"))
+      throw SpecError(d.is_std ? loc : r.condition->whole, d.name() + ": " + fill_message(r.message, *this, env, loc));
+  }
+}
+
+// What is the class or number target of a loss must fit the output: one number meets one number by taking its shape,
+// everything else must agree, so that nothing is broadcast by accident.
+void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
+  if (d.target == "any" || d.signature.parameters.size() < 2) return;
+  const Value* x = lookup(d.signature.parameters[0].name, names, loc);
+  const std::string& target_name = d.signature.parameters[1].name;
+  const Value* y = lookup(target_name, names, loc);
+  if (!x || !y || !x->is(Kind::tensor) || !y->is(Kind::tensor)) return;
+  Builder& b = builder();
+  Shape output = b.sample_shape(x->tensor), target = b.sample_shape(y->tensor);
+  auto column_it = context_.columns.find(y->tensor);
+  const ColumnSchema* column = column_it == context_.columns.end() ? nullptr : column_it->second;
+  std::string target_text = column ? "the target '" + column->name + "'" : "the target";
+  auto classes = [&] { return static_cast<int64_t>(column->classes.size()); };
+  auto mismatch = [&](const std::string& text) {
+    SpecError error(loc, text);
+    std::string kind = column && column->meaning == ColumnSchema::Meaning::index ? "  (index of " + std::to_string(classes()) + " classes)" : "";
+    error.diagnostic.lines = {"output  " + format_shape(output), "target  " + format_shape(target) + kind};
+    throw error;
+  };
+  if (d.target == "number") {
+    bool index = column && column->meaning == ColumnSchema::Meaning::index;
+    if (index && classes() > 2) mismatch(d.name() + " needs a number target; " + target_text + " is the index of a class");
+    if (output == target) return;
+    if (element_count(output) == 1 && element_count(target) == 1) {
+      names.set(target_name, Value::of_tensor(b.reshape(y->tensor, output)));
+      return;
+    }
+    mismatch(d.name() + " needs an output of the target's shape");
+  }
+  if (is_float(context_.graph.type(y->tensor).dtype)) mismatch(d.name() + " needs class indices; " + target_text + " holds numbers");
+  const Value* dim = lookup("dim", names, loc);
+  int64_t rank = static_cast<int64_t>(output.size()), axis = dim && dim->is(Kind::integer) ? dim->whole : -1;
+  axis += axis < 0 ? rank : 0;
+  if (axis < 0 || axis >= rank) mismatch(d.name() + " needs an output with a class axis");
+  Shape rest = output;
+  rest.erase(rest.begin() + axis);
+  int64_t outputs = output[static_cast<size_t>(axis)];
+  if (column && column->meaning == ColumnSchema::Meaning::index) {
+    if (outputs < classes())
+      mismatch(d.name() + " needs as many outputs as classes: " + std::to_string(classes()) + ", not " + std::to_string(outputs));
+    if (outputs > classes())
+      context_.diagnostics.warning(loc, "extra-outputs",
+                                   "the output has " + std::to_string(outputs) + " classes, the target " + std::to_string(classes()));
+  }
+  if (rest != target) {
+    if (element_count(rest) != 1 || element_count(target) != 1) mismatch(d.name() + " needs targets of the output's shape without its class axis");
+    names.set(target_name, Value::of_tensor(b.reshape(y->tensor, rest)));
+  }
+}
+
+void Evaluator::stated_gradient(const Definition& d, std::shared_ptr<Env> names, const std::vector<std::string>& inputs,
+                                Value& result, Loc loc) {
+  CustomGradient gradient;
+  std::vector<const NamedFormula*> rules;
+  for (const std::string& input : inputs) {
+    const Value* value = lookup(input, *names, loc);
+    if (!value || !value->is(Kind::tensor)) continue;
+    const NamedFormula* rule = nullptr;
+    for (const NamedFormula& formula : d.grad)
+      if (formula.first == input) rule = &formula;
+    // The result must be a value of its own: a rule that hangs on an operand would catch its other uses too.
+    if (value->tensor == result.tensor) result = Value::of_tensor(builder().unary(OpCode::stop_gradient, result.tensor));
+    gradient.operands.push_back(value->tensor);
+    rules.push_back(rule);
+  }
+  if (gradient.operands.empty() || !result.is(Kind::tensor)) return;
+  gradient.result = result.tensor;
+  ScopeId scope = builder().scope();
+  gradient.rule = [this, &d, names, rules, loc, scope, operands = gradient.operands, value = result](ValueId cotangent) {
+    return inside(d, loc, [&] {
+      ScopeId former = builder().scope();
+      builder().leave(scope);
+      Env env(names.get());
+      env.set("g", Value::of_tensor(cotangent));
+      env.set("result", value);
+      std::vector<ValueId> out;
+      for (size_t i = 0; i < rules.size(); ++i)
+        out.push_back(rules[i] ? sum_to(tensor(eval(rules[i]->second, env), loc), operands[i]) : kNoValue);
+      builder().leave(former);
+      return out;
+    });
+  };
+  context_.gradients.push_back(std::move(gradient));
+}
+
+namespace {
+
+// Names of a call, kept as long as a stated gradient may need them.
+struct CallNames {
+  Env arguments, let;
+  explicit CallNames(Env* home) : arguments(home), let(&arguments) {}
+};
+
+}  // namespace
+
+void Evaluator::lint(const Definition& d, ValueId input, Loc loc) {
+  auto it = context_.producers.find(input);
+  if (it == context_.producers.end()) return;
+  const Producer& producer = it->second;
+  for (const LintRule& rule : d.lints) {
+    bool hit = std::find(rule.after.begin(), rule.after.end(), producer.op) != rule.after.end() ||
+               (!rule.after_parameter.empty() && producer.parameters.count(rule.after_parameter));
+    if (hit) context_.diagnostics.warning(producer.loc, rule.code, rule.message, {{loc, "'" + d.name() + "' stands here"}});
+  }
+}
+
+Value Evaluator::call(const Definition& d, const std::vector<Given>& given, Loc loc) {
+  return inside(d, loc, [&] {
+    auto names = std::make_shared<CallNames>(d.is_std ? nullptr : context_.vars);
+    for (const Given& g : given)
+      if (g.value.is(Kind::unknown)) return Value::make_unknown();
+    bind(d, given, names->arguments, loc);
+    if (d.is_loss()) match_target(d, names->arguments, loc);
+    for (const auto& [name, formula] : d.let) names->let.set_lazy(name, formula, &names->let);
+    if (d.is_loss() && context_.output != kNoValue && !context_.loss_use.definition && !d.signature.parameters.empty()) {
+      const Value* x = lookup(d.signature.parameters[0].name, names->arguments, loc);
+      if (x && x->is(Kind::tensor) && x->tensor == context_.output) {
+        context_.loss_use = {&d, {}, loc};
+        lint(d, x->tensor, loc);
+        for (const auto& [name, entry] : names->arguments.own())
+          if (!entry.value.is(Kind::tensor)) context_.loss_use.arguments[name] = entry.value;
+      }
+    }
+    require(d, names->let, loc);
+    Value result = eval(d.result, names->let);
+    if (!d.grad.empty() && result.is(Kind::tensor)) {
+      std::vector<std::string> inputs;
+      for (const Signature::Parameter& p : d.signature.parameters) inputs.push_back(p.name);
+      stated_gradient(d, std::shared_ptr<Env>(names, &names->let), inputs, result, loc);
+    }
+    return result;
+  });
+}
+
+}  // namespace mlc

@@ -1,0 +1,36 @@
+#include "compiler/base/text.h"
+#include "compiler/model/items.h"
+
+namespace mlc {
+
+Item read_item(const Node& node) {
+  Item item;
+  if (node.is(Node::Kind::text)) {
+    item.op = node.text;
+    item.loc = node.loc;
+    return item;
+  }
+  if (!node.is(Node::Kind::map)) throw SpecError(node.loc, "an item is an op, 'op: value' or 'op: {arguments}', not " + kind_name(node.kind));
+  for (const auto& [key, value] : node.entries) {
+    const std::string& name = key.text;
+    if (name == "as") item.as = &value;
+    else if (name == "from") item.from = &value;
+    else if (name == "init") item.init = &value;
+    else if (name == "repeat") item.repeat = &value;
+    else if (name == "if") item.condition = &value;
+    else if (name == "on") item.on = &value;
+    else if (name == "shortcut") item.shortcut = &value;
+    else if (!item.op.empty())
+      throw SpecError(key.loc, "an item has one op; this one has '" + item.op + "' and '" + name + "'; arguments are written '" + item.op + ": {...}'");
+    else {
+      item.op = name;
+      item.loc = key.loc;
+      item.value = value.is(Node::Kind::null) ? nullptr : &value;
+    }
+  }
+  if (item.op.empty()) throw SpecError(node.entries.empty() ? node.loc : node.entries[0].first.loc, "an item needs an op");
+  if (item.shortcut && item.op != "residual") throw SpecError(node.find_key("shortcut")->loc, "'shortcut' goes with 'residual' only");
+  return item;
+}
+
+}  // namespace mlc

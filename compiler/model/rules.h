@@ -1,0 +1,36 @@
+// Rules of `init` and `train.params`: a selector (match, op) and settings; the first match wins.
+#pragma once
+#include "compiler/base/diagnostics.h"
+#include "compiler/spec/node.h"
+
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+struct Rule {
+  std::vector<std::string> match;   ///< globs over paths; empty: any path
+  std::string op;                   ///< the owner's op; empty: any
+  const Node* node = nullptr;       ///< the whole rule
+  mutable bool used = false;
+  const Node* setting(std::string_view key) const { return node->find(key); }
+};
+
+class Rules {
+public:
+  Rules() = default;
+  /// Reads `init` and `train.params` of a spec, which must outlive this.
+  Rules(const Node& spec, Diagnostics& diagnostics);
+
+  const Rule* init_rule(const std::string& path, const std::string& op) const { return first(init_, path, op); }
+  const Rule* train_rule(const std::string& path, const std::string& op) const { return first(train_, path, op); }
+  bool frozen(const std::string& path, const std::string& op) const;
+  /// A rule whose pattern matched nothing is an error.
+  void check_used(const std::vector<std::string>& paths, Diagnostics& diagnostics) const;
+
+private:
+  static const Rule* first(const std::vector<Rule>& rules, const std::string& path, const std::string& op);
+  std::vector<Rule> init_, train_;
+};
+
+}  // namespace mlc
