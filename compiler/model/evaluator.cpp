@@ -32,7 +32,7 @@ Loc Evaluator::place(const Expr& expr) {
 void Evaluator::rethrow(const Definition& definition, SpecError error, Loc loc, std::optional<Loc> outer) {
   if (outer) throw error;
   if (definition.is_std) {
-    error.diagnostic.notes.push_back({std_loc_, "in '" + definition.name() + "' of the standard library"});
+    if (std_loc_) error.diagnostic.notes.push_back({std_loc_, "in '" + definition.name() + "' of the standard library"});
   } else if (error.diagnostic.loc != loc) {
     error.diagnostic.notes.push_back({loc, "'" + definition.name() + "' is used here"});
   }

@@ -84,7 +84,7 @@ template <class F> auto Evaluator::inside(const Definition& definition, Loc loc,
     if (d == &definition) throw SpecError(outer ? *outer : loc, "'" + definition.name() + "' uses itself; recursion does not exist");
   Loc former = builder().at();
   if (!outer) builder().at(loc);
-  if (definition.is_std && !outer) std_place_ = loc;
+  if (definition.is_std && !outer) std_place_ = loc, std_loc_ = {};
   active_.push_back(&definition);
   struct Restore {
     Evaluator& evaluator;

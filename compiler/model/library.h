@@ -32,12 +32,12 @@ private:
   using Key = std::pair<DefinitionKind, std::string>;
   void index(size_t file);
   const Definition* parse(DefinitionKind kind, Entry& entry);
+  bool visible(const std::string& name, size_t std_file, uint32_t asking) const;
 
   Sources& sources_;
   std::map<Key, Entry> std_;
-  std::map<Key, std::vector<const Definition*>> user_;
-  std::map<size_t, uint32_t> source_of_;    // embedded file -> its place in sources_
-  uint32_t first_std_source_ = 0;
+  std::map<Key, const Definition*> user_;
+  std::map<uint32_t, size_t> std_file_of_;  // sources that hold entries -> embedded file
   std::deque<Definition> definitions_;
   std::deque<Node> nodes_;                  // bodies of parsed entries
 };

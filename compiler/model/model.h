@@ -56,6 +56,14 @@ enum class GraphKind : uint8_t {
   fit         ///< the transforms up to the first that is still to be fitted. Output: "x"
 };
 
+/// A rule of `init` that loads weights: tensors of `file` whose names, after `rename`, are paths that match.
+struct LoadRule {
+  std::string file;           ///< as written
+  std::vector<std::string> match;
+  std::vector<std::pair<std::string, std::string>> rename;   ///< globs of names in the file -> paths
+  Loc loc;
+};
+
 class Model {
 public:
   virtual ~Model() = default;
@@ -64,6 +72,7 @@ public:
   virtual const std::vector<LayerRow>& layers() const = 0;
   virtual Shape output_shape() const = 0;                         ///< of one sample
   virtual Prediction prediction() const = 0;
+  virtual std::vector<LoadRule> loads() const = 0;                ///< in file order; the first that matches a path wins
   virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
   /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.
   virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;

@@ -1,0 +1,76 @@
+// `mlc doc NAME`: what a shipped definition says of itself.
+#include "compiler/base/text.h"
+#include "compiler/model/library.h"
+#include "compiler/model/model.h"
+#include "compiler/model/primitives.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+constexpr DefinitionKind kKinds[] = {DefinitionKind::block, DefinitionKind::function, DefinitionKind::transform, DefinitionKind::optimizer, DefinitionKind::schedule};
+
+std::string signature_text(const Definition& d) {
+  std::vector<std::string> parts;
+  for (const Signature::Parameter& p : d.signature.parameters) parts.push_back(p.name + (p.fallback ? "=" + print_formula(*p.fallback) : ""));
+  return d.name() + "(" + join(parts, ", ") + ")";
+}
+
+std::string argument_text(const ArgumentRule& rule) {
+  std::vector<std::string> kinds = rule.words.empty() ? rule.types : rule.words;
+  return (kinds.empty() ? "" : join(kinds, " | ") + "; ") + rule.doc;
+}
+
+std::string formulas_text(const char* title, const std::vector<NamedFormula>& formulas) {
+  std::string out;
+  for (const auto& [name, formula] : formulas) out += "    " + name + ": " + print_formula(*formula) + "\n";
+  return out.empty() ? "" : std::string("  ") + title + ":\n" + out;
+}
+
+std::string describe(const Definition& d) {
+  std::string out = signature_text(d) + "  (" + (d.is_loss() ? "loss" : std::string(kind_name(d.kind))) + ")\n  " + d.doc + "\n";
+  for (const Signature::Parameter& p : d.signature.parameters) {
+    auto rule = d.arguments.find(p.name);
+    if (rule == d.arguments.end()) continue;
+    out += "    " + p.name + std::string(p.name.size() < 16 ? 16 - p.name.size() : 1, ' ') + argument_text(rule->second) + "\n";
+  }
+  if (!d.target.empty()) out += "  target: " + d.target + "\n";
+  std::vector<std::string> tensors;
+  for (const TensorRule& t : d.params) tensors.push_back(t.name);
+  if (!tensors.empty()) out += "  parameters: " + join(tensors, ", ") + "\n";
+  out += formulas_text("let", d.let) + formulas_text("step", d.step);
+  if (d.result) out += "  y: " + print_formula(*d.result) + "\n";
+  if (d.rate) out += "  lr: " + print_formula(*d.rate) + "\n";
+  return out + formulas_text("gradient", d.grad) + formulas_text("update", d.update);
+}
+
+}  // namespace
+
+std::string document_entry(const std::string& name) {
+  Sources sources;
+  Library library(sources);
+  std::string out;
+  for (DefinitionKind kind : kKinds)
+    if (name[0] != '_')
+      if (const Definition* d = library.find(kind, name, 0)) out += (out.empty() ? "" : "\n") + describe(*d);
+  if (const Primitive* p = find_primitive(name); p && out.empty()) {
+    std::string parameters = replace_all(p->parameters, " ", ", ");
+    out = name + "(" + replace_all(parameters, "?", "") + ")  (primitive)\n  " + p->doc + "\n";
+  }
+  return out;
+}
+
+std::vector<std::string> entry_names() {
+  Sources sources;
+  Library library(sources);
+  std::vector<std::string> out;
+  for (DefinitionKind kind : kKinds)
+    for (std::string& name : library.names(kind)) out.push_back(std::move(name));
+  for (const Primitive& p : primitives()) out.emplace_back(p.name);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace mlc
