@@ -1,0 +1,40 @@
+// Datasets: resident typed columns, and which rows belong to which part.
+#pragma once
+#include "compiler/base/schema.h"
+#include "runtime/data/settings.h"
+#include "runtime/store/bytes.h"
+
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// All rows of all parts, one column of contiguous rows for each entry of the schema, and the row numbers of the parts.
+struct Dataset {
+  Schema schema;
+  int64_t rows = 0;
+  std::vector<Bytes> columns;            ///< in order of schema.columns; rows * type.bytes() bytes each
+  std::vector<int32_t> train, val, test;
+  std::string source;                    ///< where it came from, for the run's header: "mnist in FOLDER"
+  std::string missing_dataset;           ///< with a fallback in use: what was not found, and where
+  const Bytes* find(const std::string& column) const;
+};
+
+/// Opens what the settings name: found, decoded, transformed as far as happens at load, split. Faults of the spec are
+/// SpecErrors at its place; faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files "FILE: ...".
+Dataset open_dataset(const DataSettings& settings);
+
+/// Only the schema, as far as the files tell it; reads the data too where they must be (tables).
+Schema read_schema(const DataSettings& settings);
+
+/// Rows for `predict`: the columns that are no targets, read from a file of any reader (told by its content and name).
+/// Tables need the feature names of the schema (in any order) or as many columns without names.
+Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv);
+
+/// Names that `dataset:` knows.
+std::vector<std::string> dataset_names();
+
+/// Where tables that come with mlc lie.
+std::string bundled_folder();
+
+}  // namespace mlc

@@ -1,0 +1,547 @@
+#include "compiler/base/diagnostics.h"
+#include "compiler/base/hash.h"
+#include "compiler/base/philox.h"
+#include "compiler/base/text.h"
+#include "runtime/data/dataset.h"
+#include "runtime/data/idx.h"
+#include "runtime/data/resize.h"
+#include "runtime/data/split.h"
+#include "runtime/data/table.h"
+#include "runtime/store/npy.h"
+#include "runtime/store/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+namespace mlc {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Datasets by name: MNIST-like IDX files in a folder of that name, or a table that comes with mlc.
+struct Known {
+  const char* name;
+  bool images;
+  const char* target;
+  std::vector<std::string> classes;      // of a class target, in index order
+  Shape shape;                           // of tables of pixels
+  double range;
+};
+
+const std::vector<Known>& known_datasets() {
+  static const std::vector<Known> table = {
+      {"mnist", true, "", {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, {}, 255},
+      {"fashion_mnist", true, "", {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"}, {}, 255},
+      {"iris", false, "species", {"setosa", "versicolor", "virginica"}, {}, 1},
+      {"breast_cancer", false, "diagnosis", {"malignant", "benign"}, {}, 1},
+      {"wine", false, "cultivar", {"class_0", "class_1", "class_2"}, {}, 1},
+      {"digits", false, "digit", {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, {1, 8, 8}, 16},
+      {"diabetes", false, "progression", {}, {}, 1},
+  };
+  return table;
+}
+
+std::string existing(const std::string& path) {
+  std::error_code fault;
+  for (const char* ending : {"", ".gz"})
+    if (fs::is_regular_file(path + ending, fault)) return path + ending;
+  return "";
+}
+
+class Opener {
+public:
+  Opener(const DataSettings& s, bool schema_only) : s_(s), schema_only_(schema_only) {}
+
+  Dataset run() {
+    if (!s_.dataset.text.empty()) {
+      named(s_.dataset, s_.transforms);
+    } else if (s_.reader == "csv") {
+      table(sources(), s_.csv);
+    } else if (s_.reader == "idx") {
+      idx();
+    } else if (s_.reader == "npy" || s_.reader == "safetensors") {
+      tensors();
+    } else if (s_.reader == "synthetic") {
+      synthetic();
+    } else {
+      throw SpecError(s_.loc, "'data' needs 'dataset' or 'reader'");
+    }
+    return std::move(out_);
+  }
+
+private:
+  // --- places ---
+  std::string find(const Placed& path) {
+    if (fs::path(path.text).is_absolute()) {
+      if (std::string found = existing(path.text); !found.empty()) return found;
+    } else {
+      for (const std::string& folder : s_.folders)
+        if (std::string found = existing((fs::path(folder) / path.text).string()); !found.empty()) return found;
+    }
+    Diagnostic d{.loc = path.loc, .text = "no such file: '" + path.text + "'"};
+    if (!fs::path(path.text).is_absolute()) d.lines.push_back("looked in " + join(s_.folders, ", "));
+    throw SpecError(std::move(d));
+  }
+
+  // The sources that the settings name, with the part of each: 0 train, 1 val, 2 test; or one of all rows.
+  std::vector<std::pair<int, const SourceSettings*>> parts() const {
+    std::vector<std::pair<int, const SourceSettings*>> out;
+    if (s_.all) return {{-1, &*s_.all}};
+    if (s_.train) out.push_back({0, &*s_.train});
+    if (s_.val) out.push_back({1, &*s_.val});
+    if (s_.test) out.push_back({2, &*s_.test});
+    if (out.empty()) throw SpecError(s_.loc, "'data' needs a 'path', or 'train' with its source");
+    return out;
+  }
+
+  std::vector<std::string> sources() {
+    std::vector<std::string> paths;
+    for (auto [part, source] : parts()) {
+      if (source->path.text.empty()) throw SpecError(source->loc, "this source needs a 'path'");
+      paths.push_back(find(source->path));
+      parts_.push_back(part);
+      out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+    }
+    return paths;
+  }
+
+  // --- named datasets ---
+  void named(const Placed& name, const std::vector<LoadTransform>& transforms) {
+    const Known* known = nullptr;
+    for (const Known& k : known_datasets())
+      if (name.text == k.name) known = &k;
+    if (!known) {
+      std::string near = nearest(name.text, dataset_names());
+      throw SpecError({.loc = name.loc, .text = "unknown dataset '" + name.text + "'" + (near.empty() ? "; datasets are " + join(dataset_names(), ", ") : "; did you mean '" + near + "'?"), .fix = near});
+    }
+    out_.schema.dataset = name.text;
+    if (known->images) return images(name, *known, transforms);
+    std::string file = existing(bundled_folder() + "/" + name.text + ".csv");
+    if (file.empty()) throw RuntimeError("the bundled table of '" + name.text + "' is not in " + bundled_folder());
+    CsvSettings csv;
+    csv.target = {known->target, name.loc};
+    csv.classes = known->classes;
+    csv.class_target = !known->classes.empty();
+    out_.source = name.text + " (bundled)";
+    parts_ = {-1};
+    std::vector<LoadTransform> rest;
+    bool pixels = !known->shape.empty();
+    for (const LoadTransform& t : transforms)
+      if (!pixels || t.kind != LoadTransform::Kind::resize) rest.push_back(t);
+    Table t = read_table({file}, csv, rest, s_.loc);
+    if (pixels) pixel_table(t, *known, transforms);
+    else finish_table(std::move(t), csv);
+  }
+
+  void images(const Placed& name, const Known& known, const std::vector<LoadTransform>& transforms) {
+    std::vector<std::string> looked;
+    for (const std::string& folder : s_.folders) {
+      std::string base = (fs::path(folder) / known.name).string();
+      looked.push_back(base);
+      std::array<std::string, 4> files = {existing(base + "/train-images-idx3-ubyte"), existing(base + "/train-labels-idx1-ubyte"), existing(base + "/t10k-images-idx3-ubyte"), existing(base + "/t10k-labels-idx1-ubyte")};
+      if (std::any_of(files.begin(), files.end(), [](const std::string& f) { return f.empty(); })) continue;
+      out_.source = std::string(known.name) + " in " + folder;
+      parts_ = {0, 2};
+      idx_files({{files[0], files[1]}, {files[2], files[3]}}, known.classes, transforms);
+      return;
+    }
+    std::string where = "dataset '" + name.text + "' was not found; looked in " + join(looked, ", ");
+    if (!s_.fallback)
+      throw RuntimeError(where + ". Put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz into one of these folders, or set MLC_DATA");
+    const DataSettings::Fallback& fallback = *s_.fallback;
+    named(fallback.dataset, fallback.transforms);
+    out_.missing_dataset = where;
+    out_.source = fallback.dataset.text + " instead of " + name.text;
+    // The stand-in has no test part of its own.
+    if (out_.test.empty() && !schema_only_) {
+      SplitSettings split{.train = 0.8, .test = 0.2, .loc = fallback.dataset.loc};
+      assign_split(split);
+    }
+  }
+
+  // --- columns ---
+  Bytes& add_column(ColumnSchema column, int64_t rows) {
+    size_t bytes = schema_only_ ? 0 : static_cast<size_t>(rows * column.type.bytes());
+    out_.schema.columns.push_back(std::move(column));
+    out_.columns.push_back(Bytes::allocate(bytes));
+    return out_.columns.back();
+  }
+  template <class T> void add_values(ColumnSchema column, const std::vector<T>& values, int64_t rows) {
+    Bytes& b = add_column(std::move(column), rows);
+    if (!schema_only_) std::memcpy(b.writable(), values.data(), values.size() * sizeof(T));
+  }
+  ColumnSchema target(const std::vector<std::string>& classes, bool class_target) const {
+    ColumnSchema y;
+    y.name = "y";
+    y.target = true;
+    y.type = class_target ? Type{DType::i32, {}} : Type{DType::f32, {1}};
+    y.meaning = class_target ? ColumnSchema::Meaning::index : ColumnSchema::Meaning::number;
+    y.classes = classes;
+    return y;
+  }
+
+  // --- tables ---
+  void table(const std::vector<std::string>& paths, const CsvSettings& csv) {
+    out_.schema.dataset = fs::path(paths[0]).filename().string();
+    finish_table(read_table(paths, csv, s_.transforms, s_.loc), csv);
+  }
+
+  void finish_table(Table t, const CsvSettings& csv) {
+    out_.rows = t.rows;
+    labels_ = t.labels;
+    assign(t.part_rows);
+    fill_missing(t, csv, out_.train);
+    ColumnSchema x;
+    x.name = "x";
+    x.type = {DType::f32, {static_cast<int64_t>(t.features.size())}};
+    x.features = t.features;
+    add_values(x, t.x, t.rows);
+    if (!t.has_target) return;
+    if (t.class_target) add_values(target(t.classes, true), t.labels, t.rows);
+    else add_values(target({}, false), t.values, t.rows);
+  }
+
+  void pixel_table(const Table& t, const Known& known, const std::vector<LoadTransform>& transforms) {
+    out_.rows = t.rows;
+    labels_ = t.labels;
+    assign(t.part_rows);
+    ColumnSchema x;
+    x.name = "x";
+    x.type = {DType::u8, known.shape};
+    x.range = known.range;
+    std::vector<uint8_t> pixels(t.x.size());
+    std::transform(t.x.begin(), t.x.end(), pixels.begin(), [](float v) { return static_cast<uint8_t>(v); });
+    add_values(x, pixels, t.rows);
+    resize(transforms);
+    add_values(target(t.classes, true), t.labels, t.rows);
+  }
+
+  // --- images ---
+  void idx() {
+    std::vector<std::pair<std::string, std::string>> files;
+    for (auto [part, source] : parts()) {
+      std::string x, y;
+      for (const auto& [column, file] : source->tensors) {
+        if (column.text == "x") x = find(file);
+        else if (column.text == "y") y = find(file);
+        else throw SpecError(column.loc, "an idx source has the columns x and y, not '" + column.text + "'");
+      }
+      if (x.empty()) throw SpecError(source->loc, "an idx source needs 'x', the file of images");
+      files.push_back({x, y});
+      parts_.push_back(part);
+      out_.source += (out_.source.empty() ? "" : ", ") + fs::path(x).filename().string();
+    }
+    out_.schema.dataset = fs::path(files[0].first).filename().string();
+    idx_files(files, s_.csv.classes, s_.transforms);
+  }
+
+  void idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes, const std::vector<LoadTransform>& transforms) {
+    Shape sample;
+    std::vector<int64_t> counts;
+    bool labelled = !files[0].second.empty();
+    for (const auto& [images, labels] : files) {
+      Shape shape = idx_shape(images);
+      counts.push_back(shape[0]);
+      shape.erase(shape.begin());
+      if (shape.size() == 2) shape.insert(shape.begin(), 1);
+      if (!sample.empty() && shape != sample) throw RuntimeError(images + ": samples of shape " + format_shape(shape) + ", but " + format_shape(sample) + " in the first file");
+      sample = shape;
+      if (labels.empty() == labelled) throw RuntimeError(images + ": either all parts have labels, or none");
+      if (labelled)
+        if (Shape l = idx_shape(labels); l != Shape{counts.back()}) throw RuntimeError(labels + ": labels of shape " + format_shape(l) + " for " + std::to_string(counts.back()) + " images");
+    }
+    for (int64_t c : counts) out_.rows += c;
+    std::vector<std::byte> raw(static_cast<size_t>(out_.rows));
+    std::byte* at = raw.data();
+    for (size_t i = 0; labelled && i < files.size(); ++i) read_idx(files[i].second, at), at += counts[i];
+    std::transform(raw.begin(), raw.end(), std::back_inserter(labels_), [](std::byte b) { return static_cast<int32_t>(b); });
+    if (!labelled) labels_.clear();
+    int32_t most = labels_.empty() ? 0 : *std::max_element(labels_.begin(), labels_.end());
+    if (classes.empty())
+      for (int32_t i = 0; i <= most; ++i) classes.push_back(std::to_string(i));
+    if (labelled && most >= static_cast<int32_t>(classes.size())) throw RuntimeError(files[0].second + ": label " + std::to_string(most) + " where there are " + std::to_string(classes.size()) + " classes");
+    ColumnSchema x;
+    x.name = "x";
+    x.type = {DType::u8, sample};
+    x.range = 255;
+    Bytes& pixels = add_column(x, out_.rows);
+    std::byte* to = schema_only_ ? nullptr : pixels.writable();
+    for (size_t i = 0; !schema_only_ && i < files.size(); ++i) {
+      read_idx(files[i].first, to);
+      to += counts[i] * element_count(sample);
+    }
+    resize(transforms);
+    assign(counts);
+    if (labelled) add_values(target(classes, true), labels_, out_.rows);
+  }
+
+  void resize(const std::vector<LoadTransform>& transforms) {
+    for (const LoadTransform& t : transforms) {
+      if (t.kind != LoadTransform::Kind::resize) throw SpecError(t.loc, "one_hot needs a table; these are images");
+      ColumnSchema& x = out_.schema.columns[0];
+      Shape from = x.type.shape;
+      x.type.shape = {from[0], t.height, t.width};
+      Bytes out = Bytes::allocate(schema_only_ ? 0 : static_cast<size_t>(out_.rows * x.type.bytes()));
+      if (!schema_only_) resize_images(out_.columns[0].data(), out_.rows, from[0], from[1], from[2], t.height, t.width, out.writable());
+      out_.columns[0] = std::move(out);
+    }
+  }
+
+  // --- tensors from files ---
+  void tensors() {
+    std::vector<std::pair<std::string, std::vector<HostTensor>>> columns;
+    std::vector<int64_t> counts;
+    for (auto [part, source] : parts()) {
+      parts_.push_back(part);
+      int64_t rows = -1;
+      auto add = [&](const Placed& column, HostTensor tensor, const std::string& path) {
+        if (tensor.type.shape.empty()) throw RuntimeError(path + ": '" + column.text + "' has no first axis to be the batch");
+        if (rows >= 0 && rows != tensor.type.shape[0]) throw RuntimeError(path + ": '" + column.text + "' has " + std::to_string(tensor.type.shape[0]) + " rows where others have " + std::to_string(rows));
+        rows = tensor.type.shape[0];
+        auto it = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.first == column.text; });
+        if (it == columns.end()) it = columns.insert(columns.end(), {column.text, {}});
+        it->second.push_back(std::move(tensor));
+      };
+      if (s_.reader == "safetensors") {
+        std::string path = find(source->path);
+        SafetensorsFile file(path);
+        for (const auto& [column, name] : source->tensors) {
+          const SafetensorsFile::Entry* entry = file.find(name.text);
+          std::vector<std::string> names;
+          for (const auto& e : file.entries()) names.push_back(e.name);
+          if (!entry) throw SpecError(name.loc, "the file has no tensor '" + name.text + "'; it has " + join(names, ", "));
+          add(column, file.read(*entry), path);
+        }
+        out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+      } else {
+        for (const auto& [column, file] : source->tensors) {
+          std::string path = find(file);
+          add(column, read_npy(path), path);
+          out_.source += (out_.source.empty() ? "" : ", ") + file.text;
+        }
+      }
+      if (rows < 0) throw SpecError(source->loc, "this source names no tensors: x: ..., y: ...");
+      counts.push_back(rows);
+    }
+    for (int64_t c : counts) out_.rows += c;
+    out_.schema.dataset = out_.source;
+    for (auto& [name, pieces] : columns) add_tensor(name, pieces);
+    assign(counts);
+  }
+
+  void add_tensor(const std::string& name, const std::vector<HostTensor>& pieces) {
+    if (pieces.size() != parts_.size()) throw SpecError(s_.loc, "column '" + name + "' is missing in one of the parts");
+    Type type = pieces[0].type;
+    type.shape.erase(type.shape.begin());
+    // Only y is a target; other tensors are inputs or free for formulas.
+    bool is_target = name == "y";
+    ColumnSchema column;
+    column.name = name;
+    column.type = type;
+    column.target = is_target;
+    column.meaning = !is_target ? ColumnSchema::Meaning::free : is_float(type.dtype) ? ColumnSchema::Meaning::number : ColumnSchema::Meaning::index;
+    if (type.dtype == DType::u8) column.range = 255;
+    size_t bytes = 0;
+    for (const HostTensor& p : pieces) {
+      Type other = p.type;
+      other.shape.erase(other.shape.begin());
+      if (other != type) throw RuntimeError("column '" + name + "' is " + format_type(type) + " in one part and " + format_type(other) + " in another");
+      bytes += p.data.size();
+    }
+    Bytes data = pieces[0].data;
+    if (pieces.size() > 1) {
+      data = Bytes::allocate(bytes);
+      std::byte* to = data.writable();
+      for (const HostTensor& p : pieces) std::memcpy(to, p.data.data(), p.data.size()), to += p.data.size();
+    }
+    if (column.meaning == ColumnSchema::Meaning::index) index_column(column, data);
+    out_.schema.columns.push_back(std::move(column));
+    out_.columns.push_back(std::move(data));
+  }
+
+  // Class indices: their names, and a check that none is negative.
+  void index_column(ColumnSchema& column, const Bytes& data) {
+    int64_t most = -1, n = static_cast<int64_t>(data.size()) / dtype_bytes(column.type.dtype);
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t v = 0;
+      const std::byte* at = data.data() + i * dtype_bytes(column.type.dtype);
+      if (column.type.dtype == DType::i64) std::memcpy(&v, at, 8);
+      else if (column.type.dtype == DType::i32) v = *reinterpret_cast<const int32_t*>(at);
+      else v = static_cast<int64_t>(*at);
+      if (v < 0) throw RuntimeError("column '" + column.name + "' holds the class index " + std::to_string(v));
+      if (v > 1'000'000) throw RuntimeError("column '" + column.name + "' holds " + std::to_string(v) + ": too large for a class index");
+      most = std::max(most, v);
+      if (column.type.shape.empty()) labels_.push_back(static_cast<int32_t>(v));
+    }
+    column.classes = s_.csv.classes;
+    int64_t count = std::max(most + 1, s_.csv.class_count);
+    if (column.classes.empty())
+      for (int64_t i = 0; i < count; ++i) column.classes.push_back(std::to_string(i));
+  }
+
+  // --- synthetic ---
+  void synthetic() {
+    std::vector<int64_t> counts;
+    const SourceSettings* first = nullptr;
+    for (auto [part, source] : parts()) {
+      if (source->rows < 1) throw SpecError(source->loc, "a synthetic source needs 'rows'");
+      if (!first) first = source;
+      if (source->x != first->x || source->y != first->y || source->classes != first->classes) throw SpecError(source->loc, "synthetic parts must have the same x and y");
+      parts_.push_back(part);
+      counts.push_back(source->rows);
+      out_.rows += source->rows;
+    }
+    out_.schema.dataset = out_.source = "synthetic";
+    auto stream = [](const char* what) { return static_cast<uint32_t>(hash_bytes(std::string("synthetic:") + what)); };
+    int64_t in = element_count(first->x), outputs = first->classes > 0 ? first->classes : element_count(first->y);
+    ColumnSchema x;
+    x.name = "x";
+    x.type = {DType::f32, first->x};
+    Bytes& xb = add_column(x, out_.rows);
+    std::vector<int32_t> classes;
+    std::vector<float> values;
+    if (!schema_only_) {
+      auto* to = reinterpret_cast<float*>(xb.writable());
+      for (int64_t r = 0; r < out_.rows; ++r)
+        for (int64_t i = 0; i < in; ++i) to[r * in + i] = static_cast<float>(philox_normal(s_.seed, stream("x"), 0, static_cast<uint32_t>(r), static_cast<uint32_t>(i)));
+      // Targets follow a fixed random linear map, so that there is something to learn.
+      for (int64_t r = 0; r < out_.rows; ++r) {
+        double best = 0;
+        int32_t which = 0;
+        for (int64_t o = 0; o < outputs; ++o) {
+          double sum = 0;
+          for (int64_t i = 0; i < in; ++i) sum += to[r * in + i] * philox_normal(s_.seed, stream("w"), 0, static_cast<uint32_t>(o), static_cast<uint32_t>(i));
+          sum /= std::sqrt(static_cast<double>(in));
+          if (o == 0 || sum > best) best = sum, which = static_cast<int32_t>(o);
+          if (first->classes == 0) values.push_back(static_cast<float>(sum));
+        }
+        classes.push_back(which);
+      }
+    }
+    if (first->classes > 0) {
+      std::vector<std::string> names;
+      for (int64_t i = 0; i < first->classes; ++i) names.push_back(std::to_string(i));
+      labels_ = classes;
+      add_values(target(names, true), classes, out_.rows);
+    } else if (!first->y.empty()) {
+      ColumnSchema y = target({}, false);
+      y.type.shape = first->y;
+      add_values(y, values, out_.rows);
+    }
+    assign(counts);
+  }
+
+  // --- parts ---
+  // Gives rows to parts: as the sources say, split where fractions are given, cut by `subset`.
+  void assign(const std::vector<int64_t>& counts) {
+    std::vector<int32_t>* lists[] = {&out_.train, &out_.val, &out_.test};
+    int32_t row = 0;
+    bool one = parts_[0] < 0;
+    for (size_t p = 0; p < counts.size(); ++p)
+      for (int64_t i = 0; i < counts[p]; ++i) lists[one ? 0 : parts_[p]]->push_back(row++);
+    const SplitSettings& split = s_.split;
+    if (split.train + split.val + split.test > 0) {
+      SplitSettings s = split;
+      if (!one && (s.test > 0 && !out_.test.empty())) throw SpecError(s.loc, "the data come with test rows: 'split' can take 'val' from the training rows");
+      if (s.train == 0) s.train = std::max(0.0, 1 - s.val - s.test);
+      assign_split(s);
+    }
+    cut(out_.train, s_.subset_train, "train");
+    cut(out_.val, s_.subset_val, "val");
+    cut(out_.test, s_.subset_test, "test");
+    if (s_.oversample) {
+      if (labels_.empty()) throw SpecError(s_.loc, "'balance: oversample' needs a class target");
+      out_.train = oversampled(out_.train, labels_);
+    }
+  }
+
+  void assign_split(const SplitSettings& s) {
+    bool stratify = s.stratify.value_or(!labels_.empty());
+    if (stratify && labels_.empty()) throw SpecError(s.loc, "'stratify' needs a class target");
+    Parts parts = split_rows(out_.train, stratify ? labels_ : std::vector<int32_t>{}, s, s_.seed);
+    out_.train = std::move(parts.train);
+    if (s.val > 0) out_.val = std::move(parts.val);
+    if (s.test > 0) out_.test = std::move(parts.test);
+  }
+
+  static void cut(std::vector<int32_t>& rows, const std::optional<RowRange>& range, const char* part) {
+    if (!range) return;
+    if (range->begin < 0 || range->end > static_cast<int64_t>(rows.size()) || range->begin >= range->end)
+      throw SpecError(range->loc, std::string("the part '") + part + "' has " + std::to_string(rows.size()) + " rows; " + std::to_string(range->begin) + ".." + std::to_string(range->end) + " is not within");
+    rows = std::vector<int32_t>(rows.begin() + range->begin, rows.begin() + range->end);
+  }
+
+  const DataSettings& s_;
+  bool schema_only_;
+  Dataset out_;
+  std::vector<int> parts_;               // of each source; -1: of all rows
+  std::vector<int32_t> labels_;
+};
+
+}  // namespace
+
+const Bytes* Dataset::find(const std::string& column) const {
+  for (size_t i = 0; i < schema.columns.size(); ++i)
+    if (schema.columns[i].name == column) return &columns[i];
+  return nullptr;
+}
+
+std::vector<std::string> dataset_names() {
+  std::vector<std::string> out;
+  for (const Known& k : known_datasets()) out.push_back(k.name);
+  return out;
+}
+
+std::string bundled_folder() {
+  if (const char* set = std::getenv("MLC_TABLES")) return set;
+  std::error_code fault;
+  fs::path program = fs::read_symlink("/proc/self/exe", fault);
+  for (const char* place : {"../../specs/data", "../specs/data", "../share/mlc/data", "../../../specs/data"})
+    if (fs::path folder = program.parent_path() / place; fs::is_directory(folder, fault)) return fs::weakly_canonical(folder, fault).string();
+  return "specs/data";
+}
+
+Dataset open_dataset(const DataSettings& settings) { return Opener(settings, false).run(); }
+Schema read_schema(const DataSettings& settings) { return Opener(settings, true).run().schema; }
+
+Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv) {
+  const ColumnSchema* x = nullptr;
+  for (const ColumnSchema& c : schema.columns)
+    if (!c.target && !x) x = &c;
+  ensure(x != nullptr, "predict: the data have no input column");
+  std::string name = path;
+  if (name.size() > 3 && name.substr(name.size() - 3) == ".gz") name.resize(name.size() - 3);
+  std::string ending = fs::path(name).extension().string();
+  DataSettings s;
+  s.folders = {"."};
+  s.all = SourceSettings{};
+  s.all->path = {path, {}};
+  if (ending == ".safetensors" || ending == ".npy") {
+    s.reader = ending.substr(1);
+    s.all->tensors = {{{x->name, {}}, {ending == ".npy" ? path : x->name, {}}}};
+  } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt") {
+    s.reader = "csv";
+    s.csv = csv;
+    s.csv.target = {};
+    s.csv.columns.clear();
+    for (const std::string& f : x->features) s.csv.columns.push_back({f, {}});
+    s.csv.types.clear();
+  } else {
+    s.reader = "idx";
+    s.all->tensors = {{{"x", {}}, {path, {}}}};
+  }
+  Dataset out;
+  try {
+    out = open_dataset(s);
+  } catch (const SpecError& e) {
+    throw RuntimeError(path + ": " + e.what());
+  }
+  if (out.schema.columns[0].type.shape != x->type.shape)
+    throw RuntimeError(path + ": rows of shape " + format_shape(out.schema.columns[0].type.shape) + "; the model takes " + format_shape(x->type.shape));
+  return out;
+}
+
+}  // namespace mlc

@@ -1,0 +1,259 @@
+#include "runtime/data/table.h"
+
+#include "compiler/base/diagnostics.h"
+#include "compiler/base/text.h"
+#include "runtime/data/text_file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace mlc {
+namespace {
+
+std::optional<double> number(std::string_view text) {
+  std::string t(trim(text));
+  if (t.empty()) return std::nullopt;
+  char* end = nullptr;
+  double v = std::strtod(t.c_str(), &end);
+  if (*end != '\0' || t.find_first_of("xXpP") != std::string::npos) return std::nullopt;
+  return v;
+}
+
+// Numbers before texts by value; texts by bytes.
+std::vector<std::string> sorted_labels(const std::set<std::string>& found) {
+  std::vector<std::string> out(found.begin(), found.end());
+  if (std::all_of(out.begin(), out.end(), [](const std::string& s) { return number(s).has_value(); }))
+    std::stable_sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) { return *number(a) < *number(b); });
+  return out;
+}
+
+class Reader {
+public:
+  Reader(const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc) : csv_(csv), transforms_(transforms), loc_(loc) {}
+
+  Table read(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) add(path);
+    table_.rows = static_cast<int64_t>(cells_.size());
+    if (table_.rows == 0) throw RuntimeError(paths[0] + ": the table has no rows");
+    drop_missing();
+    make_features();
+    if (target_ >= 0) make_target();
+    return std::move(table_);
+  }
+
+private:
+  struct Cells {
+    std::vector<std::string> fields;
+    const std::string* path;
+    int64_t line;
+    size_t part;
+  };
+
+  void add(const std::string& path) {
+    std::vector<CsvRecord> records = read_csv(path, csv_.delimiter, csv_.skip_rows);
+    if (records.empty()) throw RuntimeError(path + ": the table is empty");
+    std::vector<std::string> names;
+    size_t first = 0;
+    if (csv_.header) {
+      for (const std::string& f : records[0].fields) names.emplace_back(trim(f));
+      first = 1;
+    } else if (!csv_.columns.empty()) {
+      for (const Placed& c : csv_.columns) names.push_back(c.text);
+    } else {
+      for (size_t i = 0; i < records[0].fields.size(); ++i) names.push_back("c" + std::to_string(i));
+    }
+    std::set<std::string> unique(names.begin(), names.end());
+    if (unique.size() != names.size()) throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the same name");
+    if (names_.empty()) {
+      names_ = names;
+      choose();
+    } else if (names != names_) {
+      throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": the columns differ from those of the first file");
+    }
+    paths_.push_back(path);
+    size_t before = cells_.size();
+    for (size_t i = first; i < records.size(); ++i) {
+      if (records[i].fields.size() != names_.size())
+        throw RuntimeError(path + ":" + std::to_string(records[i].line) + ": " + std::to_string(records[i].fields.size()) + " fields where " + std::to_string(names_.size()) + " are expected");
+      cells_.push_back({std::move(records[i].fields), nullptr, records[i].line, paths_.size() - 1});
+    }
+    table_.part_rows.push_back(static_cast<int64_t>(cells_.size() - before));
+  }
+
+  int column(const Placed& name) const {
+    auto it = std::find(names_.begin(), names_.end(), name.text);
+    if (it != names_.end()) return static_cast<int>(it - names_.begin());
+    std::string near = nearest(name.text, names_);
+    throw SpecError({.loc = name.loc, .text = "the table has no column '" + name.text + "'" + (near.empty() ? names_.size() <= 12 ? "; columns are " + join(names_, ", ") : "" : "; did you mean '" + near + "'?"), .fix = near});
+  }
+
+  // Which columns are features, which is the target, which are categories.
+  void choose() {
+    category_.assign(names_.size(), false);
+    for (const auto& [name, category] : csv_.types) category_[static_cast<size_t>(column(name))] = category;
+    if (!csv_.target.text.empty()) {
+      std::optional<int64_t> index = parse_integer(csv_.target.text);
+      bool named = std::count(names_.begin(), names_.end(), csv_.target.text);
+      auto n = static_cast<int64_t>(names_.size());
+      if (!named && index && (*index < -n || *index >= n)) throw SpecError(csv_.target.loc, "the table has " + std::to_string(n) + " columns; there is no column " + csv_.target.text);
+      target_ = !named && index ? static_cast<int>(*index < 0 ? *index + n : *index) : column(csv_.target);
+    }
+    if (csv_.header && !csv_.columns.empty()) {
+      for (const Placed& c : csv_.columns) features_.push_back(column(c));
+    } else {
+      for (size_t i = 0; i < names_.size(); ++i) features_.push_back(static_cast<int>(i));
+    }
+    std::erase(features_, target_);
+    if (features_.empty()) throw SpecError(loc_, "the table has no feature columns");
+  }
+
+  bool missing(const std::string& field) const {
+    std::string t(trim(field));
+    return t.empty() || std::count(csv_.missing.begin(), csv_.missing.end(), t);
+  }
+  [[noreturn]] void fail(const Cells& row, int col, const std::string& what) const {
+    throw RuntimeError(paths_[row.part] + ":" + std::to_string(row.line) + ": column '" + names_[static_cast<size_t>(col)] + "': " + what);
+  }
+
+  void drop_missing() {
+    if (csv_.fill != "drop") return;
+    std::vector<Cells> kept;
+    for (Cells& row : cells_) {
+      bool any = target_ >= 0 && missing(row.fields[static_cast<size_t>(target_)]);
+      for (int f : features_) any |= missing(row.fields[static_cast<size_t>(f)]);
+      if (any) --table_.part_rows[row.part];
+      else kept.push_back(std::move(row));
+    }
+    cells_ = std::move(kept);
+    table_.rows = static_cast<int64_t>(cells_.size());
+    if (cells_.empty()) throw SpecError(csv_.missing_loc, "every row has a missing value: none is left");
+  }
+
+  void make_features() {
+    std::set<int> one_hot;
+    for (const LoadTransform& t : transforms_) {
+      if (t.kind != LoadTransform::Kind::one_hot) throw SpecError(t.loc, "resize needs images; this is a table");
+      for (const Placed& c : t.columns) {
+        int col = column(c);
+        if (!std::count(features_.begin(), features_.end(), col)) throw SpecError(c.loc, "'" + c.text + "' is no feature column");
+        one_hot.insert(col);
+      }
+    }
+    std::map<int, std::vector<std::string>> labels;
+    for (int f : features_) {
+      if (!one_hot.count(f)) {
+        if (category_[static_cast<size_t>(f)])
+          throw SpecError(loc_, "'" + names_[static_cast<size_t>(f)] + "' is a category: encode it with one_hot: {columns: [" + names_[static_cast<size_t>(f)] + "]}");
+        table_.features.push_back(names_[static_cast<size_t>(f)]);
+        continue;
+      }
+      std::set<std::string> found;
+      for (const Cells& row : cells_) {
+        const std::string& field = row.fields[static_cast<size_t>(f)];
+        if (missing(field)) fail(row, f, "a value is missing; categories are not filled");
+        found.insert(std::string(trim(field)));
+      }
+      labels[f] = sorted_labels(found);
+      for (const std::string& l : labels[f]) table_.features.push_back(names_[static_cast<size_t>(f)] + "=" + l);
+    }
+    table_.x.reserve(cells_.size() * table_.features.size());
+    for (const Cells& row : cells_)
+      for (int f : features_) {
+        const std::string& field = row.fields[static_cast<size_t>(f)];
+        if (auto it = labels.find(f); it != labels.end()) {
+          for (const std::string& l : it->second) table_.x.push_back(l == trim(field) ? 1.0f : 0.0f);
+          continue;
+        }
+        if (missing(field)) {
+          if (csv_.fill.empty()) fail(row, f, "a value is missing; data.missing says what to do with such rows");
+          table_.x.push_back(std::numeric_limits<float>::quiet_NaN());
+          continue;
+        }
+        std::optional<double> v = number(field);
+        if (!v) fail(row, f, "'" + field + "' is not a number; a category is declared in data.types");
+        table_.x.push_back(static_cast<float>(*v));
+      }
+  }
+
+  void make_target() {
+    table_.has_target = true;
+    std::set<std::string> found;
+    bool numbers = true;
+    for (const Cells& row : cells_) {
+      const std::string& field = row.fields[static_cast<size_t>(target_)];
+      if (missing(field)) fail(row, target_, "the target is missing");
+      found.insert(std::string(trim(field)));
+      numbers &= number(field).has_value();
+    }
+    table_.class_target = csv_.class_target || category_[static_cast<size_t>(target_)];
+    if (!table_.class_target) {
+      if (!numbers) {
+        std::vector<std::string> some = sorted_labels(found);
+        if (some.size() > 8) some.resize(8), some.push_back("...");
+        throw SpecError(csv_.target.loc, "the target '" + names_[static_cast<size_t>(target_)] + "' is text: give 'classes' (found: " + join(some, ", ") + ")");
+      }
+      for (const Cells& row : cells_) table_.values.push_back(static_cast<float>(*number(row.fields[static_cast<size_t>(target_)])));
+      return;
+    }
+    table_.classes = csv_.classes;
+    if (table_.classes.empty() && csv_.class_count > 0)
+      for (int64_t i = 0; i < csv_.class_count; ++i) table_.classes.push_back(std::to_string(i));
+    if (table_.classes.empty()) table_.classes = sorted_labels(found);
+    // Labels 0..K-1 beside given names are indices.
+    bool indices = numbers && std::none_of(found.begin(), found.end(), [&](const std::string& f) { return std::count(table_.classes.begin(), table_.classes.end(), f); });
+    for (const Cells& row : cells_) {
+      std::string label(trim(row.fields[static_cast<size_t>(target_)]));
+      auto it = std::find(table_.classes.begin(), table_.classes.end(), label);
+      std::optional<double> value = number(label);
+      bool index = it == table_.classes.end() && indices && *value >= 0 && *value < static_cast<double>(table_.classes.size()) && *value == std::floor(*value);
+      if (it == table_.classes.end() && !index) fail(row, target_, "'" + label + "' is none of the classes " + join(table_.classes, ", "));
+      table_.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - table_.classes.begin()));
+    }
+  }
+
+  const CsvSettings& csv_;
+  const std::vector<LoadTransform>& transforms_;
+  Loc loc_;
+  Table table_;
+  std::vector<std::string> names_, paths_;
+  std::vector<bool> category_;
+  std::vector<int> features_;
+  int target_ = -1;
+  std::vector<Cells> cells_;
+};
+
+}  // namespace
+
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc) {
+  return Reader(csv, transforms, loc).read(paths);
+}
+
+void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows) {
+  size_t n = table.features.size();
+  for (size_t f = 0; f < n; ++f) {
+    std::vector<double> known;
+    bool any = false;
+    for (int64_t r = 0; r < table.rows; ++r) any |= std::isnan(table.x[static_cast<size_t>(r) * n + f]);
+    if (!any) continue;
+    for (int32_t r : train_rows)
+      if (float v = table.x[static_cast<size_t>(r) * n + f]; !std::isnan(v)) known.push_back(v);
+    double fill = 0;
+    if (csv.fill == "mean" || csv.fill == "median") {
+      if (known.empty()) throw SpecError(csv.missing_loc, "column '" + table.features[f] + "' has no value in the training rows to fill with");
+      std::sort(known.begin(), known.end());
+      size_t half = known.size() / 2;
+      for (double v : known) fill += v / static_cast<double>(known.size());
+      if (csv.fill == "median") fill = known.size() % 2 ? known[half] : (known[half - 1] + known[half]) / 2;
+    } else {
+      fill = *parse_real(csv.fill);
+    }
+    for (int64_t r = 0; r < table.rows; ++r)
+      if (float& v = table.x[static_cast<size_t>(r) * n + f]; std::isnan(v)) v = static_cast<float>(fill);
+  }
+}
+
+}  // namespace mlc

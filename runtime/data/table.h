@@ -1,0 +1,28 @@
+// CSV files as columns `x` (features) and `y` (target).
+#pragma once
+#include "runtime/data/dataset.h"
+
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// A table before it is split: missing values are NaN until fill_missing().
+struct Table {
+  std::vector<std::string> features;
+  std::vector<float> x;                  ///< rows * features
+  int64_t rows = 0;
+  bool has_target = false, class_target = false;
+  std::vector<std::string> classes;
+  std::vector<int32_t> labels;           ///< class target
+  std::vector<float> values;             ///< number target
+  std::vector<int64_t> part_rows;        ///< of each file
+};
+
+/// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused.
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc);
+
+/// Replaces NaN by the column's mean or median over `train_rows`, or by a number.
+void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows);
+
+}  // namespace mlc

@@ -1,0 +1,96 @@
+#include "runtime/data/text_file.h"
+
+#include "compiler/base/diagnostics.h"
+
+#include <zlib.h>
+
+#include <filesystem>
+#include <memory>
+
+namespace mlc {
+
+std::string read_text_file(const std::string& path) {
+  std::error_code fault;
+  if (!std::filesystem::exists(path, fault)) throw RuntimeError(path + ": no such file");
+  if (!std::filesystem::is_regular_file(path, fault)) throw RuntimeError(path + ": not a file");
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
+  if (!file) throw RuntimeError(path + ": cannot be opened");
+  std::string text;
+  char buffer[1 << 16];
+  for (;;) {
+    int n = gzread(file.get(), buffer, sizeof buffer);
+    if (n < 0) {
+      int code;
+      throw RuntimeError(path + ": damaged gzip data (" + gzerror(file.get(), &code) + ")");
+    }
+    if (n == 0) break;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  int code = Z_OK;
+  gzerror(file.get(), &code);
+  if (code != Z_OK && code != Z_STREAM_END) throw RuntimeError(path + ": the gzip data end too early");
+  return text;
+}
+
+std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t skip_lines) {
+  std::string text = read_text_file(path);
+  size_t at = text.rfind("\xEF\xBB\xBF", 0) == 0 ? 3 : 0;
+  int64_t line = 1;
+  for (; skip_lines > 0 && at < text.size(); --skip_lines, ++line) {
+    size_t end = text.find('\n', at);
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  auto fail = [&](int64_t where, const std::string& what) { throw RuntimeError(path + ":" + std::to_string(where) + ": " + what); };
+  bool blanks = delimiter == ' ';
+  std::vector<CsvRecord> out;
+  while (at < text.size()) {
+    CsvRecord record{{}, line};
+    bool done = false;
+    while (!done) {
+      while (blanks && at < text.size() && (text[at] == ' ' || text[at] == '\t')) ++at;
+      if (blanks && (at >= text.size() || text[at] == '\n' || text[at] == '\r')) {
+        if (at < text.size() && text[at] == '\r') ++at;
+        if (at < text.size()) ++at, ++line;
+        break;
+      }
+      std::string field;
+      if (at < text.size() && text[at] == '"') {
+        int64_t opened = line;
+        for (++at;; ++at) {
+          if (at >= text.size()) fail(opened, "a quoted field is never closed");
+          if (text[at] == '\n') ++line;
+          if (text[at] != '"') {
+            field += text[at];
+          } else if (at + 1 < text.size() && text[at + 1] == '"') {
+            field += text[++at];
+          } else {
+            ++at;
+            break;
+          }
+        }
+        bool ends = at >= text.size() || text[at] == delimiter || text[at] == '\n' || text[at] == '\r' || (blanks && text[at] == '\t');
+        if (!ends) fail(line, "text behind a closing quote");
+      } else {
+        while (at < text.size() && text[at] != delimiter && text[at] != '\n' && !(text[at] == '\r' && (at + 1 >= text.size() || text[at + 1] == '\n')) && !(blanks && text[at] == '\t'))
+          field += text[at++];
+      }
+      record.fields.push_back(std::move(field));
+      if (at < text.size() && text[at] == '\r') ++at;
+      if (at >= text.size()) {
+        done = true;
+      } else if (text[at] == '\n') {
+        ++at, ++line;
+        done = true;
+      } else {
+        ++at;
+        // A delimiter at the very end leaves one more, empty field.
+        if (at >= text.size() && !blanks) record.fields.emplace_back(), done = true;
+      }
+    }
+    bool empty = record.fields.empty() || (record.fields.size() == 1 && record.fields[0].empty());
+    if (!empty) out.push_back(std::move(record));
+  }
+  return out;
+}
+
+}  // namespace mlc

@@ -1,0 +1,39 @@
+// The folder that a run writes: spec.yaml, metrics.jsonl, checkpoints/, report files.
+#pragma once
+#include <fstream>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace mlc {
+
+class RunFolder {
+public:
+  /// Makes `base`/runs/<name>/<local time>/ and points runs/<name>/latest at it; a second run within the same second gets
+  /// "-2" behind it. Characters of `name` that are not letters, digits, '.', '_' or '-' become '-'.
+  static RunFolder create(const std::string& name, const std::string& base = ".");
+  /// Uses this folder (`--out`), made where it is missing. Throws RuntimeError when it holds anything but a run.
+  static RunFolder at(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string file(std::string_view name) const { return path_ + "/" + std::string(name); }
+  std::string checkpoint(std::string_view name) const { return file("checkpoints/" + std::string(name) + ".safetensors"); }
+
+  /// Writes a file of the run atomically.
+  void write(std::string_view name, std::string_view text) const;
+  /// Appends one line to metrics.jsonl and flushes it. Numbers that are not finite become null.
+  void event(const nlohmann::ordered_json& json);
+  /// Starts metrics.jsonl anew instead of appending to what an earlier run left.
+  void clear_events();
+
+private:
+  explicit RunFolder(std::string path);
+  std::string path_;
+  std::ofstream events_;
+};
+
+/// One event as a line of JSON without its line end: numbers in full precision, null for those that are not finite,
+/// bytes that are not UTF-8 replaced.
+std::string event_line(const nlohmann::ordered_json& json);
+
+}  // namespace mlc
