@@ -1,0 +1,173 @@
+// mlc eval and predict: using a finished run.
+#include "compiler/base/text.h"
+#include "runtime/store/npy.h"
+#include "runtime/store/safetensors.h"
+#include "runtime/train/classification.h"
+#include "tools/cli/bind.h"
+#include "tools/cli/printer.h"
+#include "tools/cli/workbench.h"
+
+#include <boost/program_options/value_semantic.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <numeric>
+
+namespace mlc {
+namespace {
+
+namespace po = boost::program_options;
+
+/// A run with its model and weights, ready to be applied.
+struct Opened {
+  Sources sources;
+  Diagnostics diagnostics{sources};
+  FinishedRun run;
+  Node spec;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Workbench> bench;
+};
+
+bool elaborate_run(Opened& o, const Schema& schema, const Arguments& a, StepKind kind, int64_t batch) {
+  // Running state of fitted transforms comes from the checkpoint.
+  o.model = elaborate(o.spec, schema, o.sources, o.diagnostics);
+  if (!o.model) return false;
+  while (o.model->next_fit()) o.model->fitted();
+  o.bench = std::make_unique<Workbench>(o.spec, a, *o.model);
+  o.bench->make_state(kind, batch, 0);
+  load_checkpoint(o.run.checkpoint, *o.model, *o.bench);
+  return true;
+}
+
+Node run_spec(Opened& o, const Arguments& a) {
+  o.run = open_run(a.text("RUN"), o.sources, o.diagnostics);
+  return effective_spec(o.run.spec);
+}
+
+// The i-th largest-looking text of a float: enough digits to read back.
+std::string cell(float v) { return fmt::format("{:.9g}", v); }
+
+void write_csv(std::ostream& out, const Evaluation& e, const std::vector<std::string>& classes) {
+  auto probability = e.outputs.find("probability");
+  const OutputTable& scores = probability != e.outputs.end() ? probability->second : e.outputs.count("value") ? e.outputs.at("value") : e.outputs.at("output");
+  int64_t n = scores.type.elements();
+  bool labelled = probability != e.outputs.end() && !classes.empty();
+  if (labelled) out << "class" << (n == 1 ? ",probability" : "");
+  for (int64_t i = 0; i < n && !(labelled && n == 1); ++i) out << (labelled || i ? "," : "") << (labelled ? classes[static_cast<size_t>(i)] : n == 1 ? "value" : "value" + std::to_string(i));
+  out << "\n";
+  for (int64_t r = 0; r < e.rows; ++r) {
+    const float* row = scores.values.data() + r * n;
+    if (labelled) {
+      int64_t best = n == 1 ? row[0] >= 0.5f : std::max_element(row, row + n) - row;
+      out << classes[static_cast<size_t>(best)] << ",";
+    }
+    for (int64_t i = 0; i < n; ++i) out << (i ? "," : "") << cell(row[i]);
+    out << "\n";
+  }
+}
+
+void write_tensors(const std::string& path, const Evaluation& e, const std::vector<std::string>& classes) {
+  std::vector<TensorView> views;
+  std::vector<int32_t> labels;
+  auto shaped = [&](const OutputTable& t) {
+    Shape shape = t.type.shape;
+    shape.insert(shape.begin(), e.rows);
+    return shape;
+  };
+  for (const auto& [name, table] : e.outputs) views.push_back({name, {DType::f32, shaped(table)}, table.values.data()});
+  if (auto it = e.outputs.find("probability"); it != e.outputs.end() && !classes.empty()) {
+    int64_t n = it->second.type.elements();
+    for (int64_t r = 0; r < e.rows; ++r) {
+      const float* row = it->second.values.data() + r * n;
+      labels.push_back(n == 1 ? row[0] >= 0.5f : static_cast<int32_t>(std::max_element(row, row + n) - row));
+    }
+    views.push_back({"class", {DType::i32, {e.rows}}, labels.data()});
+  }
+  write_safetensors(path, views);
+}
+
+}  // namespace
+
+int predict_command(int argc, char** argv) {
+  Arguments a("predict", "Applies a run's best (else last) weights to the rows of a file: CSV, IDX, npy or safetensors (tensor x). Prints CSV, or writes a file.", {"RUN"});
+  a.add()("input", po::value<std::string>()->value_name("FILE"), "rows to predict (required)");
+  a.add()("output", po::value<std::string>()->value_name("FILE"), ".csv, .safetensors (output, probability, class) or .npy (output); default: CSV on standard output");
+  a.add_spec_options();
+  if (!a.parse(argc, argv)) return kDone;
+  if (!a.has("input")) throw UsageError("predict needs --input FILE\n");
+  Opened o;
+  o.spec = run_spec(o, a);
+  if (report(o.diagnostics, false)) return kFault;
+  DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
+  Schema schema = read_schema(settings);
+  Dataset data = read_inputs(a.text("input"), schema, settings.csv);
+  std::vector<int32_t> rows(static_cast<size_t>(data.rows));
+  std::iota(rows.begin(), rows.end(), 0);
+  int64_t batch = evaluation_batch({data.rows});
+  if (!elaborate_run(o, schema, a, StepKind::predict, std::min(batch, data.rows))) return report(o.diagnostics, false), kFault;
+  Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, 0);
+  std::vector<std::string> classes;
+  for (const ColumnSchema& c : schema.columns)
+    if (c.target && c.meaning == ColumnSchema::Meaning::index) classes = c.classes;
+  std::string out = a.text("output"), ending = std::filesystem::path(out).extension().string();
+  if (out.empty()) {
+    write_csv(std::cout, e, classes);
+  } else if (ending == ".safetensors") {
+    write_tensors(out, e, classes);
+  } else if (ending == ".npy") {
+    const OutputTable& t = e.outputs.at("output");
+    Shape shape = t.type.shape;
+    shape.insert(shape.begin(), e.rows);
+    write_npy(out, {DType::f32, shape}, t.values.data());
+  } else {
+    std::ofstream file(out);
+    write_csv(file, e, classes);
+    if (!file) throw RuntimeError(out + ": cannot be written");
+  }
+  return kDone;
+}
+
+int eval_command(int argc, char** argv) {
+  Arguments a("eval", "Evaluates a run's best (else last) weights on the test rows of its data, or on another part.", {"RUN"});
+  a.add()("part", po::value<std::string>()->default_value("test")->value_name("NAME"), "train, val or test");
+  a.add()("json", po::bool_switch(), "print one JSON object");
+  a.add_spec_options();
+  if (!a.parse(argc, argv)) return kDone;
+  Opened o;
+  o.spec = run_spec(o, a);
+  if (report(o.diagnostics, false)) return kFault;
+  DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
+  TrainSettings train = bind_train(o.spec, o.diagnostics);
+  Dataset data = open_dataset(settings);
+  std::string part = a.text("part");
+  if (part != "train" && part != "val" && part != "test") throw UsageError("--part is train, val or test\n");
+  const std::vector<int32_t>& rows = part == "train" ? data.train : part == "val" ? data.val : data.test;
+  if (rows.empty()) throw RuntimeError("the data have no " + part + " rows");
+  int64_t batch = evaluation_batch({static_cast<int64_t>(rows.size())});
+  if (!elaborate_run(o, data.schema, a, StepKind::eval, std::min(batch, static_cast<int64_t>(rows.size())))) return report(o.diagnostics, false), kFault;
+  Evaluation e = evaluate_rows(*o.bench, StepKind::eval, columns_of(data), rows, batch, train.seed);
+  SplitRows truth = truth_of_rows(data, rows);
+  nlohmann::ordered_json json = {{"part", part}, {"rows", rows.size()}};
+  std::string text = fmt::format("{} rows of {}\n", format_count(static_cast<long long>(rows.size())), part);
+  if (std::isfinite(e.loss)) json["loss"] = e.loss, text += fmt::format("  {:<12}{}\n", "loss", number4(e.loss));
+  if (!truth.labels.empty() || !truth.targets.empty()) {
+    Predicted p = predictions_of(e, truth.labels, truth.targets, train.threshold);
+    for (const auto& [name, value] : evaluate_metrics(train.metrics, p)) json[name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
+    std::vector<std::string> classes;
+    for (const ColumnSchema& c : data.schema.columns)
+      if (c.target) classes = c.classes;
+    if (p.classes())
+      for (const std::string& what : bind_reports(o.spec)) {
+        if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
+        if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes);
+      }
+  }
+  std::cout << (a.flag("json") ? json.dump() + "\n" : text);
+  return kDone;
+}
+
+}  // namespace mlc

@@ -1,0 +1,342 @@
+#include "tools/cli/bind.h"
+
+#include "compiler/base/text.h"
+#include "compiler/spec/spec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+namespace mlc {
+namespace {
+
+// Build-time arithmetic of settings: numbers, variables and operators.
+double evaluate(const Expr& e, const Node* vars, int depth) {
+  auto kid = [&](size_t i) { return evaluate(*e.kids[i], vars, depth + 1); };
+  if (depth > 100) throw SpecError(e.loc, "'" + e.name + "' is defined by itself");
+  switch (e.kind) {
+  case Expr::Kind::number: return e.value;
+  case Expr::Kind::unary: return e.name == "-" ? -kid(0) : e.name == "not" ? kid(0) == 0 : kid(0);
+  case Expr::Kind::name: {
+    const Node* var = vars ? vars->find(e.name) : nullptr;
+    if (var && var->is_number()) return var->number();
+    if (var && var->is(Node::Kind::text)) return evaluate(*parse_formula(*var), vars, depth + 1);
+    std::vector<std::string> names;
+    for (size_t i = 0; vars && i < vars->entries.size(); ++i) names.push_back(vars->entries[i].first.text);
+    throw SpecError(unknown_name(e.loc, "name", e.name, names));
+  }
+  case Expr::Kind::binary: {
+    double a = kid(0), b = kid(1);
+    if (e.name == "+") return a + b;
+    if (e.name == "-") return a - b;
+    if (e.name == "*") return a * b;
+    if (e.name == "/") return a / b;
+    if (e.name == "//") return std::floor(a / b);
+    if (e.name == "%") return a - std::floor(a / b) * b;
+    if (e.name == "**") return std::pow(a, b);
+    break;
+  }
+  default: break;
+  }
+  throw SpecError(e.loc, "a setting is a number, or a formula of numbers and variables");
+}
+
+class Binder {
+public:
+  Binder(const Node& spec, Diagnostics& d) : vars_(spec.find("vars")), d_(d) {}
+
+  double number(const Node& n, const std::string& key) {
+    if (n.is_number()) return n.number();
+    if (n.is(Node::Kind::text)) return evaluate(*parse_formula(n), vars_, 0);
+    throw SpecError(n.loc, "'" + key + "' expects a number, found " + kind_name(n.kind));
+  }
+  int64_t integer(const Node& n, const std::string& key, int64_t least) {
+    double v = number(n, key);
+    if (v != std::floor(v)) throw SpecError(n.loc, "'" + key + "' expects a whole number, found " + format_number(v));
+    if (v < static_cast<double>(least)) throw SpecError(n.loc, "'" + key + "' must be at least " + std::to_string(least) + ", found " + format_number(v));
+    if (v > 1e15) throw SpecError(n.loc, "'" + key + "' is too large: " + format_number(v));
+    return static_cast<int64_t>(v);
+  }
+  bool flag(const Node& n, const std::string& key) {
+    if (!n.is(Node::Kind::boolean)) throw SpecError(n.loc, "'" + key + "' expects true or false");
+    return n.boolean();
+  }
+  Placed placed(const Node& n) { return {n.text, n.loc}; }
+  std::vector<Placed> names(const Node& n, const std::string& key) {
+    if (n.is(Node::Kind::text)) return {placed(n)};
+    if (!n.is(Node::Kind::list)) throw SpecError(n.loc, "'" + key + "' expects a list of names");
+    std::vector<Placed> out;
+    for (const Node& i : n.items) out.push_back(placed(i));
+    return out;
+  }
+  Shape shape(const Node& n, const std::string& key) {
+    Shape out;
+    if (n.is(Node::Kind::list)) for (const Node& i : n.items) out.push_back(integer(i, key, 1));
+    else out.push_back(integer(n, key, 1));
+    return out;
+  }
+  template <class F> void guard(F f) {
+    try {
+      f();
+    } catch (const SpecError& e) {
+      d_.report(e.diagnostic);
+    }
+  }
+
+private:
+  const Node* vars_;
+  Diagnostics& d_;
+};
+
+SourceSettings bind_source(Binder& b, const Node& n, const std::string& reader) {
+  SourceSettings s;
+  s.loc = n.loc;
+  if (n.is(Node::Kind::text)) {
+    s.path = b.placed(n);
+    return s;
+  }
+  if (!n.is(Node::Kind::map)) throw SpecError(n.loc, "a source is a path or a map");
+  for (const auto& [key, value] : n.entries) {
+    if (key.text == "path") s.path = b.placed(value);
+    else if (reader == "synthetic" && key.text == "rows") s.rows = b.integer(value, "rows", 1);
+    else if (reader == "synthetic" && key.text == "x") s.x = b.shape(value, "x");
+    else if (reader == "synthetic" && key.text == "y") {
+      if (value.is(Node::Kind::list)) s.y = b.shape(value, "y");
+      else s.classes = b.integer(value, "y", 2);
+    } else if (reader == "csv" || reader == "synthetic") {
+      throw SpecError(unknown_name(key.loc, "key", key.text, reader == "csv" ? std::vector<std::string>{"path"} : std::vector<std::string>{"rows", "x", "y"}));
+    } else {
+      s.tensors.push_back({b.placed(key), b.placed(value)});
+    }
+  }
+  return s;
+}
+
+std::vector<LoadTransform> bind_transforms(Binder& b, const Node* list) {
+  std::vector<LoadTransform> out;
+  if (!list || !list->is(Node::Kind::list)) return out;
+  for (const Node& item : list->items) {
+    if (!item.is(Node::Kind::map) || item.entries.empty()) break;
+    const auto& [op, value] = item.entries[0];
+    LoadTransform t;
+    t.loc = op.loc;
+    if (op.text == "resize") {
+      Shape size = b.shape(value, "resize");
+      if (size.size() != 2) throw SpecError(value.loc, "'resize' takes [height, width]");
+      t.height = size[0], t.width = size[1];
+    } else if (op.text == "one_hot" && value.is(Node::Kind::map) && value.find("columns")) {
+      t.kind = LoadTransform::Kind::one_hot;
+      t.columns = b.names(*value.find("columns"), "columns");
+    } else {
+      break;
+    }
+    out.push_back(std::move(t));
+  }
+  return out;
+}
+
+void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
+  if (const Node* n = data.find("header")) csv.header = b.flag(*n, "header");
+  if (const Node* n = data.find("columns")) csv.columns = b.names(*n, "columns");
+  if (const Node* n = data.find("skip_rows")) csv.skip_rows = b.integer(*n, "skip_rows", 0);
+  if (const Node* n = data.find("delimiter")) {
+    if (n->text == "whitespace") csv.delimiter = ' ';
+    else if (n->text == "\\t" || n->text == "tab") csv.delimiter = '\t';
+    else if (n->text.size() == 1) csv.delimiter = n->text[0];
+    else throw SpecError(n->loc, "'delimiter' is one character, tab or whitespace");
+  }
+  if (const Node* n = data.find("types"))
+    for (const auto& [key, value] : n->entries) {
+      if (value.text != "number" && value.text != "category") throw SpecError(value.loc, "a column's type is number or category");
+      csv.types.push_back({b.placed(key), value.text == "category"});
+    }
+  if (const Node* n = data.find("missing")) {
+    csv.missing_loc = n->loc;
+    if (const Node* t = n->find("tokens")) for (const Placed& p : b.names(*t, "tokens")) csv.missing.push_back(p.text);
+    const Node* fill = n->find("fill");
+    if (!fill) throw SpecError(n->loc, "'missing' needs 'fill': mean, median, drop or a number");
+    if (fill->text != "mean" && fill->text != "median" && fill->text != "drop" && !parse_real(fill->text)) throw SpecError(fill->loc, "'fill' is mean, median, drop or a number");
+    csv.fill = fill->text;
+  }
+  if (const Node* n = data.find("target")) {
+    if (n->is(Node::Kind::map)) throw SpecError(n->loc, "several targets are not supported by this version yet");
+    csv.target = b.placed(*n);
+  }
+  if (const Node* n = data.find("classes")) {
+    csv.class_target = true;
+    if (n->is(Node::Kind::list)) for (const Node& i : n->items) csv.classes.push_back(i.text);
+    else csv.class_count = b.integer(*n, "classes", 2);
+  }
+  if (const Node* n = data.find("positive")) {
+    if (csv.classes.empty()) csv.classes = {"", n->text};
+    auto it = std::find(csv.classes.begin(), csv.classes.end(), n->text);
+    if (csv.classes.size() != 2 || it == csv.classes.end() || csv.classes[0].empty()) throw SpecError(n->loc, "'positive' is one of two 'classes'");
+    if (it == csv.classes.begin()) std::swap(csv.classes[0], csv.classes[1]);
+  }
+}
+
+std::optional<RowRange> bind_range(Binder& b, const Node* n) {
+  if (!n) return std::nullopt;
+  if (n->is(Node::Kind::list) && n->items.size() == 2) return RowRange{b.integer(n->items[0], "subset", 0), b.integer(n->items[1], "subset", 1), n->loc};
+  size_t dots = n->text.find("..");
+  if (dots != std::string::npos) {
+    auto begin = parse_integer(n->text.substr(0, dots)), end = parse_integer(n->text.substr(dots + 2));
+    if (begin.has_value() && end.has_value()) return RowRange{begin.value_or(0), end.value_or(0), n->loc};
+  }
+  throw SpecError(n->loc, "a range of rows is written 0..1000, end excluded");
+}
+
+}  // namespace
+
+DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& diagnostics) {
+  DataSettings s;
+  Binder b(spec, diagnostics);
+  const Node* data = spec.find("data");
+  if (!data || !data->is(Node::Kind::map)) {
+    diagnostics.error(spec.loc, "the spec has no 'data'");
+    return s;
+  }
+  s.loc = data->loc;
+  if (const Node* n = spec.find("seed")) b.guard([&] { s.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
+  namespace fs = std::filesystem;
+  fs::path folder = fs::path(path).parent_path();
+  if (const Node* n = data->find("root")) s.folders.push_back(fs::path(n->text).is_absolute() ? n->text : (folder / n->text).string());
+  s.folders.push_back(folder.empty() ? "." : folder.string());
+  if (const char* env = std::getenv("MLC_DATA"); env && *env) s.folders.push_back(env);
+  s.folders.push_back("data");
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  if (cache && *cache) s.folders.push_back(std::string(cache) + "/mlc/data");
+  else if (home) s.folders.push_back(std::string(home) + "/.cache/mlc/data");
+
+  const Node *dataset = data->find("dataset"), *reader = data->find("reader");
+  if (dataset && reader) diagnostics.error(reader->loc, "'dataset' and 'reader' exclude each other", {{dataset->loc, "'dataset' stands here"}});
+  if (!dataset && !reader) diagnostics.error(data->loc, "'data' needs 'dataset' or 'reader'");
+  if (dataset) s.dataset = b.placed(*dataset);
+  if (reader) s.reader = reader->text;
+  auto source = [&](const char* key, std::optional<SourceSettings>& to) {
+    if (const Node* n = data->find(key)) b.guard([&] { to = bind_source(b, *n, s.reader); });
+  };
+  if (const Node* n = data->find("path")) s.all = SourceSettings{.path = b.placed(*n), .loc = n->loc};
+  source("train", s.train);
+  source("val", s.val);
+  source("test", s.test);
+  if (s.train && !s.test && !s.val && data->find("split") && s.reader == "csv") s.all = std::move(s.train), s.train.reset();
+  b.guard([&] { bind_csv(b, *data, s.csv); });
+  if (const Node* split = data->find("split")) {
+    s.split.loc = split->loc;
+    auto fraction = [&](const char* key, double& to) {
+      const Node* n = split->find(key);
+      if (!n) return;
+      b.guard([&] {
+        to = b.number(*n, key);
+        if (to < 0 || to > 1) throw SpecError(n->loc, "'" + std::string(key) + "' of the split is a fraction, 0..1");
+      });
+    };
+    fraction("train", s.split.train);
+    fraction("val", s.split.val);
+    fraction("test", s.split.test);
+    if (const Node* n = split->find("stratify")) b.guard([&] { s.split.stratify = b.flag(*n, "stratify"); });
+    if (const Node* n = split->find("order")) s.split.sequential = n->text == "sequential";
+  }
+  if (const Node* subset = data->find("subset")) {
+    b.guard([&] { s.subset_train = bind_range(b, subset->find("train")); });
+    b.guard([&] { s.subset_val = bind_range(b, subset->find("val")); });
+    b.guard([&] { s.subset_test = bind_range(b, subset->find("test")); });
+  }
+  b.guard([&] { s.transforms = bind_transforms(b, data->find("transforms")); });
+  if (const Node* n = data->find("balance")) s.oversample = n->text == "oversample";
+  if (const Node* n = data->find("fallback")) {
+    const Node* name = n->find("dataset");
+    if (!name) diagnostics.error(n->loc, "'fallback' needs a 'dataset'");
+    else b.guard([&] { s.fallback = DataSettings::Fallback{b.placed(*name), bind_transforms(b, n->find("transforms"))}; });
+  }
+  return s;
+}
+
+TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
+  TrainSettings t;
+  Binder b(spec, diagnostics);
+  if (const Node* n = spec.find("seed")) b.guard([&] { t.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
+  static const std::vector<std::string> kMetrics = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape"};
+  if (const Node* eval = spec.find("eval")) {
+    if (const Node* n = eval->find("threshold")) b.guard([&] { t.threshold = b.number(*n, "threshold"); });
+    if (const Node* list = eval->find("metrics"))
+      for (const Node& item : list->items) b.guard([&] {
+        bool map = item.is(Node::Kind::map) && item.entries.size() == 1;
+        const Node& name = map ? item.entries[0].first : item;
+        if (std::find(kMetrics.begin(), kMetrics.end(), name.text) == kMetrics.end()) throw SpecError(unknown_name(name.loc, "metric", name.text, kMetrics));
+        MetricSettings m{name.text, name.text, 5};
+        if (map && name.text == "top_k") m.k = b.integer(item.entries[0].second, "top_k", 1);
+        if (name.text == "top_k") m.key = "top_" + std::to_string(m.k);
+        t.metrics.push_back(m);
+      });
+  }
+  const Node* train = spec.find("train");
+  if (!train || !train->is(Node::Kind::map)) return t;
+  auto every = [&](const Node& n) {
+    std::optional<Quantity> q = parse_quantity(n);
+    if (!q || (q->unit != Quantity::Unit::epochs && q->unit != Quantity::Unit::steps) || q->value < 1 || q->value != std::floor(q->value))
+      throw SpecError(n.loc, "'every' is a whole number of epochs or steps, as in '1 epoch' or '500 steps'");
+    return Every{static_cast<int64_t>(q->value), q->unit == Quantity::Unit::epochs};
+  };
+  b.guard([&] {
+    if (const Node* n = train->find("epochs")) t.epochs = b.integer(*n, "epochs", 1);
+  });
+  b.guard([&] {
+    if (const Node* n = train->find("steps")) t.steps = b.integer(*n, "steps", 1);
+  });
+  b.guard([&] {
+    const Node* n = train->find("time");
+    if (!n) return;
+    std::optional<Quantity> q = parse_quantity(*n);
+    if (!q || q->unit != Quantity::Unit::seconds || q->value <= 0) throw SpecError(n->loc, "'time' is written with its unit, as in '10 min' or '90 s'");
+    t.seconds = q->value;
+  });
+  if (!train->find("epochs") && !train->find("steps") && !train->find("time")) diagnostics.error(train->loc, "'train' needs 'epochs', 'steps' or 'time'");
+  b.guard([&] {
+    if (const Node* n = train->find("batch_size")) t.batch_size = b.integer(*n, "batch_size", 1);
+  });
+  b.guard([&] {
+    if (const Node* n = train->find("shuffle")) t.shuffle = b.flag(*n, "shuffle");
+    if (const Node* n = train->find("drop_last")) t.drop_last = b.flag(*n, "drop_last");
+    if (const Node* n = train->find("validate"); n && n->find("every")) t.validate = every(*n->find("every"));
+  });
+  auto off = [](const Node* n) { return !n || n->text == "none"; };
+  auto monitor = [&](const Node& n) {
+    const Node* m = n.find("monitor");
+    std::string name = m ? m->text : "val_loss";
+    std::vector<std::string> known = {"train_loss", "val_loss"};
+    for (const MetricSettings& s : t.metrics) known.push_back("val_" + s.key);
+    if (std::find(known.begin(), known.end(), name) == known.end()) throw SpecError(unknown_name(m->loc, "monitor", name, known));
+    return name;
+  };
+  b.guard([&] {
+    const Node* n = train->find("early_stopping");
+    if (off(n)) return;
+    EarlyStopping e;
+    e.monitor = monitor(*n);
+    if (const Node* p = n->find("patience")) e.patience = b.integer(*p, "patience", 0);
+    if (const Node* p = n->find("min_delta")) e.min_delta = b.number(*p, "min_delta");
+    if (const Node* p = n->find("restore_best")) e.restore_best = b.flag(*p, "restore_best");
+    t.early_stopping = e;
+  });
+  b.guard([&] {
+    const Node* n = train->find("checkpoint");
+    if (off(n)) return;
+    t.checkpoint.monitor = monitor(*n);
+    if (const Node* e = n->find("every")) t.checkpoint.every = every(*e);
+  });
+  return t;
+}
+
+std::vector<std::string> bind_reports(const Node& spec) {
+  std::vector<std::string> out;
+  const Node* eval = spec.find("eval");
+  const Node* list = eval ? eval->find("report") : nullptr;
+  if (list && list->is(Node::Kind::list))
+    for (const Node& item : list->items) out.push_back(item.is(Node::Kind::map) && !item.entries.empty() ? item.entries[0].first.text : item.text);
+  return out;
+}
+
+}  // namespace mlc

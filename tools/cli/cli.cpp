@@ -1,0 +1,160 @@
+#include "tools/cli/cli.h"
+
+#include "compiler/base/text.h"
+
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/value_semantic.hpp>
+#include <fmt/core.h>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+
+namespace mlc {
+
+namespace po = boost::program_options;
+
+void Arguments::add_spec_options() {
+  add()("set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"), "set a value of the spec, as in train.optimizer.lr=0.1; may be repeated");
+  add()("seed", po::value<std::string>()->value_name("N"), "seed of all randomness (default: the spec's, 0)");
+  add()("threads", po::value<std::string>()->value_name("N"), "CPU threads (default: all physical cores); results do not depend on it");
+  add()("device", po::value<std::string>()->value_name("NAME"), "auto, cpu or reference (default: the spec's, auto)");
+  add()("werror", po::bool_switch(), "treat warnings as errors");
+  hidden()("lanes", po::value<int64_t>()->default_value(0), "f32 lanes of vectors: 4, 8 or 16");
+  hidden()("no-fusion", po::bool_switch(), "every op is a kernel of its own");
+  hidden()("disable-pass", po::value<std::vector<std::string>>()->composing(), "leave out a pass");
+  hidden()("no-cache", po::bool_switch(), "compile anew");
+}
+
+bool Arguments::parse(int argc, char** argv) {
+  add()("help,h", po::bool_switch(), "print this help");
+  po::options_description all, places;
+  po::positional_options_description order;
+  for (const std::string& name : positional_) {
+    places.add_options()(name.c_str(), po::value<std::string>());
+    order.add(name.c_str(), 1);
+  }
+  all.add(options_).add(hidden_).add(places);
+  auto usage = [&] {
+    std::string text = "usage: mlc " + command_;
+    for (const std::string& p : positional_) text += " " + p;
+    return text + " [options]\n";
+  };
+  try {
+    po::store(po::command_line_parser(argc, argv).options(all).positional(order).run(), values_);
+    po::notify(values_);
+  } catch (const po::unknown_option& e) {
+    std::vector<std::string> names;
+    for (const auto& o : options_.options()) names.push_back("--" + o->long_name());
+    std::string near = nearest(e.get_option_name(), names);
+    throw UsageError("unknown option '" + e.get_option_name() + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" + usage());
+  } catch (const po::error& e) {
+    throw UsageError(std::string(e.what()) + "\n" + usage());
+  }
+  if (flag("help")) {
+    std::cout << usage() << summary_ << "\n\n" << options_;
+    return false;
+  }
+  for (const std::string& p : positional_)
+    if (!values_.count(p)) throw UsageError(p + " is missing\n" + usage());
+  for (const std::string& s : list("set"))
+    if (s.find('=') == std::string::npos) throw UsageError("--set takes PATH=VALUE, not '" + s + "'\n" + usage());
+  return true;
+}
+
+std::vector<std::string> Arguments::sets() const {
+  std::vector<std::string> out = list("set");
+  for (const char* name : {"seed", "threads", "device"})
+    if (has(name)) out.push_back(std::string(name) + "=" + text(name));
+  return out;
+}
+
+bool colours() {
+  const char *none = std::getenv("NO_COLOR"), *term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) && !(none && *none) && !(term && std::string(term) == "dumb");
+}
+
+int terminal_width() {
+  winsize size{};
+  if (isatty(STDERR_FILENO) && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return isatty(STDERR_FILENO) ? 80 : 0;
+}
+
+bool report(const Diagnostics& diagnostics, bool werror) {
+  std::cerr << diagnostics.render(terminal_width(), colours());
+  return diagnostics.errors() || (werror && diagnostics.warnings());
+}
+
+Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics) {
+  Node spec = load_spec(sources, path, arguments.sets(), diagnostics);
+  if (!spec.is(Node::Kind::null)) check_vocabulary(spec, diagnostics);
+  if (diagnostics.errors()) {
+    report(diagnostics, false);
+    return {};
+  }
+  if (const Node* lints = spec.find("lints"))
+    for (const auto& [name, value] : lints->entries)
+      if (value.text == "off" || value.text == "false") diagnostics.silence(name.text);
+  return effective_spec(spec);
+}
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {
+      {"run", "train a spec", run_command},
+      {"check", "check a spec: shapes, parameters, memory; no training", check_command},
+      {"show", "print the effective spec with the origin of each value", show_command},
+      {"dump-ir", "print a level of the compiler", dump_ir_command},
+      {"eval", "evaluate a run on its test rows", eval_command},
+      {"predict", "apply a run to new rows", predict_command},
+      {"doc", "documentation of an op, a loss, an optimizer or a key", doc_command},
+      {"doctor", "what this machine offers, and where things are looked for", doctor_command},
+      {"opt", "run one pass on a graph's text", opt_command, false},
+  };
+  return table;
+}
+
+namespace {
+
+std::string help() {
+  std::string text = "mlc: trains machine-learning programs described in YAML\nusage: mlc COMMAND ...\n\n";
+  for (const Command& c : commands())
+    if (c.listed) text += fmt::format("  {:<10}{}\n", c.name, c.summary);
+  return text + "\n  mlc COMMAND --help tells more; mlc --version\n";
+}
+
+int dispatch(int argc, char** argv) {
+  std::string name = argc > 1 ? argv[1] : "--help";
+  if (name == "--help" || name == "-h" || name == "help") return std::cout << help(), argc > 1 ? kDone : kUsage;
+  if (name == "--version") return std::cout << "mlc 0.1.0\n", kDone;
+  for (const Command& c : commands())
+    if (name == c.name) return c.run(argc - 1, argv + 1);
+  std::vector<std::string> names;
+  for (const Command& c : commands())
+    if (c.listed) names.push_back(c.name);
+  std::string near = nearest(name, names);
+  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" + help());
+}
+
+}  // namespace
+
+int run_mlc(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const UsageError& e) {
+    std::cerr << "mlc: " << e.what();
+    return kUsage;
+  } catch (const SpecError& e) {
+    std::cerr << "mlc: error: " << e.what() << "\n";
+  } catch (const RuntimeError& e) {
+    std::cerr << "mlc: error: " << e.what() << "\n";
+  } catch (const InternalError& e) {
+    std::cerr << "mlc: internal error, a bug of mlc: " << e.what() << "\n";
+  } catch (const std::bad_alloc&) {
+    std::cerr << "mlc: error: out of memory\n";
+  }
+  return kFault;
+}
+
+}  // namespace mlc

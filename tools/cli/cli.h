@@ -1,0 +1,76 @@
+// What all commands share: options, exit statuses, the path of messages.
+#pragma once
+#include "compiler/base/diagnostics.h"
+#include "compiler/spec/spec.h"
+
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <boost/program_options/variables_map.hpp>
+
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// Exit statuses (docs/language.md).
+enum Exit : int { kDone = 0, kFault = 1, kUsage = 2, kStopped = 3, kInterrupted = 130 };
+
+/// Wrong usage: reported with the command's help, exit 2.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Command line of one command. `positional` names the arguments by place; the last takes one value.
+class Arguments {
+public:
+  Arguments(std::string command, std::string summary, std::vector<std::string> positional) : command_(std::move(command)), summary_(std::move(summary)), positional_(std::move(positional)), options_("options") {}
+  boost::program_options::options_description_easy_init add() { return options_.add_options(); }
+  /// Options that --help does not list.
+  boost::program_options::options_description_easy_init hidden() { return hidden_.add_options(); }
+  /// Options of commands that read a spec: --set, --seed, --threads, --device, --out, --lanes, ...
+  void add_spec_options();
+  /// Parses; prints the help and returns false for --help. Throws UsageError.
+  bool parse(int argc, char** argv);
+  bool has(const std::string& name) const { return values_.count(name) && !values_[name].defaulted(); }
+  std::string text(const std::string& name) const { return values_.count(name) ? values_[name].as<std::string>() : ""; }
+  int64_t integer(const std::string& name) const { return values_[name].as<int64_t>(); }
+  bool flag(const std::string& name) const { return values_.count(name) && values_[name].as<bool>(); }
+  std::vector<std::string> list(const std::string& name) const { return values_.count(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{}; }
+  /// The `--set` arguments, those that --seed, --threads and --device stand for included.
+  std::vector<std::string> sets() const;
+
+private:
+  std::string command_, summary_;
+  std::vector<std::string> positional_;
+  boost::program_options::options_description options_, hidden_;
+  boost::program_options::variables_map values_;
+};
+
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*run)(int argc, char** argv);
+  bool listed = true;
+};
+const std::vector<Command>& commands();
+/// Runs a command line; all errors end here as messages and exit statuses.
+int run_mlc(int argc, char** argv);
+
+int run_command(int argc, char** argv);
+int check_command(int argc, char** argv);
+int show_command(int argc, char** argv);
+int dump_ir_command(int argc, char** argv);
+int eval_command(int argc, char** argv);
+int predict_command(int argc, char** argv);
+int doc_command(int argc, char** argv);
+int doctor_command(int argc, char** argv);
+int opt_command(int argc, char** argv);
+
+/// Reads and checks a spec; prints messages. Null (Kind::null) when there are errors, or warnings under --werror.
+Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics);
+/// Prints what `diagnostics` holds on standard error; true when the command must end.
+bool report(const Diagnostics& diagnostics, bool werror);
+bool colours();
+int terminal_width();
+
+}  // namespace mlc

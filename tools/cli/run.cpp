@@ -1,0 +1,270 @@
+// mlc run: trains a spec.
+#include "compiler/base/text.h"
+#include "runtime/store/safetensors.h"
+#include "runtime/train/classification.h"
+#include "tools/cli/bind.h"
+#include "tools/cli/printer.h"
+#include "tools/cli/workbench.h"
+
+#include <boost/program_options/value_semantic.hpp>
+#include <fmt/core.h>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+
+namespace mlc {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+const Clock::time_point kProcessStart = Clock::now();
+std::atomic<bool> g_stop{false};
+
+extern "C" void on_signal(int) {
+  // The second one ends at once: checkpoints are written by rename, so the last one is whole.
+  if (g_stop.exchange(true)) _exit(kInterrupted);
+}
+
+double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+int64_t peak_rss_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+// Relative paths of the data become absolute: the effective spec lies in the run's folder.
+void make_absolute(Node& node, const fs::path& folder) {
+  std::error_code fault;
+  if (node.is(Node::Kind::text) && !node.text.empty() && !fs::path(node.text).is_absolute() && fs::exists(folder / node.text, fault)) node.text = fs::absolute(folder / node.text, fault).lexically_normal().string();
+  for (Node& item : node.items) make_absolute(item, folder);
+  for (auto& [key, value] : node.entries) make_absolute(value, folder);
+}
+
+Node with_absolute_paths(Node spec, const std::string& path) {
+  fs::path folder = fs::absolute(path).parent_path();
+  if (Node* data = spec.find("data"))
+    for (const char* key : {"root", "path", "train", "val", "test"})
+      if (Node* n = data->find(key)) make_absolute(*n, folder);
+  if (Node* init = spec.find("init"))
+    for (Node& rule : init->items)
+      if (Node* load = rule.find("load")) make_absolute(*load, folder);
+  return spec;
+}
+
+std::vector<RatePhase> rate_phases(const Model& model, const StepCounts& counts) {
+  std::vector<RatePhase> out;
+  for (SchedulePhase& p : model.schedule(counts.per_epoch, counts.total))
+    out.push_back({p.lr, p.states, static_cast<RatePhase::Each>(p.each), p.monitor, p.length, p.length_in_epochs});
+  return out;
+}
+
+class Run {
+public:
+  Run(const Arguments& arguments) : arguments_(arguments), path_(arguments.text("SPEC")), diagnostics_(sources_) {}
+
+  int run() {
+    if (!prepare()) return kFault;
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    std::signal(SIGPIPE, SIG_DFL);
+    RunFolder folder = make_folder();
+    folder.clear_events();
+    folder.write("spec.yaml", print_spec(with_absolute_paths(spec_, path_), false, sources_));
+    Printer::Settings settings{arguments_.flag("quiet"), arguments_.flag("json"), isatty(STDERR_FILENO) != 0, settings_.epochs};
+    Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
+    print_header(printer, folder);
+    if (!data_.missing_dataset.empty()) printer.message(fallback_text());
+    for (const std::string& note : notes_) printer.message(note);
+
+    TrainJob job;
+    job.settings = settings_;
+    job.programs = bench_.get();
+    job.state = &bench_->state();
+    job.columns = columns_of(data_);
+    job.train = truth_of_rows(data_, data_.train);
+    job.val = truth_of_rows(data_, data_.val);
+    job.base_lr = model_->base_lr();
+    job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
+    job.observer = &printer;
+    job.stop = &g_stop;
+    double before = seconds_since(kProcessStart);
+    TrainResult result = train(job);
+    return finish(printer, folder, result, before);
+  }
+
+private:
+  bool prepare() {
+    spec_ = read_spec(path_, arguments_, sources_, diagnostics_);
+    if (spec_.is(Node::Kind::null)) return false;
+    DataSettings data = bind_data(spec_, path_, diagnostics_);
+    settings_ = bind_train(spec_, diagnostics_);
+    const Node* train = spec_.find("train");
+    if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
+    if (!diagnostics_.errors()) {
+      try {
+        data_ = open_dataset(data);
+        model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
+        if (model_) check_tail(train->find("batch_size") ? train->find("batch_size")->loc : train->loc);
+      } catch (const SpecError& e) {
+        diagnostics_.report(e.diagnostic);
+      }
+    }
+    if (report(diagnostics_, arguments_.flag("werror"))) return false;
+    try {
+      bench_ = std::make_unique<Workbench>(spec_, arguments_, *model_);
+      auto rows = static_cast<int64_t>(data_.train.size());
+      bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
+      load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
+      fit_transforms(*model_, *bench_, data_);
+    } catch (const SpecError& e) {
+      diagnostics_.report(e.diagnostic);
+      report(diagnostics_, false);
+      return false;
+    }
+    return true;
+  }
+
+  // The last, smaller batch is a program of its own, with faults of its own.
+  void check_tail(Loc) {
+    auto rows = static_cast<int64_t>(data_.train.size());
+    int64_t tail = rows % settings_.batch_size;
+    if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
+  }
+
+  RunFolder make_folder() {
+    if (arguments_.has("out")) return RunFolder::at(arguments_.text("out"));
+    const Node* name = spec_.find("name");
+    return RunFolder::create(name ? name->text : fs::path(path_).stem().string());
+  }
+
+  std::string fallback_text() const { return data_.missing_dataset + ". TRAINING ON THE BUNDLED " + data_.source + "."; }
+
+  void save(const std::string& path, const TrainCounters& counters) {
+    std::vector<TensorView> views;
+    std::vector<const StateTensor*> tensors;
+    for (const StateTensor& t : model_->state()) tensors.push_back(&t);
+    for (const StateTensor* t : tensors)
+      if (auto it = bench_->layout().offsets.find(t->tensor.path); it != bench_->layout().offsets.end())
+        views.push_back({t->tensor.path, t->tensor.type, bench_->state().data() + it->second});
+    std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
+    views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
+    write_safetensors(path, views, {{"format", "mlc"}});
+  }
+
+  void print_header(Printer& printer, const RunFolder& folder) {
+    const Compiled& c = bench_->compiled(StepKind::train, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size));
+    int64_t weights = model_->parameter_count() * 4, optimizer = 0;
+    for (const StateTensor& t : model_->state())
+      if (t.tensor.role == Role::slot) optimizer += t.tensor.type.bytes();
+    std::string rows = format_count(static_cast<long long>(data_.train.size())) + " train";
+    if (!data_.val.empty()) rows += ", " + format_count(static_cast<long long>(data_.val.size())) + " val";
+    if (!data_.test.empty()) rows += ", " + format_count(static_cast<long long>(data_.test.size())) + " test";
+    const Node* name = spec_.find("name");
+    std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(), bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes) : "reference (interpreter)";
+    printer.header({{"run", (name ? name->text + "  " : "") + path_},
+                    {"device", device},
+                    {"data", data_.source + "  " + rows},
+                    {"model", format_count(model_->parameter_count()) + " parameters, output " + format_shape(model_->output_shape())},
+                    {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
+                                           format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
+                    {"folder", folder.path()}},
+                   {{"event", "header"}, {"spec", path_}, {"device", bench_->device_name()}, {"threads", bench_->threads()}, {"dataset", data_.source},
+                    {"train_rows", data_.train.size()}, {"val_rows", data_.val.size()}, {"test_rows", data_.test.size()}, {"parameters", model_->parameter_count()}, {"seed", settings_.seed}, {"run", folder.path()}});
+  }
+
+  int finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before) {
+    nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
+    std::string text;
+    bool stopped = r.ending == Ending::not_finite;
+    if (stopped) {
+      text += fmt::format("stopped: the loss is {} at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
+    } else if (r.ending == Ending::interrupted) {
+      text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
+    } else if (r.ending == Ending::early_stopping) {
+      text += fmt::format("early stopping: {} has not improved for {} validations; best was epoch {}\n", r.monitor, settings_.early_stopping->patience, r.best_epoch);
+    }
+    if (r.val_loss) json["val_loss"] = *r.val_loss;
+    for (const auto& [name, value] : r.val) json["val_" + name] = value;
+    double eval_begin = seconds_since(kProcessStart);
+    if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) text += evaluate_test(json);
+    double eval_seconds = r.eval_seconds + seconds_since(kProcessStart) - eval_begin;
+    double total = seconds_since(kProcessStart);
+    text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
+                        bench_->compile_ms(), duration_text(total));
+    if (!data_.missing_dataset.empty()) text += "NOTE: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
+    text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + " --input FILE\n";
+    json["step_ms"] = r.step_ms;
+    json["compile_ms"] = bench_->compile_ms();
+    json["first_step_ms"] = 1e3 * (before + r.first_step_seconds);
+    json["train_seconds"] = r.train_seconds;
+    json["seconds"] = total;
+    json["peak_rss_mb"] = peak_rss_mb();
+    json["device"] = bench_->device_name();
+    json["threads"] = bench_->threads();
+    json["dataset"] = data_.source;
+    json["run"] = folder.path();
+    printer.summary(text, json);
+    if (arguments_.flag("quiet") && !arguments_.flag("json")) std::cout << folder.path() << "\n";
+    if (stopped && arguments_.flag("quiet")) std::cerr << "mlc: error: the loss is not finite at step " << r.counters.step << "\n";
+    return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
+  }
+
+  std::string evaluate_test(nlohmann::ordered_json& json) {
+    SplitRows test = truth_of_rows(data_, data_.test);
+    int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())});
+    Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed);
+    std::string text = "test    ";
+    if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
+    if (test.labels.empty() && test.targets.empty()) return text + "\n";
+    Predicted p = predictions_of(e, test.labels, test.targets, settings_.threshold);
+    for (const auto& [name, value] : evaluate_metrics(settings_.metrics, p)) {
+      text += "  " + name + " " + number4(value);
+      json["test_" + name] = value;
+    }
+    text += "\n";
+    if (!p.classes()) return text;
+    std::vector<std::string> classes;
+    for (const ColumnSchema& c : data_.schema.columns)
+      if (c.target) classes = c.classes;
+    for (const std::string& what : bind_reports(spec_)) {
+      if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
+      if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes) + "\n";
+    }
+    return text;
+  }
+
+  const Arguments& arguments_;
+  std::string path_;
+  Sources sources_;
+  Diagnostics diagnostics_;
+  Node spec_;
+  TrainSettings settings_;
+  Dataset data_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Workbench> bench_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace
+
+int run_command(int argc, char** argv) {
+  Arguments a("run", "Trains a spec and writes a run folder: the effective spec, metrics.jsonl, checkpoints.", {"SPEC"});
+  namespace po = boost::program_options;
+  a.add()("out", po::value<std::string>()->value_name("DIR"), "run folder (default: runs/NAME/TIME)");
+  a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the run folder");
+  a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
+  a.add_spec_options();
+  if (!a.parse(argc, argv)) return kDone;
+  return Run(a).run();
+}
+
+}  // namespace mlc

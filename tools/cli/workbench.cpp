@@ -1,0 +1,252 @@
+#include "tools/cli/workbench.h"
+
+#include "compiler/base/text.h"
+#include "compiler/graph/graph.h"
+#include "compiler/spec/yaml.h"
+#include "runtime/cpu/cpu_device.h"
+#include "runtime/store/safetensors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace mlc {
+
+namespace fs = std::filesystem;
+
+std::string choose_device(const Node& spec) {
+  const Node* n = spec.find("device");
+  std::string name = n ? n->text : "auto";
+  if (name == "cuda" || name == "cuda-null") throw RuntimeError("device '" + name + "' is not available in this version; use cpu");
+  bool supported = detect_cpu().supported();
+  if (name == "auto") return supported ? "cpu" : "reference";
+  if (name == "cpu" && !supported) throw RuntimeError("this CPU has neither AVX2 with FMA nor NEON: use --device reference");
+  return name;
+}
+
+Workbench::Workbench(const Node& spec, const Arguments& arguments, const Model& model) : model_(model), device_(choose_device(spec)) {
+  CpuInfo cpu = detect_cpu();
+  int64_t lanes = arguments.integer("lanes");
+  if (lanes != 0 && lanes != 4 && lanes != 8 && lanes != 16) throw UsageError("--lanes is 4, 8 or 16\n");
+  options_.target.lanes = lanes ? static_cast<int>(lanes) : cpu.vector_lanes;
+  options_.target.registers = options_.target.lanes == 8 ? 16 : 32;
+  if (cpu.l1) options_.target.l1 = cpu.l1;
+  if (cpu.l2) options_.target.l2 = cpu.l2;
+  options_.target.cpu = cpu.name;
+  options_.disabled = arguments.list("disable-pass");
+  for (const std::string& pass : options_.disabled) {
+    std::vector<std::string> known = pass_names();
+    known.push_back("templates");
+    if (!std::count(known.begin(), known.end(), pass)) throw UsageError("there is no pass '" + pass + "'; passes are " + join(known, ", ") + "\n");
+  }
+  if (arguments.flag("no-fusion")) options_.disabled.push_back("fuse");
+  cache_ = !arguments.flag("no-cache");
+  threads_ = cpu.cores;
+  if (const Node* n = spec.find("threads"); n && n->text != "all") {
+    if (!n->is(Node::Kind::integer) || n->integer() < 1 || n->integer() > 1024) throw SpecError(n->loc, "'threads' is a number from 1 to 1024, or all");
+    threads_ = static_cast<int>(n->integer());
+  }
+  if (device_ == "reference") threads_ = 1;
+}
+
+Workbench::~Workbench() = default;
+
+const Compiled& Workbench::compiled(StepKind kind, int64_t batch) { return entry(kind, batch).compiled; }
+
+Workbench::Entry& Workbench::entry(StepKind kind, int64_t batch) {
+  std::pair key{kind, batch};
+  if (auto it = entries_.find(key); it != entries_.end()) return it->second;
+  auto begin = std::chrono::steady_clock::now();
+  GraphKind graph = kind == StepKind::train ? GraphKind::train : kind == StepKind::eval ? GraphKind::eval : GraphKind::predict;
+  CompileOptions options = options_;
+  if (state_) options.state = &layout_;
+  Entry& e = entries_[key];
+  e.compiled = compile(model_.build(graph, batch), options);
+  compile_ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  return e;
+}
+
+StepProgram Workbench::get(StepKind kind, int64_t batch) {
+  Entry& e = entry(kind, batch);
+  if (!e.executable) {
+    auto begin = std::chrono::steady_clock::now();
+    if (device_ == "reference") {
+      e.executable = make_reference_executable(e.compiled, *state_);
+    } else {
+      if (!cpu_) {
+        CpuOptions options;
+        options.threads = threads_;
+        options.use_cache = cache_;
+        cpu_ = make_cpu_device(options);
+      }
+      e.executable = cpu_->load(e.compiled.program, *state_);
+    }
+    compile_ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  }
+  return {&e.compiled.program, e.executable.get()};
+}
+
+void Workbench::make_state(StepKind kind, int64_t batch, uint64_t seed) {
+  layout_ = entry(kind, batch).compiled.state;
+  // Tensors that this program happens not to read still belong to the model.
+  for (const StateTensor& t : model_.state()) {
+    if (layout_.offsets.count(t.tensor.path) || (t.tensor.role == Role::slot && kind != StepKind::train)) continue;
+    layout_.offsets[t.tensor.path] = layout_.bytes;
+    layout_.bytes += (t.tensor.type.bytes() + 63) / 64 * 64;
+  }
+  state_ = std::make_unique<SharedState>(layout_.bytes);
+  for (const StateTensor& t : model_.state()) {
+    auto it = layout_.offsets.find(t.tensor.path);
+    if (it == layout_.offsets.end()) continue;
+    std::vector<char> values(static_cast<size_t>(t.tensor.type.bytes()));
+    initialize(t.init, t.tensor.path, seed, t.tensor.type.dtype, t.tensor.type.elements(), values.data());
+    state_->write(it->second, values.data(), t.tensor.type.bytes());
+  }
+}
+
+Columns columns_of(const Dataset& data) {
+  Columns out;
+  for (size_t i = 0; i < data.columns.size(); ++i) out[data.schema.columns[i].name] = data.columns[i].data();
+  return out;
+}
+
+SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows) {
+  SplitRows out{rows, {}, {}};
+  for (const ColumnSchema& c : data.schema.columns) {
+    if (!c.target) continue;
+    const std::byte* values = data.find(c.name)->data();
+    int64_t n = c.type.elements();
+    for (int32_t r : rows)
+      for (int64_t i = 0; i < n; ++i) {
+        int64_t at = r * n + i;
+        if (c.type.dtype == DType::f32) out.targets.push_back(reinterpret_cast<const float*>(values)[at]);
+        else if (c.type.dtype == DType::i64) out.labels.push_back(static_cast<int32_t>(reinterpret_cast<const int64_t*>(values)[at]));
+        else if (c.type.dtype == DType::i32) out.labels.push_back(reinterpret_cast<const int32_t*>(values)[at]);
+        else out.labels.push_back(static_cast<int32_t>(values[at]));
+      }
+    break;
+  }
+  return out;
+}
+
+void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes) {
+  for (const LoadRule& rule : model.loads()) {
+    std::string path = fs::path(rule.file).is_absolute() ? rule.file : (fs::path(folder) / rule.file).string();
+    if (!fs::is_regular_file(path)) throw SpecError(rule.loc, "no such file: '" + path + "'");
+    SafetensorsFile file(path);
+    std::map<std::string, const SafetensorsFile::Entry*> by_path;
+    size_t used = 0;
+    for (const auto& entry : file.entries()) {
+      std::string name = entry.name;
+      for (const auto& [from, to] : rule.rename) {
+        // "fc.*" -> "head.*": what the star stands for is kept.
+        size_t star = from.find('*');
+        if (star == std::string::npos ? name == from : glob_match(from, name)) {
+          std::string middle = star == std::string::npos ? "" : name.substr(star, name.size() - (from.size() - 1));
+          name = replace_all(to, "*", middle);
+          break;
+        }
+      }
+      by_path[name] = &entry;
+    }
+    for (const StateTensor& t : model.state()) {
+      const std::string& p = t.tensor.path;
+      bool wanted = rule.match.empty() || std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, p); });
+      auto place = bench.layout().offsets.find(p);
+      if (!wanted || place == bench.layout().offsets.end()) continue;
+      auto it = by_path.find(p);
+      if (it == by_path.end()) {
+        if (t.tensor.role != Role::parameter) continue;   // running state and slots may start afresh
+        std::vector<std::string> names;
+        for (const auto& [name, entry] : by_path) names.push_back(name);
+        std::string near = nearest(p, names);
+        throw SpecError(rule.loc, rule.file + " has no tensor '" + p + "'" + (near.empty() ? "" : "; the nearest is '" + near + "'"));
+      }
+      ++used;
+      HostTensor tensor = file.read(*it->second);
+      if (tensor.type.shape != t.tensor.type.shape || tensor.type.dtype != t.tensor.type.dtype)
+        throw SpecError(rule.loc, "'" + p + "' is " + format_type(tensor.type) + " in " + rule.file + ", but " + format_type(t.tensor.type) + " in the model");
+      bench.state().write(place->second, tensor.data.data(), tensor.type.bytes());
+    }
+    if (used < file.entries().size()) notes.push_back(rule.file + ": " + std::to_string(file.entries().size() - used) + " tensors were not used");
+  }
+}
+
+void fit_transforms(Model& model, Workbench& bench, const Dataset& data) {
+  constexpr int64_t kRows = 512;
+  while (const Model::Fit* fit = model.next_fit()) {
+    std::vector<double> sum, squares;
+    const auto& rows = data.train;
+    // Two passes: means first, then deviations from them.
+    for (int pass = 0; pass < 2; ++pass)
+      for (size_t at = 0; at < rows.size();) {
+        auto n = static_cast<int64_t>(std::min<size_t>(kRows, rows.size() - at));
+        Graph graph = model.build(GraphKind::fit, n);
+        simplify(graph);
+        StepInput<double> in;
+        std::map<TensorId, Array<double>> state;
+        for (size_t t = 0; t < graph.tensors.size(); ++t) {
+          const Tensor& tensor = graph.tensors[t];
+          if (tensor.role == Role::input) in.columns[static_cast<TensorId>(t)] = data.find(tensor.path)->data();
+          if (tensor.role != Role::running) continue;
+          std::vector<float> values(static_cast<size_t>(tensor.type.elements()));
+          bench.state().read(bench.layout().offsets.at(tensor.path), values.data(), tensor.type.bytes());
+          state[static_cast<TensorId>(t)] = {tensor.type, {values.begin(), values.end()}};
+        }
+        in.rows = rows.data() + at;
+        in.state = &state;
+        const std::vector<double> x = interpret(graph, in).begin()->second.data;
+        size_t features = x.size() / static_cast<size_t>(n);
+        sum.resize(features), squares.resize(features);
+        for (size_t i = 0; i < x.size(); ++i) {
+          if (pass == 0) {
+            sum[i % features] += x[i];
+          } else {
+            double d = x[i] - sum[i % features] / static_cast<double>(rows.size());
+            squares[i % features] += d * d;
+          }
+        }
+        at += static_cast<size_t>(n);
+      }
+    std::vector<float> mean, deviation;
+    for (size_t f = 0; f < sum.size(); ++f) {
+      mean.push_back(static_cast<float>(sum[f] / static_cast<double>(rows.size())));
+      double s = std::sqrt(squares[f] / static_cast<double>(rows.size()));
+      deviation.push_back(s > 0 ? static_cast<float>(s) : 1.0f);
+    }
+    bench.state().write(bench.layout().offsets.at(fit->mean_path), mean.data(), static_cast<int64_t>(mean.size() * 4));
+    bench.state().write(bench.layout().offsets.at(fit->std_path), deviation.data(), static_cast<int64_t>(deviation.size() * 4));
+    model.fitted();
+  }
+}
+
+void load_checkpoint(const std::string& path, const Model& model, Workbench& bench) {
+  SafetensorsFile file(path);
+  for (const StateTensor& t : model.state()) {
+    auto place = bench.layout().offsets.find(t.tensor.path);
+    if (place == bench.layout().offsets.end()) continue;
+    const SafetensorsFile::Entry* entry = file.find(t.tensor.path);
+    if (!entry) throw RuntimeError(path + ": the checkpoint has no '" + t.tensor.path + "'");
+    HostTensor tensor = file.read(*entry);
+    if (tensor.type != t.tensor.type) throw RuntimeError(path + ": '" + t.tensor.path + "' is " + format_type(tensor.type) + ", the model needs " + format_type(t.tensor.type));
+    bench.state().write(place->second, tensor.data.data(), tensor.type.bytes());
+  }
+}
+
+FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& diagnostics) {
+  FinishedRun run;
+  run.folder = folder;
+  std::string spec = folder + "/spec.yaml";
+  if (!fs::is_regular_file(spec)) throw RuntimeError(folder + " is no run folder: it has no spec.yaml");
+  for (const char* name : {"best", "last"})
+    if (std::string path = folder + "/checkpoints/" + name + ".safetensors"; run.checkpoint.empty() && fs::is_regular_file(path)) run.checkpoint = path;
+  if (run.checkpoint.empty()) throw RuntimeError(folder + " has no checkpoint");
+  run.spec = load_spec(sources, spec, {}, diagnostics);
+  if (!diagnostics.errors()) check_vocabulary(run.spec, diagnostics);
+  return run;
+}
+
+}  // namespace mlc

@@ -1,0 +1,78 @@
+// From a spec to programs that run: what run, check, dump-ir, eval and predict share.
+#pragma once
+#include "compiler/compile.h"
+#include "compiler/model/model.h"
+#include "runtime/cpu/host.h"
+#include "runtime/data/dataset.h"
+#include "runtime/train/programs.h"
+#include "runtime/train/session.h"
+#include "tools/cli/cli.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace mlc {
+
+/// The device that a spec asks for: "cpu" or "reference"; `auto` is cpu where compiled code runs. Throws RuntimeError for
+/// devices that are not there.
+std::string choose_device(const Node& spec);
+
+/// Compiles programs of one model on demand and runs them on one state.
+class Workbench : public ProgramSource {
+public:
+  Workbench(const Node& spec, const Arguments& arguments, const Model& model);
+  ~Workbench() override;
+
+  StepProgram get(StepKind kind, int64_t batch) override;
+  void prepare(StepKind, int64_t) override {}
+  /// The compiled program with all that was made on the way.
+  const Compiled& compiled(StepKind kind, int64_t batch);
+
+  /// Lays the state out by this program, fills it with initial values; call before get().
+  void make_state(StepKind kind, int64_t batch, uint64_t seed);
+  SharedState& state() { return *state_; }
+  const StateLayout& layout() const { return layout_; }
+  const std::string& device_name() const { return device_; }
+  int threads() const { return threads_; }
+  double compile_ms() const { return compile_ms_; }
+  CompileOptions options() const { return options_; }
+
+private:
+  struct Entry {
+    Compiled compiled;
+    std::unique_ptr<Executable> executable;
+  };
+  Entry& entry(StepKind kind, int64_t batch);
+
+  const Model& model_;
+  CompileOptions options_;
+  std::string device_;
+  int threads_ = 1;
+  std::unique_ptr<Device> cpu_;
+  bool cache_ = true;
+  StateLayout layout_;
+  std::unique_ptr<SharedState> state_;
+  std::map<std::pair<StepKind, int64_t>, Entry> entries_;
+  double compile_ms_ = 0;
+};
+
+/// Loads the weights that `init` rules name; notes what a file has that nobody took. Paths are relative to `folder`.
+void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes);
+/// Fits the transforms that need it on the training rows, and writes their state.
+void fit_transforms(Model& model, Workbench& bench, const Dataset& data);
+/// Resident columns by name.
+Columns columns_of(const Dataset& data);
+/// Rows of a part with the true values of its target, as metrics need them.
+SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows);
+/// Reads a checkpoint's tensors into the state; throws RuntimeError where one is missing.
+void load_checkpoint(const std::string& path, const Model& model, Workbench& bench);
+
+/// A finished run: its effective spec and its weights.
+struct FinishedRun {
+  std::string folder, checkpoint;
+  Node spec;
+};
+FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& diagnostics);
+
+}  // namespace mlc
