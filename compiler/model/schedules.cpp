@@ -66,7 +66,8 @@ private:
   Value formula() {
     bind_names(false);
     const Node* rate = nullptr;
-    for (const auto& [key, value] : setting_.map ? setting_.map->entries : std::vector<std::pair<Node, Node>>{}) {
+    static const Node kBare;
+    for (const auto& [key, value] : (setting_.map ? *setting_.map : kBare).entries) {
       if (key.text == "lr") rate = &value;
       else if (key.text != "type" && std::find(kReserved.begin(), kReserved.end(), key.text) == kReserved.end())
         throw SpecError(key.loc, "unknown key '" + key.text + "' of a formula schedule; it takes lr, a formula over lr, k, total and epoch");
