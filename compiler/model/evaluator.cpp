@@ -101,6 +101,7 @@ Value Evaluator::name(const Expr& expr, Env& env) {
 
 std::optional<Value> Evaluator::data_attribute(const std::string& name, Loc loc) {
   const Schema& schema = context_.schema;
+  if (schema.columns.empty()) return Value::make_unknown();
   if (name == "range") return Value::of_real(context_.range);
   if (name == "vocab") return Value::of_integer(schema.vocabulary);
   if (name == "classes") {

@@ -216,7 +216,8 @@ private:
         first = Value::of_tensor(v);
         context.range = column.range;
       }
-      if (!any) throw SpecError(model.spec_.loc, "the data have no input column");
+      // Without a schema the data are at fault, which has been said: the model is checked as far as it goes.
+      if (!any && !model.schema_.columns.empty()) throw SpecError(model.spec_.loc, "the data have no input column");
       return first;
     }
 

@@ -88,7 +88,8 @@ public:
   virtual void fitted() = 0;
 };
 
-/// Elaborates a checked effective spec against the data's schema. Reports all faults; null when there were errors.
+/// Elaborates a checked effective spec against the data's schema. Reports all faults; null when there were errors. A
+/// schema without columns stands for data that are at fault themselves: then names and arguments are checked, no shapes.
 /// Checks `expect`. `max_batch_tail` rules (a last batch of one row under batch_norm) are the caller's to check by
 /// building the graph of that batch.
 std::unique_ptr<Model> elaborate(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics);

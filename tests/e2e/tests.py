@@ -275,23 +275,6 @@ def interrupt_writes_a_checkpoint(c):
     need(len(c.checkpoint()) > 243 * 4, "the checkpoint is too small")
 
 
-@test
-def resumed_run_gives_the_same_bits(c):
-    flags = ("--set", "train.epochs=4000")
-    c.run(c.spec("wine"), "--quiet", *flags, out="whole")
-    with c.start("run", c.spec("wine"), "--out", c.path("run"), *c.device, *flags, "--json", start_new_session=True) as child:
-        for line in child.stdout:
-            if json.loads(line)["event"] == "epoch":
-                break
-        child.send_signal(signal.SIGINT)
-        child.communicate(timeout=60)
-    need(child.returncode in (0, 130), f"ends with {child.returncode}")
-    if child.returncode == 0:
-        raise Skip("ended before the interruption")
-    c.run(c.spec("wine"), "--quiet", "--resume", *flags)
-    need(c.checkpoint("whole") == c.checkpoint(), "the resumed run ends in other weights")
-
-
 # Without a device -----------------------------------------------------------------------------------------------------------
 @test
 def check_shows_shapes_and_memory(c):

@@ -48,7 +48,7 @@ Node run_spec(Opened& o, const Arguments& a) {
   return effective_spec(o.run.spec);
 }
 
-// The i-th largest-looking text of a float: enough digits to read back.
+// Enough digits to read back.
 std::string cell(float v) { return fmt::format("{:.9g}", v); }
 
 void write_csv(std::ostream& out, const Evaluation& e, const std::vector<std::string>& classes) {
@@ -153,10 +153,10 @@ int eval_command(int argc, char** argv) {
   SplitRows truth = truth_of_rows(data, rows);
   nlohmann::ordered_json json = {{"part", part}, {"rows", rows.size()}};
   std::string text = fmt::format("{} rows of {}\n", format_count(static_cast<long long>(rows.size())), part);
-  if (std::isfinite(e.loss)) json["loss"] = e.loss, text += fmt::format("  {:<12}{}\n", "loss", number4(e.loss));
+  if (std::isfinite(e.loss)) json[part + "_loss"] = e.loss, text += fmt::format("  {:<12}{}\n", "loss", number4(e.loss));
   if (!truth.labels.empty() || !truth.targets.empty()) {
     Predicted p = predictions_of(e, truth.labels, truth.targets, train.threshold);
-    for (const auto& [name, value] : evaluate_metrics(train.metrics, p)) json[name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
+    for (const auto& [name, value] : evaluate_metrics(train.metrics, p)) json[part + "_" + name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
     std::vector<std::string> classes;
     for (const ColumnSchema& c : data.schema.columns)
       if (c.target) classes = c.classes;

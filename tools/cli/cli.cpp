@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
@@ -42,8 +43,16 @@ bool Arguments::parse(int argc, char** argv) {
     for (const std::string& p : positional_) text += " " + p;
     return text + " [options]\n";
   };
+  // A switch given twice is on.
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    auto* option = word.size() > 2 && word[0] == '-' ? all.find_nothrow(word.substr(word[1] == '-' ? 2 : 0), false) : nullptr;
+    bool repeated = option && option->semantic()->max_tokens() == 0 && std::find(words.begin(), words.end(), word) != words.end();
+    if (!repeated) words.push_back(std::move(word));
+  }
   try {
-    po::store(po::command_line_parser(argc, argv).options(all).positional(order).run(), values_);
+    po::store(po::command_line_parser(words).options(all).positional(order).run(), values_);
     po::notify(values_);
   } catch (const po::unknown_option& e) {
     std::vector<std::string> names;
@@ -126,7 +135,7 @@ std::string help() {
 
 int dispatch(int argc, char** argv) {
   std::string name = argc > 1 ? argv[1] : "--help";
-  if (name == "--help" || name == "-h" || name == "help") return std::cout << help(), argc > 1 ? kDone : kUsage;
+  if (name == "--help" || name == "-h" || name == "help") return (argc > 1 ? std::cout : std::cerr) << help(), argc > 1 ? kDone : kUsage;
   if (name == "--version") return std::cout << "mlc 0.1.0\n", kDone;
   for (const Command& c : commands())
     if (name == c.name) return c.run(argc - 1, argv + 1);

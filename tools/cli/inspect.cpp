@@ -45,6 +45,7 @@ std::unique_ptr<Checked> check(const Arguments& a) {
       c->diagnostics.report(e.diagnostic);
     }
   }
+  if (!c->model && c->schema.columns.empty()) elaborate(c->spec, Schema{}, c->sources, c->diagnostics);
   if (report(c->diagnostics, a.flag("werror"))) c->model.reset();
   return c;
 }

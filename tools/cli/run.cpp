@@ -109,7 +109,8 @@ private:
     settings_ = bind_train(spec_, diagnostics_);
     const Node* train = spec_.find("train");
     if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
-    if (!diagnostics_.errors()) {
+    bool readable = !diagnostics_.errors();
+    if (readable) {
       try {
         data_ = open_dataset(data);
         model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
@@ -118,6 +119,7 @@ private:
         diagnostics_.report(e.diagnostic);
       }
     }
+    if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
     if (report(diagnostics_, arguments_.flag("werror"))) return false;
     try {
       bench_ = std::make_unique<Workbench>(spec_, arguments_, *model_);
@@ -146,7 +148,7 @@ private:
     return RunFolder::create(name ? name->text : fs::path(path_).stem().string());
   }
 
-  std::string fallback_text() const { return data_.missing_dataset + ". TRAINING ON THE BUNDLED " + data_.source + "."; }
+  std::string fallback_text() const { return data_.missing_dataset + ". THE FALLBACK IS TRAINED INSTEAD: " + data_.source; }
 
   void save(const std::string& path, const TrainCounters& counters) {
     std::vector<TensorView> views;
@@ -172,7 +174,7 @@ private:
     std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(), bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes) : "reference (interpreter)";
     printer.header({{"run", (name ? name->text + "  " : "") + path_},
                     {"device", device},
-                    {"data", data_.source + "  " + rows},
+                    {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
                     {"model", format_count(model_->parameter_count()) + " parameters, output " + format_shape(model_->output_shape())},
                     {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
                                            format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
@@ -186,7 +188,7 @@ private:
     std::string text;
     bool stopped = r.ending == Ending::not_finite;
     if (stopped) {
-      text += fmt::format("stopped: the loss is {} at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
+      text += fmt::format("stopped: the loss is not a number ({}) at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
     } else if (r.ending == Ending::interrupted) {
       text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
     } else if (r.ending == Ending::early_stopping) {
@@ -200,7 +202,7 @@ private:
     double total = seconds_since(kProcessStart);
     text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
                         bench_->compile_ms(), duration_text(total));
-    if (!data_.missing_dataset.empty()) text += "NOTE: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
+    if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
     text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + " --input FILE\n";
     json["step_ms"] = r.step_ms;
     json["compile_ms"] = bench_->compile_ms();
@@ -214,7 +216,7 @@ private:
     json["run"] = folder.path();
     printer.summary(text, json);
     if (arguments_.flag("quiet") && !arguments_.flag("json")) std::cout << folder.path() << "\n";
-    if (stopped && arguments_.flag("quiet")) std::cerr << "mlc: error: the loss is not finite at step " << r.counters.step << "\n";
+    if (stopped && arguments_.flag("quiet")) std::cerr << "mlc: error: the loss is not a number at step " << r.counters.step << "\n";
     return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
   }
 
