@@ -1,4 +1,5 @@
 #include "compiler/model/arguments.h"
+#include "compiler/spec/spec.h"
 
 #include "compiler/base/text.h"
 
@@ -40,7 +41,7 @@ TypedSetting read_typed(const std::string& key, const Node& node) {
 const Definition& find_typed(Library& library, DefinitionKind kind, const TypedSetting& setting) {
   if (const Definition* d = library.find(kind, setting.type, setting.loc.file)) return *d;
   std::vector<std::string> names = library.names(kind);
-  std::string near = nearest(setting.type, names), known;
+  std::string near = suggest(setting.type, names), known;
   if (near.empty() && names.size() <= 16) known = "; they are " + join(names, ", ");
   throw SpecError({.loc = setting.loc,
                    .text = "unknown " + std::string(kind_name(kind)) + " '" + setting.type + "'" +

@@ -1,6 +1,7 @@
 // Arguments and calls of definitions.
 #include "compiler/base/text.h"
 #include "compiler/model/evaluator.h"
+#include "compiler/spec/spec.h"
 
 #include <algorithm>
 
@@ -43,7 +44,7 @@ void check_argument(const Definition& d, const std::string& name, Value& value, 
   std::string what = "'" + name + "' of " + d.name();
   if (value.is(Kind::text) && !rule.words.empty() && !rule.allows("steps")) {
     if (std::find(rule.words.begin(), rule.words.end(), value.text) != rule.words.end()) return;
-    std::string near = nearest(value.text, rule.words);
+    std::string near = suggest(value.text, rule.words);
     throw SpecError({.loc = loc,
                      .text = what + " must be " + wanted(rule) + "; it is '" + value.text + "'" +
                              (near.empty() ? "" : "; did you mean '" + near + "'?"),
@@ -82,7 +83,7 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
                                    (parameters.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
       name = names[place++];
     } else if (std::find(names.begin(), names.end(), name) == names.end()) {
-      std::string near = nearest(name, names);
+      std::string near = suggest(name, names);
       std::string known = names.empty() ? "; it takes none" : "; it takes " + join(names, ", ");
       throw SpecError({.loc = g.loc,
                        .text = "unknown argument '" + name + "' of " + d.name() + (near.empty() ? known : "; did you mean '" + near + "'?"),

@@ -3,6 +3,7 @@
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
 #include "compiler/model/primitives.h"
+#include "compiler/spec/spec.h"
 
 #include <algorithm>
 
@@ -110,7 +111,7 @@ Value Items::named(const std::string& name, ItemScope& scope, Loc loc) {
   std::vector<std::string> names;
   for (const std::string& candidate : scope.env.names())
     if (Env::Entry* e = scope.env.find(candidate); e->state == Env::Entry::State::done && e->value.is(Kind::tensor)) names.push_back(candidate);
-  std::string near = nearest(name, names);
+  std::string near = suggest(name, names);
   std::string known = names.empty() ? "; no value has a name here" : "; values are named by 'as': " + join(names, ", ");
   throw SpecError({.loc = loc, .text = "unknown value '" + name + "'" + (near.empty() ? known : "; did you mean '" + near + "'?"), .fix = near});
 }
@@ -170,7 +171,7 @@ void Items::unknown_op(const Item& item, bool transforms) {
   for (DefinitionKind kind : kinds)
     for (std::string& name : library.names(kind)) names.push_back(std::move(name));
   for (const Primitive& p : primitives()) names.emplace_back(p.name);
-  std::string near = nearest(item.op, names);
+  std::string near = suggest(item.op, names);
   std::string what = transforms ? "unknown transform '" : "unknown op '";
   throw SpecError({.loc = evaluator_.place(item.loc), .text = what + item.op + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"), .fix = near});
 }

@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/spec/spec.h"
 
 namespace mlc {
 namespace {
@@ -20,7 +21,7 @@ Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) 
   const Definition* d = context.library.find(DefinitionKind::function, setting.type, setting.loc.file);
   if (!d || !d->is_loss()) {
     std::vector<std::string> known = loss_names(context.library);
-    std::string near = nearest(setting.type, known);
+    std::string near = suggest(setting.type, known);
     throw SpecError({.loc = setting.loc,
                      .text = "unknown loss '" + setting.type + "'" +
                              (near.empty() ? "; losses are " + join(known, ", ") : "; did you mean '" + near + "'?"),

@@ -185,6 +185,10 @@ Node load_spec(Sources& sources, const std::string& path, const std::vector<std:
     if (!diagnostics.errors()) diagnostics.error({}, path + " is empty");
     return spec;
   }
+  if (!spec.is(Node::Kind::map)) {
+    diagnostics.error(spec.loc, "a spec is a map with keys such as data, model and train");
+    return {};
+  }
   for (const std::string& s : sets) loader.set(spec, s);
   const Node* vars = spec.find("vars");
   Node copy = vars ? *vars : Node();
