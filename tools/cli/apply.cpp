@@ -37,7 +37,7 @@ bool elaborate_run(Opened& o, const Schema& schema, const Arguments& a, StepKind
   o.model = elaborate(o.spec, schema, o.sources, o.diagnostics);
   if (!o.model) return false;
   while (o.model->next_fit()) o.model->fitted();
-  o.bench = std::make_unique<Workbench>(o.spec, a, *o.model);
+  o.bench = std::make_unique<Workbench>(o.spec, workbench_options(a), *o.model);
   o.bench->make_state(kind, batch, 0);
   load_checkpoint(o.run.checkpoint, *o.model, *o.bench);
   return true;

@@ -73,7 +73,7 @@ int check_command(int argc, char** argv) {
   if (!c->model) return kFault;
   print_table(*c);
   if (!c->spec.find("train")) return kDone;
-  Workbench bench(c->spec, a, *c->model);
+  Workbench bench(c->spec, workbench_options(a), *c->model);
   const Compiled& compiled = bench.compiled(StepKind::train, c->batch);
   int64_t weights = 0, slots = 0;
   for (const StateTensor& t : c->model->state()) (t.tensor.role == Role::slot ? slots : weights) += t.tensor.type.bytes();
@@ -118,7 +118,7 @@ int dump_ir_command(int argc, char** argv) {
   if (stage == "graph" && kind == GraphKind::train) kind = GraphKind::eval;
   int64_t batch = a.integer("batch") > 0 ? a.integer("batch") : c->batch;
   Graph graph = c->model->build(kind, batch);
-  Workbench bench(c->spec, a, *c->model);
+  Workbench bench(c->spec, workbench_options(a), *c->model);
   if (stage == "graph" || stage == "grad") return std::cout << print_graph(graph), kDone;
   std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
   std::cout << (stage == "asm" ? load_jit().assembly(text) : text);

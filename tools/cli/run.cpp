@@ -122,7 +122,7 @@ private:
     if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
     if (report(diagnostics_, arguments_.flag("werror"))) return false;
     try {
-      bench_ = std::make_unique<Workbench>(spec_, arguments_, *model_);
+      bench_ = std::make_unique<Workbench>(spec_, workbench_options(arguments_), *model_);
       auto rows = static_cast<int64_t>(data_.train.size());
       bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
       load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);

@@ -27,23 +27,29 @@ std::string choose_device(const Node& spec) {
   return name;
 }
 
-Workbench::Workbench(const Node& spec, const Arguments& arguments, const Model& model) : model_(model), device_(choose_device(spec)) {
-  CpuInfo cpu = detect_cpu();
-  int64_t lanes = arguments.integer("lanes");
-  if (lanes != 0 && lanes != 4 && lanes != 8 && lanes != 16) throw UsageError("--lanes is 4, 8 or 16\n");
-  options_.target.lanes = lanes ? static_cast<int>(lanes) : cpu.vector_lanes;
-  options_.target.registers = options_.target.lanes == 8 ? 16 : 32;
-  if (cpu.l1) options_.target.l1 = cpu.l1;
-  if (cpu.l2) options_.target.l2 = cpu.l2;
-  options_.target.cpu = cpu.name;
-  options_.disabled = arguments.list("disable-pass");
-  for (const std::string& pass : options_.disabled) {
+WorkbenchOptions workbench_options(const Arguments& arguments) {
+  WorkbenchOptions out;
+  out.lanes = static_cast<int>(arguments.integer("lanes"));
+  if (out.lanes != 0 && out.lanes != 4 && out.lanes != 8 && out.lanes != 16) throw UsageError("--lanes is 4, 8 or 16\n");
+  out.disabled = arguments.list("disable-pass");
+  for (const std::string& pass : out.disabled) {
     std::vector<std::string> known = pass_names();
     known.push_back("templates");
     if (!std::count(known.begin(), known.end(), pass)) throw UsageError("there is no pass '" + pass + "'; passes are " + join(known, ", ") + "\n");
   }
-  if (arguments.flag("no-fusion")) options_.disabled.push_back("fuse");
-  cache_ = !arguments.flag("no-cache");
+  if (arguments.flag("no-fusion")) out.disabled.push_back("fuse");
+  out.cache = !arguments.flag("no-cache");
+  return out;
+}
+
+Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model) : model_(model), device_(choose_device(spec)), cache_(options.cache) {
+  CpuInfo cpu = detect_cpu();
+  options_.target.lanes = options.lanes ? options.lanes : cpu.vector_lanes;
+  options_.target.registers = options_.target.lanes == 8 ? 16 : 32;
+  if (cpu.l1) options_.target.l1 = cpu.l1;
+  if (cpu.l2) options_.target.l2 = cpu.l2;
+  options_.target.cpu = cpu.name;
+  options_.disabled = options.disabled;
   threads_ = cpu.cores;
   if (const Node* n = spec.find("threads"); n && n->text != "all") {
     if (!n->is(Node::Kind::integer) || n->integer() < 1 || n->integer() > 1024) throw SpecError(n->loc, "'threads' is a number from 1 to 1024, or all");

@@ -18,10 +18,18 @@ namespace mlc {
 /// devices that are not there.
 std::string choose_device(const Node& spec);
 
+/// What a command line may force; the defaults are those of the machine.
+struct WorkbenchOptions {
+  int lanes = 0;                          ///< f32 lanes of vectors; 0: the CPU's
+  std::vector<std::string> disabled;      ///< passes
+  bool cache = true;
+};
+WorkbenchOptions workbench_options(const Arguments& arguments);
+
 /// Compiles programs of one model on demand and runs them on one state.
 class Workbench : public ProgramSource {
 public:
-  Workbench(const Node& spec, const Arguments& arguments, const Model& model);
+  Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model);
   ~Workbench() override;
 
   StepProgram get(StepKind kind, int64_t batch) override;
