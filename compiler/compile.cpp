@@ -89,6 +89,7 @@ std::string run_fuse(Pipeline& p) {
 
 std::string run_schedule(Pipeline& p) {
   p.out.state = p.options.state ? *p.options.state : layout_state(p.out.graph, p.out.grouping);
+  check_state(p.out.graph, p.out.grouping, p.out.state);
   p.out.plan = schedule(p.out.graph, p.out.grouping);
   check_plan(p.out.graph, p.out.grouping, p.out.plan);
   return print_plan(p.out.graph, p.out.grouping, p.out.plan);

@@ -122,6 +122,9 @@ bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& u
 
 StateLayout layout_state(const Graph& graph, const Grouping& grouping);
 Plan schedule(const Graph& graph, const Grouping& grouping);
+/// Update groups walk parameters, slots and gradients by one index: a layout made for one program of a run must fit the
+/// groups of the others. Throws InternalError.
+void check_state(const Graph& graph, const Grouping& grouping, const StateLayout& state);
 /// Independent of the planner: no two buffers share bytes while both live (segments between barriers count as one
 /// moment), every read finds its value written before, behind a barrier. Throws InternalError.
 void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);

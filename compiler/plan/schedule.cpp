@@ -246,6 +246,24 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   return plan;
 }
 
+void check_state(const Graph& graph, const Grouping& grouping, const StateLayout& state) {
+  auto offset = [&](TensorId id) {
+    auto it = state.offsets.find(graph.tensors[static_cast<size_t>(id)].path);
+    ensure(it != state.offsets.end(), "plan: a state tensor has no place");
+    return it->second;
+  };
+  for (const Group& g : grouping.groups) {
+    if (g.form != Form::update) continue;
+    const UpdateMember& first = g.members[0];
+    int64_t at = 0;
+    for (const UpdateMember& m : g.members) {
+      ensure(offset(m.parameter) == offset(first.parameter) + at, "plan: the parameters of an update do not lie side by side");
+      for (size_t s = 0; s < m.slots.size(); ++s) ensure(offset(m.slots[s]) == offset(first.slots[s]) + at, "plan: the slots of an update do not lie side by side");
+      at += aligned(graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
+    }
+  }
+}
+
 void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {
   // Segments are counted again from the barriers alone.
   std::vector<int> segment(grouping.groups.size(), -1);
