@@ -44,7 +44,9 @@ int doctor_command(int argc, char** argv) {
   std::cout << fmt::format("caches    L1 {}, L2 {}, L3 {}\n", format_bytes(static_cast<double>(cpu.l1)), format_bytes(static_cast<double>(cpu.l2)), format_bytes(static_cast<double>(cpu.l3)));
   std::cout << "device    " << (cpu.supported() ? "cpu: compiled code runs here" : "reference only: no AVX2 with FMA, no NEON") << "\n";
   try {
-    std::cout << "llvm      " << replace_all(std::string(trim(load_jit().target())), "\n", ", ") << "\n";
+    std::vector<std::string> target = split(load_jit().target(), '\n');
+    target.resize(std::min<size_t>(target.size(), 3));   // version, triple, CPU; its features fill a page
+    std::cout << "llvm      " << join(target, ", ") << "\n";
   } catch (const std::exception& e) {
     std::cout << "llvm      not loaded: " << e.what() << "\n";
   }
