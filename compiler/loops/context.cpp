@@ -241,34 +241,50 @@ Reg Context::compute(ValueId id) {
 }
 
 Indices Context::reshape_index(const Shape& from, const Shape& to, const Indices& idx, bool per_sample) {
-  // Per-sample values keep their first axis; the others are one run of elements.
-  size_t first = per_sample ? 1 : 0;
+  // Per-sample values keep their first axis. The others fall into the shortest runs of axes with equal numbers of
+  // elements: within a run one linear index goes over from one shape to the other.
   Indices out;
-  if (per_sample) out.push_back(idx[0]);
-  Index linear = fixed(0);
-  int64_t stride = 1;
-  for (size_t i = to.size(); i > first; --i) {
-    linear.at = plus(std::move(linear.at), idx[i - 1].at, stride);
-    linear.lane += idx[i - 1].lane * stride;
-    stride *= to[i - 1];
+  size_t i = 0, j = 0;
+  if (per_sample) out.push_back(idx[0]), i = j = 1;
+  while (i < from.size() || j < to.size()) {
+    size_t i_end = i, j_end = j;
+    int64_t have = 1, want = 1;
+    do {
+      if (i_end < from.size() && (have <= want || j_end == to.size())) have *= from[i_end++];
+      else want *= to[j_end++];
+    } while (have != want);
+    while (i_end < from.size() && from[i_end] == 1) ++i_end;
+    while (j_end < to.size() && to[j_end] == 1) ++j_end;
+    Index linear = fixed(0);
+    int64_t stride = 1;
+    for (size_t k = j_end; k-- > j; stride *= to[k]) {
+      linear.at = plus(std::move(linear.at), idx[k].at, stride);
+      linear.lane += idx[k].lane * stride;
+      if (stride == 1 && to[k] > 1) linear.split = idx[k].split;
+      else if (to[k] > 1) linear.split.reset();
+    }
+    split_index(linear, Shape(from.begin() + static_cast<std::ptrdiff_t>(i), from.begin() + static_cast<std::ptrdiff_t>(i_end)), out);
+    i = i_end, j = j_end;
   }
-  int64_t rest = 1;
-  for (size_t i = first; i < from.size(); ++i) rest *= from[i];
-  size_t wide = 0;
-  for (size_t i = first; i < from.size(); ++i) wide += from[i] != 1;
+  return out;
+}
+
+// A linear index as one index for each axis of `shape`, outermost first.
+void Context::split_index(const Index& linear, const Shape& shape, Indices& out) {
+  auto wide = std::count_if(shape.begin(), shape.end(), [](int64_t e) { return e != 1; });
   if (wide <= 1) {
-    for (size_t i = first; i < from.size(); ++i) out.push_back(from[i] == 1 ? fixed(0) : linear);
-    return out;
+    for (int64_t e : shape) out.push_back(e == 1 ? fixed(0) : linear);
+    return;
   }
   if (linear.lane != 0) throw NeedsScalars{};
+  int64_t rest = element_count(shape);
   Reg at = index_reg(linear.at);
-  for (size_t i = first; i < from.size(); ++i) {
-    rest /= from[i];
+  for (int64_t e : shape) {
+    rest /= e;
     Reg q = rest == 1 ? at : w().emit(Code::xdiv, {at, w().constant(static_cast<double>(rest), Elem::index)});
     out.push_back(along(q));
     if (rest != 1) at = w().emit(Code::xmod, {at, w().constant(static_cast<double>(rest), Elem::index)});
   }
-  return out;
 }
 
 Reg Context::read(ValueId id, const Indices& idx) {

@@ -95,6 +95,7 @@ private:
   Reg input(ValueId op, const Indices& idx);
   Reg take(ValueId op);
   Indices reshape_index(const Shape& from, const Shape& to, const Indices& idx, bool per_sample);
+  void split_index(const Index& linear, const Shape& shape, Indices& out);
   Access finish(Access a) const;
 
   const Graph& graph_;

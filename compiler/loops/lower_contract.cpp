@@ -76,15 +76,13 @@ private:
     if (labels_.out.empty() || op_.type.dtype != DType::f32) return false;
     for (int o = 0; o < 2; ++o)
       for (size_t i = 0; i < text(o).size(); ++i) extent_[text(o)[i]] = graph_.type(op_.in[static_cast<size_t>(o)]).shape[i];
-    size_t lane_axis = op_.layout.blocked >= 0 ? static_cast<size_t>(op_.layout.blocked) : labels_.out.size() - 1;
-    lane_ = labels_.out[lane_axis];
-    bool in_a = labels_.a.find(lane_) != std::string::npos, in_b = labels_.b.find(lane_) != std::string::npos;
-    if (in_a == in_b) return false;
-    vector_ = in_b ? 1 : 0;
+    // Along the result's own blocks where an operand has them, else along another axis that an operand has side by side.
+    std::string wanted = op_.layout.blocked >= 0 ? std::string(1, labels_.out[static_cast<size_t>(op_.layout.blocked)]) : "";
+    wanted.append(labels_.out.rbegin(), labels_.out.rend());
+    for (char label : wanted)
+      if (find_lane(label)) break;
+    if (lane_ == 0) return false;
     const Op& v = graph_.ops[op_.in[static_cast<size_t>(vector_)]];
-    size_t axis = text(vector_).find(lane_);
-    bool side_by_side = v.layout.blocked >= 0 ? v.layout.blocked == static_cast<int>(axis) : axis + 1 == text(vector_).size();
-    if (!side_by_side || (is_inline(v.code) && v.code != OpCode::state)) return false;
     masked_ = extent(lane_) % kLanes != 0;
     padded_ = v.layout.blocked >= 0;
     for (char l : labels_.a)
@@ -96,6 +94,18 @@ private:
     }
     for (char l : labels_.out)
       if (l != lane_ && l != row_) others_ += l;
+    return true;
+  }
+
+  bool find_lane(char label) {
+    bool in_a = labels_.a.find(label) != std::string::npos, in_b = labels_.b.find(label) != std::string::npos;
+    if (in_a == in_b) return false;
+    int operand = in_b ? 1 : 0;
+    const Op& v = graph_.ops[op_.in[static_cast<size_t>(operand)]];
+    size_t axis = text(operand).find(label);
+    bool side_by_side = v.layout.blocked >= 0 ? v.layout.blocked == static_cast<int>(axis) : axis + 1 == text(operand).size();
+    if (!side_by_side || (is_inline(v.code) && v.code != OpCode::state)) return false;
+    lane_ = label, vector_ = operand;
     return true;
   }
 

@@ -19,21 +19,126 @@ Layout panels(size_t rank, size_t blocked) {
   return l;
 }
 
+// The axis of each per-sample value whose neighbours lie side by side: the samples, or the tokens of each sample where
+// attention multiplies samples by themselves (a contraction that keeps the samples of both operands has no lanes there),
+// or where 16 samples would mostly be padding.
+class LaneAxes {
+public:
+  explicit LaneAxes(const Graph& graph) : graph_(graph), axis_(graph.ops.size(), kUnknown) {
+    if (!by_token()) return;
+    for (ValueId id = 0; id < graph.ops.size(); ++id)
+      if (graph.ops[id].per_sample || graph.ops[id].code == OpCode::broadcast) axis_[id] = follow(id);
+  }
+
+  size_t of(ValueId id) const { return axis_[id] > 0 ? static_cast<size_t>(axis_[id]) : 0; }
+
+private:
+  static constexpr int kUnknown = -1;
+
+  bool by_token() const {
+    bool tokens = false, batched = false;
+    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
+      const Op& op = graph_.ops[id];
+      if (op.code == OpCode::input) tokens |= of_input(op) > 0;
+      if (op.code != OpCode::contract || !op.per_sample) continue;
+      batched |= graph_.ops[op.in[0]].per_sample && graph_.ops[op.in[1]].per_sample;
+    }
+    int64_t padded = (graph_.batch + kLanes - 1) / kLanes * kLanes;
+    return tokens && (batched || 4 * padded > 5 * graph_.batch);
+  }
+
+  static int of_input(const Op& op) {
+    const Shape& shape = op.type.shape;
+    bool sequence = op.per_sample && (shape.size() == 3 || (shape.size() == 2 && !is_float(op.type.dtype)));
+    return sequence && shape[1] >= kLanes ? 1 : kUnknown;
+  }
+
+  int follow(ValueId id) const {
+    const Op& op = graph_.ops[id];
+    if (op.in.empty()) return op.code == OpCode::input ? of_input(op) : kUnknown;
+    int from = axis_[op.in[0]];
+    switch (op.code) {
+    case OpCode::contract: return of_contraction(op);
+    case OpCode::take: return axis_[op.in[1]];
+    case OpCode::transpose:
+      for (size_t i = 0; from > 0 && i < op.attr.dims.size(); ++i)
+        if (op.attr.dims[i] == from) return static_cast<int>(i);
+      return kUnknown;
+    case OpCode::broadcast: return from > 0 && graph_.type(op.in[0]).shape[static_cast<size_t>(from)] > 1 ? static_cast<int>(op.attr.dims[static_cast<size_t>(from)]) : kUnknown;
+    case OpCode::reshape: return from > 0 ? through_reshape(graph_.type(op.in[0]).shape, op.type.shape, static_cast<size_t>(from)) : kUnknown;
+    default: break;
+    }
+    if (is_reducing(op.code)) {
+      if (from <= 0) return kUnknown;
+      int gone = 0;
+      for (int64_t d : op.code == OpCode::pick ? std::vector<int64_t>{op.attr.axis} : op.attr.dims) {
+        if (d == from) return kUnknown;
+        gone += d < from;
+      }
+      return from - gone;
+    }
+    for (ValueId in : op.in)
+      if (axis_[in] > 0 && graph_.type(in).shape.size() == op.type.shape.size()) return axis_[in];
+    return kUnknown;
+  }
+
+  // The first axis of the result that is the lane axis of an operand; the tokens of a gradient whose operands sum theirs
+  // away are the last axis but one of the features' side.
+  int of_contraction(const Op& op) const {
+    ContractLabels labels = parse_labels(op.attr.labels);
+    int best = kUnknown;
+    for (size_t o = 0; o < 2; ++o) {
+      int axis = axis_[op.in[o]];
+      if (axis <= 0) continue;
+      size_t at = labels.out.find((o ? labels.b : labels.a)[static_cast<size_t>(axis)]);
+      if (at != std::string::npos && at > 0 && (best < 0 || static_cast<int>(at) < best)) best = static_cast<int>(at);
+    }
+    if (best > 0 || labels.out.size() < 3) return best;
+    for (size_t i = 1; i + 1 < labels.out.size(); ++i)
+      if (op.type.shape[i] >= kLanes) return static_cast<int>(i);
+    return kUnknown;
+  }
+
+  static int through_reshape(const Shape& from, const Shape& to, size_t axis) {
+    int64_t before = 1;
+    for (size_t i = 0; i < axis; ++i) before *= from[i];
+    for (size_t i = 0; i < to.size(); ++i) {
+      if (before == 1 && to[i] == from[axis] && i > 0) return static_cast<int>(i);
+      if (before % to[i]) return kUnknown;
+      before /= to[i];
+    }
+    return kUnknown;
+  }
+
+  const Graph& graph_;
+  std::vector<int> axis_;
+};
+
+// Axes in their order, one of them in blocks: [..., n / 16, ..., 16].
+Layout natural(size_t rank, size_t blocked) {
+  Layout l;
+  for (size_t i = 0; i < rank; ++i) l.order.push_back(static_cast<int8_t>(i));
+  l.blocked = static_cast<int8_t>(blocked);
+  l.block = kLanes;
+  return l;
+}
+
 class Assigner {
 public:
   explicit Assigner(Graph& graph) : graph_(graph), remap_(graph.ops.size()) {}
 
   void run() {
+    LaneAxes lanes(graph_);
     std::vector<Op> old = std::move(graph_.ops);
     graph_.ops.clear();
     for (ValueId id = 0; id < old.size(); ++id) {
       Op op = old[id];
       for (ValueId& in : op.in) in = remap_[in];
-      if (op.per_sample) op.layout = panels(op.type.shape.size(), 0);
+      if (op.per_sample) op.layout = natural(op.type.shape.size(), lanes.of(id));
       if (op.code == OpCode::contract || is_special(op.code))
         for (ValueId& in : op.in) in = in_memory(in);
       if (op.code == OpCode::take && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
-      if (op.code == OpCode::contract && !op.per_sample) feed_weight_gradient(op);
+      if (op.code == OpCode::contract && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
     }
@@ -45,9 +150,20 @@ public:
   }
 
 private:
-  // A gradient of shared weights sums over the batch. Its vectors run along the last axis of the result, so the operand
-  // that has this axis is wanted with 16 neighbours of it side by side: in feature panels.
-  void feed_weight_gradient(Op& op) {
+  // True when one operand alone has the blocked axis of the result, in blocks too.
+  bool has_lanes(const Op& op) const {
+    if (op.layout.blocked < 0) return false;
+    ContractLabels labels = parse_labels(op.attr.labels);
+    char lane = labels.out[static_cast<size_t>(op.layout.blocked)];
+    size_t a = labels.a.find(lane), b = labels.b.find(lane);
+    if ((a == std::string::npos) == (b == std::string::npos)) return false;
+    size_t which = a == std::string::npos ? 1 : 0;
+    return graph_.ops[op.in[which]].layout.blocked == static_cast<int>(which ? b : a);
+  }
+
+  // A gradient of shared weights sums over the batch, one of keys over the queries. Its vectors run along the last axis
+  // of the result, so the operand that has this axis is wanted with 16 neighbours of it side by side: in feature panels.
+  void feed_lanes(Op& op) {
     ContractLabels labels = parse_labels(op.attr.labels);
     if (labels.out.empty()) return;
     char lane = labels.out.back();

@@ -20,6 +20,8 @@
 namespace mlc {
 namespace {
 
+constexpr int64_t kSyntheticTerms = 16;   // inputs that each target of synthetic data depends on
+
 namespace fs = std::filesystem;
 
 /// Datasets by name: MNIST-like IDX files in a folder of that name, or a table that comes with mlc.
@@ -411,14 +413,19 @@ private:
       auto* to = reinterpret_cast<float*>(xb.writable());
       for (int64_t r = 0; r < out_.rows; ++r)
         for (int64_t i = 0; i < in; ++i) to[r * in + i] = static_cast<float>(philox_normal(s_.seed, stream("x"), 0, static_cast<uint32_t>(r), static_cast<uint32_t>(i)));
-      // Targets follow a fixed random linear map, so that there is something to learn.
+      // Targets follow a fixed random linear map of a few inputs each, so that there is something to learn.
+      int64_t terms = std::min<int64_t>(in, kSyntheticTerms);
+      std::vector<float> weights;
+      for (int64_t o = 0; o < outputs; ++o)
+        for (int64_t t = 0; t < terms; ++t)
+          weights.push_back(static_cast<float>(philox_normal(s_.seed, stream("w"), 0, static_cast<uint32_t>(o), static_cast<uint32_t>(t)) / std::sqrt(static_cast<double>(terms))));
       for (int64_t r = 0; r < out_.rows; ++r) {
+        const float *row = to + r * in, *weight = weights.data();
         double best = 0;
         int32_t which = 0;
         for (int64_t o = 0; o < outputs; ++o) {
           double sum = 0;
-          for (int64_t i = 0; i < in; ++i) sum += to[r * in + i] * philox_normal(s_.seed, stream("w"), 0, static_cast<uint32_t>(o), static_cast<uint32_t>(i));
-          sum /= std::sqrt(static_cast<double>(in));
+          for (int64_t t = 0; t < terms; ++t) sum += double{row[(o + t) % in]} * double{*weight++};
           if (o == 0 || sum > best) best = sum, which = static_cast<int32_t>(o);
           if (first->classes == 0) values.push_back(static_cast<float>(sum));
         }
