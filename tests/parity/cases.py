@@ -138,6 +138,58 @@ case("embedding", "- embedding: {num_embeddings: 7, embedding_dim: 4}\n- flatten
 case("embedding_repeats_i32", "- embedding: {num_embeddings: 4, embedding_dim: 5}\n- linear: 3",
      lambda: Net(("embedding1", nn.Embedding(4, 5)), linear(5, 3)), x=index(12, 2, high=2, dtype=torch.int32), y=normal(12, 2, 3))
 
+
+# Attention ------------------------------------------------------------------------------------------------------------
+def rotate(x):
+    """Rotary positions on [..., tokens, d], halves paired."""
+    n, half = x.shape[-2], x.shape[-1] // 2
+    angle = torch.arange(n, dtype=x.dtype)[:, None] * torch.pow(torch.tensor(10000.0, dtype=x.dtype), -torch.arange(half, dtype=x.dtype) / half)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
+
+
+class Attention(nn.Module):
+    def __init__(self, d, heads, causal=False, bias=True, rotary=False):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(d, 3 * d, bias), nn.Linear(d, d, bias)
+        self.heads, self.causal, self.turn = heads, causal, rotate if rotary else lambda x: x
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = self.qkv(x).reshape(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(self.turn(q), self.turn(k), v, is_causal=self.causal)
+        return self.out(y.transpose(1, 2).reshape(b, t, d))
+
+
+class Block(nn.Module):
+    def __init__(self, d, heads, ratio=4, **rest):
+        super().__init__()
+        self.norm1, self.norm2, self.attention = nn.LayerNorm(d), nn.LayerNorm(d), Attention(d, heads, **rest)
+        self.up, self.down = nn.Linear(d, ratio * d), nn.Linear(ratio * d, d)
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+def attention(name, arguments, tokens=5, batch=4, d=8, **rest):
+    case(name, f"- attention: {arguments}", lambda: Net(("attention1", Attention(d, 2, **rest))), x=normal(3 * batch, tokens, d),
+         y=normal(3 * batch, tokens, d), batch=batch, predict=True)
+
+
+attention("attention", "2")
+attention("attention_causal", "{heads: 2, causal: true}", causal=True)
+attention("attention_no_bias", "{heads: 2, bias: false}", bias=False)
+attention("attention_rotary", "{heads: 2, positions: rotary, causal: true}", rotary=True, causal=True)
+attention("attention_tokens", "{heads: 2, causal: true}", tokens=17, causal=True)
+attention("attention_tokens_32", "{heads: 2}", tokens=32, batch=2)
+attention("attention_samples", "{heads: 2}", batch=16)
+case("transformer_block", "- transformer_block: 2", lambda: Net(("transformer_block1", Block(8, 2))), x=normal(8, 5, 8), y=normal(8, 5, 8), predict=True)
+case("transformer_blocks", "- transformer_block: {heads: 2, causal: true, mlp_ratio: 2}\n  repeat: 2\n- linear: 3",
+     lambda: Net(("transformer_block1", Block(8, 2, 2, causal=True)), ("transformer_block2", Block(8, 2, 2, causal=True)), linear(8, 3)), x=normal(6, 18, 8), y=normal(6, 18, 3),
+     batch=3, predict=True)
+
+
 # Activations: the output itself is compared, and the gradient through the weights ----------------------------------------
 def activation(name, item, f, x=None, y=None, **rest):
     case(name, "- linear: 4\n- " + item, lambda: Net(linear(5, 4), f), x=x or normal(12, 5, scale=2), y=y or normal(12, 4), predict=True, **rest)
