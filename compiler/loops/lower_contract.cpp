@@ -13,6 +13,8 @@ namespace mlc::loops {
 namespace {
 
 constexpr int64_t kUnroll = 4;
+constexpr int64_t kLeastPacked = 32, kMostPacked = 4096;   // depths for which a copy of a tile pays and fits
+constexpr int64_t kFarBytes = 1024;                        // a row so long that neighbours in a column lie far apart
 
 struct TileShape {
   int64_t rows = 1, vectors = 1;
@@ -115,8 +117,8 @@ private:
     for (char l : k_) depth *= extent(l);
     tile_ = choose_tile(rows, blocks, depth, target_);
     int64_t row_tiles = (rows + tile_.rows - 1) / tile_.rows, block_tiles = (blocks + tile_.vectors - 1) / tile_.vectors;
-    // The tile of one operand stays in the first-level cache while the other streams by.
-    bool blocks_outside = tile_.vectors * kLanes * 4 * depth <= target_.l1 / 2;
+    packed_ = wants_packing(rows, block_tiles, depth);
+    bool blocks_outside = !packed_ && blocks_go_outside(rows, blocks, depth);
     Reg rest = out_.kernel.tile;
     auto take = [&](int64_t n, bool last) {
       if (last) return rest;
@@ -125,19 +127,79 @@ private:
       rest = w.emit(Code::xdiv, {rest, size});
       return at;
     };
-    int64_t tiles = row_tiles * block_tiles;
+    int64_t tiles = packed_ ? row_tiles : row_tiles * block_tiles;
     for (char l : others_) tiles *= extent(l);
     out_.kernel.tiles = tiles;
-    out_.kernel.work = static_cast<double>(tiles * tile_.rows * tile_.vectors * kLanes * depth) / 30;
-    Reg inner = take(blocks_outside ? row_tiles : block_tiles, false);
-    Reg outer = take(blocks_outside ? block_tiles : row_tiles, others_.empty());
+    int64_t points = row_tiles * tile_.rows * block_tiles * tile_.vectors * kLanes * depth;
+    for (char l : others_) points *= extent(l);
+    out_.kernel.work = static_cast<double>(points) / 30;
+    if (packed_) {
+      row_tile_ = take(row_tiles, others_.empty());
+    } else {
+      Reg inner = take(blocks_outside ? row_tiles : block_tiles, false);
+      Reg outer = take(blocks_outside ? block_tiles : row_tiles, others_.empty());
+      row_tile_ = blocks_outside ? inner : outer;
+      block_tile_ = blocks_outside ? outer : inner;
+    }
     for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]), i == 0)));
-    row_tile_ = blocks_outside ? inner : outer;
-    block_tile_ = blocks_outside ? outer : inner;
 
+    int64_t full = blocks / tile_.vectors, rest_blocks = blocks % tile_.vectors;
     either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) {
-      either(block_tile_, blocks / tile_.vectors, blocks % tile_.vectors, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
+      if (!packed_) return either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
+      pack(mr, depth);
+      if (full) {
+        block_tile_ = c_->loop(0, full);
+        one_tile(mr, tile_.vectors);
+        c_->end_loop();
+      }
+      if (rest_blocks) {
+        block_tile_ = w.constant(static_cast<double>(full), Elem::index);
+        one_tile(mr, rest_blocks);
+      }
     });
+  }
+
+  // Which operand's tile stays near while the other operand streams by: cycles for one step of k, bounded by what comes
+  // from the second-level cache (24 bytes a cycle) or from behind it (5). Either order gives the same bits.
+  bool blocks_go_outside(int64_t rows, int64_t blocks, int64_t depth) const {
+    auto stream = [&](int64_t tile_bytes, int64_t all_bytes) {
+      return static_cast<double>(tile_bytes) / (all_bytes * depth > target_.l2 / 2 ? 5 : 24);
+    };
+    auto keep = [&](int64_t tile_bytes) {
+      int64_t bytes = tile_bytes * depth;
+      return static_cast<double>(tile_bytes) / (bytes <= target_.l1 / 2 ? 64 : bytes <= target_.l2 / 2 ? 24 : 5);
+    };
+    int64_t row_bytes = 4 * tile_.rows, block_bytes = 4 * kLanes * tile_.vectors;
+    double rows_outside = keep(row_bytes) + stream(block_bytes, 4 * kLanes * blocks);
+    double blocks_outside = keep(block_bytes) + stream(row_bytes, 4 * rows);
+    return blocks_outside < rows_outside;
+  }
+
+  // The scalar operand is read down columns: each step of k would touch another page. A tile of it is copied side by
+  // side first, and all blocks use the copy.
+  bool wants_packing(int64_t rows, int64_t block_tiles, int64_t depth) const {
+    if (k_.size() != 1 || row_ == 0 || tile_.rows > kLanes || block_tiles < 2 || depth < kLeastPacked || depth > kMostPacked) return false;
+    const Op& scalar = graph_.ops[op_.in[static_cast<size_t>(1 - vector_)]];
+    const std::string& labels = text(1 - vector_);
+    if (scalar.layout.blocked >= 0 || (is_inline(scalar.code) && scalar.code != OpCode::state) || labels.size() < 2) return false;
+    return labels.back() == row_ && labels[labels.size() - 2] == k_[0] && rows * 4 >= kFarBytes;
+  }
+
+  void pack(int64_t mr, int64_t depth) {
+    Writer& w = c_->w();
+    if (scratch_ < 0) scratch_ = c_->scratch(depth * kLanes, DType::f32);
+    int cls = class_of_.at(k_[0]);
+    Reg k = c_->loop(0, depth);
+    c_->set_var(cls, along(k));
+    Index lanes = along(row_tile_, tile_.rows);
+    lanes.lane = 1;
+    c_->set_var(class_of_.at(row_), lanes);
+    c_->set_count(static_cast<int>(mr));
+    Reg column = c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_)));
+    c_->set_count(kLanes);
+    w.store({.buffer = scratch_, .at = {0, {{k, kLanes}}}}, column);
+    c_->clear_var(cls);
+    c_->end_loop();
   }
 
   // Runs `body` with the full size where at < full, with the rest behind.
@@ -255,13 +317,18 @@ private:
     }
     for (int64_t r = 0; r < mr; ++r) {
       set_row(r);
-      Reg scalar = w.splat(c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_))));
+      Reg scalar = w.splat(packed_ ? packed_scalar(r) : c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_))));
       for (int64_t v = 0; v < nv; ++v) {
         Reg& a = acc[static_cast<size_t>(r * nv + v)];
         // The operands in the order of the generic form: the product is the same either way.
         a = w.fma(scalar, vectors[static_cast<size_t>(v)], a);
       }
     }
+  }
+
+  Reg packed_scalar(int64_t r) {
+    Access a{.buffer = scratch_, .at = plus({r, {}}, c_->var(class_of_.at(k_[0]))->at, kLanes)};
+    return c_->w().load(a, false);
   }
 
   const Graph& graph_;
@@ -279,6 +346,8 @@ private:
   bool masked_ = false;            // the last block is partial: what is stored and read beside it takes part by lanes
   bool padded_ = false;            // the vector operand has whole blocks all the same
   TileShape tile_;
+  bool packed_ = false;            // the scalar operand's tile is copied before use
+  int scratch_ = -1;
   Reg row_tile_ = kNoReg, block_tile_ = kNoReg;
   std::vector<Reg> counts_;
   Context* c_ = nullptr;

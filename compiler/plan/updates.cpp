@@ -51,7 +51,7 @@ private:
     for (const Store& s : graph_.stores) {
       const Tensor& t = graph_.tensors[static_cast<size_t>(s.tensor)];
       std::string tail = "." + parameter.path;
-      if (t.role != Role::slot || t.type != parameter.type || t.path.size() <= tail.size() || t.path.substr(t.path.size() - tail.size()) != tail) continue;
+      if (t.role != Role::slot || t.type != parameter.type || !t.path.ends_with(tail) || owner(t.path) != store.tensor) continue;
       roots.push_back({t.path.substr(0, t.path.size() - tail.size()), s});
     }
     std::sort(roots.begin() + 1, roots.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -94,6 +94,17 @@ private:
     for (ValueId v : member.externals)
       if (!taken_.insert(v).second) return refuse(v, "two parameters share this gradient");
     return true;
+  }
+
+  // The parameter whose path a slot's path ends with, the longest where one path ends with another.
+  TensorId owner(const std::string& slot) const {
+    TensorId best = -1;
+    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
+      const Tensor& t = graph_.tensors[i];
+      if (t.role != Role::parameter || !slot.ends_with("." + t.path)) continue;
+      if (best < 0 || t.path.size() > graph_.tensors[static_cast<size_t>(best)].path.size()) best = static_cast<TensorId>(i);
+    }
+    return best;
   }
 
   // Elementwise ops of the parameter's shape that only this update reads.
