@@ -77,6 +77,48 @@ std::optional<ValueId> times_reciprocal(Rewriter& rw, const Op& op) {
   return rw.emit(std::move(next));
 }
 
+/// The one axis that a pad widens, where it fills with -0 (x + -0 is x); -1 otherwise.
+int64_t axis_of_gap(const Op& op) {
+  int64_t axis = -1;
+  if (op.code != OpCode::pad || op.attr.values[0] != 0 || !std::signbit(op.attr.values[0])) return -1;
+  for (size_t i = 0; i < op.attr.begin.size(); ++i) {
+    if (op.attr.begin[i] == 0 && op.attr.end[i] == 0) continue;
+    if (axis >= 0) return -1;
+    axis = static_cast<int64_t>(i);
+  }
+  return axis;
+}
+
+/// pad(x) + pad(y), side by side along one axis, as the pad of their concatenation: how the gradients of a value's slices
+/// come together.
+std::optional<ValueId> join_pads(Rewriter& rw, const Op& op) {
+  Op first = rw.op(op.in[0]), second = rw.op(op.in[1]);
+  int64_t axis = axis_of_gap(first);
+  if (axis < 0 || axis != axis_of_gap(second)) return std::nullopt;
+  auto at = static_cast<size_t>(axis);
+  if (first.attr.begin[at] > second.attr.begin[at]) std::swap(first, second);
+  int64_t n = op.type.shape[at];
+  if (n - first.attr.end[at] != second.attr.begin[at]) return std::nullopt;
+  Op joined = op;
+  joined.code = OpCode::concat;
+  joined.attr = {};
+  joined.attr.axis = axis;
+  joined.in.clear();
+  for (ValueId part : {first.in[0], second.in[0]}) {
+    const Op& p = rw.op(part);
+    if (p.code == OpCode::concat && p.attr.axis == axis) joined.in.insert(joined.in.end(), p.in.begin(), p.in.end());
+    else joined.in.push_back(part);
+  }
+  joined.type.shape[at] = n - first.attr.begin[at] - second.attr.end[at];
+  if (joined.type.shape[at] == n) return rw.emit(std::move(joined));
+  Op wide = op;
+  wide.code = OpCode::pad;
+  wide.attr = first.attr;
+  wide.attr.end[at] = second.attr.end[at];
+  wide.in = {rw.emit(std::move(joined))};
+  return rw.emit(std::move(wide));
+}
+
 std::optional<ValueId> simplify_binary(Rewriter& rw, const Op& op) {
   ValueId a = op.in[0], b = op.in[1];
   bool whole = op.type.dtype == DType::i32;
@@ -85,7 +127,7 @@ std::optional<ValueId> simplify_binary(Rewriter& rw, const Op& op) {
     // -0 + 0 is 0: only -0 is neutral for floats.
     if (is_number(rw, b, whole ? 0.0 : -0.0)) return a;
     if (is_number(rw, a, whole ? 0.0 : -0.0)) return b;
-    break;
+    return join_pads(rw, op);
   case OpCode::sub:
     if (is_number(rw, b, 0.0)) return a;
     break;

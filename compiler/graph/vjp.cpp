@@ -134,7 +134,8 @@ void slice_vjp(Vjp& r) {
     V g = interleave_zeros(r.g, slice.step);
     Shape found = g.op().type.shape;
     Attributes cut{.begin = std::vector<int64_t>(x.size(), 0), .end = found, .step = std::vector<int64_t>(x.size(), 1)};
-    Attributes pad{.values = {0}, .begin = slice.begin, .end = std::vector<int64_t>(x.size(), 0)};
+    // Around it -0, the one number that a sum of such gradients does not see.
+    Attributes pad{.values = {-0.0}, .begin = slice.begin, .end = std::vector<int64_t>(x.size(), 0)};
     for (size_t i = 0; i < x.size(); ++i) {
       cut.end[i] = std::min(found[i], x[i] - slice.begin[i]);  // zeros behind the last element may reach too far
       pad.end[i] = x[i] - slice.begin[i] - cut.end[i];

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kUnroll = 4;
 constexpr int64_t kLeastPacked = 32, kMostPacked = 4096;   // depths for which a copy of a tile pays and fits
+constexpr int64_t kPackWidth = 32;                         // columns of a copy, two cache lines
 constexpr int64_t kFarBytes = 1024;                        // a row so long that neighbours in a column lie far apart
 
 struct TileShape {
@@ -127,14 +128,16 @@ private:
       rest = w.emit(Code::xdiv, {rest, size});
       return at;
     };
-    int64_t tiles = packed_ ? row_tiles : row_tiles * block_tiles;
+    packed_tiles_ = std::max<int64_t>(1, kPackWidth / tile_.rows);
+    int64_t packs = (row_tiles + packed_tiles_ - 1) / packed_tiles_;
+    int64_t tiles = packed_ ? packs : row_tiles * block_tiles;
     for (char l : others_) tiles *= extent(l);
     out_.kernel.tiles = tiles;
     int64_t points = row_tiles * tile_.rows * block_tiles * tile_.vectors * kLanes * depth;
     for (char l : others_) points *= extent(l);
     out_.kernel.work = static_cast<double>(points) / 30;
     if (packed_) {
-      row_tile_ = take(row_tiles, others_.empty());
+      pack_ = take(packs, others_.empty());
     } else {
       Reg inner = take(blocks_outside ? row_tiles : block_tiles, false);
       Reg outer = take(blocks_outside ? block_tiles : row_tiles, others_.empty());
@@ -144,9 +147,15 @@ private:
     for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]), i == 0)));
 
     int64_t full = blocks / tile_.vectors, rest_blocks = blocks % tile_.vectors;
-    either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) {
-      if (!packed_) return either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
-      pack(mr, depth);
+    auto by_rows = [&](const std::function<void(int64_t)>& body) { either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, body); };
+    if (!packed_)
+      return by_rows([&](int64_t mr) {
+        either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
+      });
+    pack(rows, depth);
+    Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
+    row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
+    by_rows([&](int64_t mr) {
       if (full) {
         block_tile_ = c_->loop(0, full);
         one_tile(mr, tile_.vectors);
@@ -157,6 +166,7 @@ private:
         one_tile(mr, rest_blocks);
       }
     });
+    c_->end_loop();
   }
 
   // Which operand's tile stays near while the other operand streams by: cycles for one step of k, bounded by what comes
@@ -178,26 +188,34 @@ private:
   // The scalar operand is read down columns: each step of k would touch another page. A tile of it is copied side by
   // side first, and all blocks use the copy.
   bool wants_packing(int64_t rows, int64_t block_tiles, int64_t depth) const {
-    if (k_.size() != 1 || row_ == 0 || tile_.rows > kLanes || block_tiles < 2 || depth < kLeastPacked || depth > kMostPacked) return false;
+    if (k_.size() != 1 || row_ == 0 || tile_.rows > kPackWidth || block_tiles < 2 || depth < kLeastPacked || depth > kMostPacked) return false;
     const Op& scalar = graph_.ops[op_.in[static_cast<size_t>(1 - vector_)]];
     const std::string& labels = text(1 - vector_);
     if (scalar.layout.blocked >= 0 || (is_inline(scalar.code) && scalar.code != OpCode::state) || labels.size() < 2) return false;
     return labels.back() == row_ && labels[labels.size() - 2] == k_[0] && rows * 4 >= kFarBytes;
   }
 
-  void pack(int64_t mr, int64_t depth) {
+  void pack(int64_t rows, int64_t depth) {
     Writer& w = c_->w();
-    if (scratch_ < 0) scratch_ = c_->scratch(depth * kLanes, DType::f32);
+    scratch_ = c_->scratch(depth * kPackWidth, DType::f32);
     int cls = class_of_.at(k_[0]);
+    int64_t width = packed_tiles_ * tile_.rows;
+    std::vector<Reg> counts;
+    for (int64_t at = 0; at < width; at += kLanes) {
+      Reg left = c_->index_reg({rows - at, {{pack_, -width}}});
+      counts.push_back(w.emit(Code::xmin, {left, w.constant(static_cast<double>(std::min<int64_t>(kLanes, width - at)), Elem::index)}));
+    }
     Reg k = c_->loop(0, depth);
     c_->set_var(cls, along(k));
-    Index lanes = along(row_tile_, tile_.rows);
-    lanes.lane = 1;
-    c_->set_var(class_of_.at(row_), lanes);
-    c_->set_count(static_cast<int>(mr));
-    Reg column = c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_)));
-    c_->set_count(kLanes);
-    w.store({.buffer = scratch_, .at = {0, {{k, kLanes}}}}, column);
+    for (int64_t at = 0; at < width; at += kLanes) {
+      Index lanes = along(pack_, width, at);
+      lanes.lane = 1;
+      c_->set_var(class_of_.at(row_), lanes);
+      c_->set_count(kLanes, counts[static_cast<size_t>(at / kLanes)]);
+      Reg column = c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_)));
+      c_->set_count(kLanes);
+      w.store({.buffer = scratch_, .at = {at, {{k, kPackWidth}}}}, column);
+    }
     c_->clear_var(cls);
     c_->end_loop();
   }
@@ -327,7 +345,8 @@ private:
   }
 
   Reg packed_scalar(int64_t r) {
-    Access a{.buffer = scratch_, .at = plus({r, {}}, c_->var(class_of_.at(k_[0]))->at, kLanes)};
+    Address at = plus({r, {{row_tile_, tile_.rows}}}, {0, {{pack_, -packed_tiles_ * tile_.rows}}});
+    Access a{.buffer = scratch_, .at = plus(std::move(at), c_->var(class_of_.at(k_[0]))->at, kPackWidth)};
     return c_->w().load(a, false);
   }
 
@@ -348,6 +367,8 @@ private:
   TileShape tile_;
   bool packed_ = false;            // the scalar operand's tile is copied before use
   int scratch_ = -1;
+  int64_t packed_tiles_ = 1;       // tiles of rows in one copy: whole cache lines of the source are used
+  Reg pack_ = kNoReg;
   Reg row_tile_ = kNoReg, block_tile_ = kNoReg;
   std::vector<Reg> counts_;
   Context* c_ = nullptr;

@@ -3,14 +3,16 @@
 #include "compiler/loops/context.h"
 #include "compiler/loops/templates.h"
 
+#include <algorithm>
 #include <functional>
+#include <set>
 
 namespace mlc::loops {
 namespace {
 
 class Special {
 public:
-  Special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) : graph_(graph), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, plan, out) {}
+  Special(const Graph& graph, const Group& group, const Plan& plan, bool vectors, Lowered& out) : graph_(graph), vectors_(vectors), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, plan, out) {}
 
   void run() {
     out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3;
@@ -24,29 +26,41 @@ public:
   }
 
 private:
-  // Loops over a space of the result's rank. Batch panels are tiles and lanes; all else is scalar loops. `fixed_axis` is
-  // left to the body.
-  void each(const Shape& shape, int fixed_axis, const std::function<void(Indices)>& body) {
+  // Loops over a space of the result's rank, innermost the blocked axis in lanes where `moved` leaves it alone. Its blocks
+  // and the first axis are tiles. Axes of `moved` differ between the spaces of one kernel, or are left to the body.
+  void each(const Shape& shape, const std::set<size_t>& moved, const std::function<void(Indices)>& body, bool left_out = false) {
+    Writer& w = c_.w();
     Indices idx(shape.size(), fixed(0));
-    size_t first = 0;
-    int loops = 0;
-    if (op_.per_sample && fixed_axis != 0) {
-      out_.kernel.tiles = (shape[0] + kLanes - 1) / kLanes;
-      idx[0] = lanes_of(out_.kernel.tile);
-      if (shape[0] % kLanes) {
-        Writer& w = c_.w();
-        Reg left = c_.index_reg({shape[0], {{out_.kernel.tile, -kLanes}}});
-        c_.set_count(kLanes, w.emit(Code::xmin, {left, w.constant(kLanes, Elem::index)}));
-      }
-      first = 1;
+    std::set<size_t> done;
+    if (left_out) done = moved;
+    int lane = op_.layout.blocked;
+    bool lanes = vectors_ && lane >= 0 && !moved.count(static_cast<size_t>(lane));
+    int64_t blocks = lanes ? (shape[static_cast<size_t>(lane)] + kLanes - 1) / kLanes : 1, first = 1;
+    if (!shape.empty() && !moved.count(0) && (!lanes || lane != 0)) first = shape[0];
+    out_.kernel.tiles = blocks * first;
+    Reg rest = out_.kernel.tile, count = w.constant(static_cast<double>(blocks), Elem::index);
+    if (lanes) {
+      auto axis = static_cast<size_t>(lane);
+      Reg block = first == 1 ? rest : w.emit(Code::xmod, {rest, count});
+      idx[axis] = lanes_of(block);
+      if (shape[axis] % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[axis], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+      done.insert(axis);
     }
-    for (size_t i = first; i < shape.size(); ++i) {
-      if (static_cast<int>(i) == fixed_axis) continue;
+    if (first > 1) {
+      idx[0] = along(blocks == 1 ? rest : w.emit(Code::xdiv, {rest, count}));
+      done.insert(0);
+    }
+    int loops = 0;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      if (done.count(i)) continue;
       idx[i] = along(c_.loop(0, shape[i]));
       ++loops;
     }
+    if (loops == 0) c_.open();
     body(idx);
+    if (loops == 0) c_.close();
     while (loops--) c_.end_loop();
+    c_.set_count(kLanes);
   }
 
   void concat() {
@@ -55,7 +69,7 @@ private:
     ensure(!op_.per_sample || axis != 0, "lower: samples are not concatenated");
     for (ValueId in : op_.in) {
       const Shape& shape = graph_.type(in).shape;
-      each(shape, -1, [&](Indices idx) {
+      each(shape, {axis}, [&](Indices idx) {
         Reg r = c_.eval(in, idx);
         idx[axis].at = plus(idx[axis].at, {offset, {}});
         c_.write(id_, r, idx);
@@ -66,11 +80,14 @@ private:
 
   void pad() {
     ensure(!op_.per_sample || (op_.attr.begin[0] == 0 && op_.attr.end[0] == 0), "lower: the batch is not padded");
-    each(op_.type.shape, -1, [&](const Indices& idx) {
+    std::set<size_t> moved;
+    for (size_t i = 0; i < op_.attr.begin.size(); ++i)
+      if (op_.attr.begin[i] != 0 || op_.attr.end[i] != 0) moved.insert(i);
+    each(op_.type.shape, moved, [&](const Indices& idx) {
       Elem e = op_.type.dtype == DType::f32 ? Elem::f32 : op_.type.dtype == DType::boolean ? Elem::pred : Elem::i32;
       c_.write(id_, c_.w().constant(op_.attr.values.at(0), e), idx);
     });
-    each(graph_.type(op_.in[0]).shape, -1, [&](Indices idx) {
+    each(graph_.type(op_.in[0]).shape, moved, [&](Indices idx) {
       Reg r = c_.eval(op_.in[0], idx);
       for (size_t i = 0; i < idx.size(); ++i) idx[i].at = plus(idx[i].at, {op_.attr.begin[i], {}});
       c_.write(id_, r, idx);
@@ -81,18 +98,19 @@ private:
     auto axis = static_cast<size_t>(op_.attr.axis);
     ensure(!op_.per_sample || axis != 0, "lower: no running sum over samples");
     bool real = op_.type.dtype == DType::f32;
-    each(op_.type.shape, static_cast<int>(axis), [&](Indices idx) {
+    each(op_.type.shape, {axis}, [&](Indices idx) {
       Writer& w = c_.w();
       Reg zero = w.constant(0, real ? Elem::f32 : Elem::i32);
-      if (op_.per_sample) zero = w.splat(zero);
+      bool vector = std::any_of(idx.begin(), idx.end(), [](const Index& i) { return i.lane != 0; });
+      if (vector) zero = w.splat(zero);
       idx[axis] = along(c_.loop(0, op_.type.shape[axis]));
       Reg sum = w.carry(zero);
       Reg x = c_.eval(op_.in[0], idx);
-      Reg after = w.emit(real ? Code::add : Code::iadd, {sum, op_.per_sample ? w.splat(x) : x});
+      Reg after = w.emit(real ? Code::add : Code::iadd, {sum, vector ? w.splat(x) : x});
       c_.write(id_, after, idx);
       w.next(sum, after);
       c_.end_loop();
-    });
+    }, true);
   }
 
   // Each tile owns a run of 16 columns of the table: it clears them, then adds the cotangent's rows in index order.
@@ -131,6 +149,7 @@ private:
   }
 
   const Graph& graph_;
+  bool vectors_;
   ValueId id_;
   const Op& op_;
   Lowered& out_;
@@ -139,6 +158,13 @@ private:
 
 }  // namespace
 
-void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) { Special(graph, group, plan, out).run(); }
+void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) {
+  try {
+    Special(graph, group, plan, true, out).run();
+  } catch (const NeedsScalars&) {
+    out = {};
+    Special(graph, group, plan, false, out).run();
+  }
+}
 
 }  // namespace mlc::loops

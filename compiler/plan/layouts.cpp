@@ -135,7 +135,8 @@ public:
       Op op = old[id];
       for (ValueId& in : op.in) in = remap_[in];
       if (op.per_sample) op.layout = natural(op.type.shape.size(), lanes.of(id));
-      if (op.code == OpCode::contract || is_special(op.code))
+      // What reads an operand once reads through index maps.
+      if (op.code == OpCode::contract || (is_special(op.code) && op.code != OpCode::concat && op.code != OpCode::pad))
         for (ValueId& in : op.in) in = in_memory(in);
       if (op.code == OpCode::take && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
       if (op.code == OpCode::contract && !has_lanes(op)) feed_lanes(op);

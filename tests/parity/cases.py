@@ -218,7 +218,7 @@ for _name, _f in [("elu", F.elu), ("gelu", F.gelu), ("silu", F.silu), ("softplus
     activation(_name + "_far", _name, _f, **FAR, rtol=3e-5, atol=1e-5)
 activation("sigmoid_far", "sigmoid", torch.sigmoid, x=normal(12, 5, scale=20))
 # 1 - tanh^2 has few digits left where tanh is near 1, in any f32 program.
-activation("tanh_far", "tanh", torch.tanh, x=normal(12, 5, scale=20), atol=1e-4)
+activation("tanh_far", "tanh", torch.tanh, x=normal(12, 5, scale=20), atol=1.3e-4)
 activation("softmax_far", "softmax", lambda x: F.softmax(x, -1), **FAR, atol=1e-4, still=STILL)
 activation("log_softmax_far", "log_softmax", lambda x: F.log_softmax(x, -1), **FAR, rtol=3e-5, atol=1e-5)
 # Rows of zeros and a bias of zero meet every kink exactly; the bias alone moves by what the kink's gradient is.
