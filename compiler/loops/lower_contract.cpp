@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kUnroll = 4;
 constexpr int64_t kLeastPacked = 32, kMostPacked = 4096;   // depths for which a copy of a tile pays and fits
 constexpr int64_t kPackWidth = 32;                         // columns of a copy, two cache lines
+constexpr int64_t kLeastChunk = 64;                        // steps of a sum between two visits of scratch
+constexpr int64_t kChunkRows = 126, kChunkColumns = 256;   // of a group: operands and sums share the second-level cache
 constexpr int64_t kFarBytes = 1024;                        // a row so long that neighbours in a column lie far apart
 
 struct TileShape {
@@ -119,6 +121,8 @@ private:
     tile_ = choose_tile(rows, blocks, depth, target_);
     int64_t row_tiles = (rows + tile_.rows - 1) / tile_.rows, block_tiles = (blocks + tile_.vectors - 1) / tile_.vectors;
     packed_ = wants_packing(rows, block_tiles, depth);
+    chunked_ = wants_chunks(depth);
+    if (chunked_) return chunks(rows, blocks, row_tiles, block_tiles, depth);
     bool blocks_outside = !packed_ && blocks_go_outside(rows, blocks, depth);
     Reg rest = out_.kernel.tile;
     auto take = [&](int64_t n, bool last) {
@@ -167,6 +171,78 @@ private:
       }
     });
     c_->end_loop();
+  }
+
+  // A long sum over two axes: tiles of both operands would leave the second-level cache before they are used again. A
+  // group of tiles then walks the first axis together, the sums so far in scratch: the same sums in the same order.
+  bool wants_chunks(int64_t depth) const {
+    return !packed_ && k_.size() >= 2 && extent(k_[0]) > 1 && depth / extent(k_[0]) >= kLeastChunk && depth * tile_.vectors * kLanes * 4 > 4 * target_.l1;
+  }
+
+  void chunks(int64_t rows, int64_t blocks, int64_t row_tiles, int64_t block_tiles, int64_t depth) {
+    Writer& w = c_->w();
+    int64_t width = tile_.vectors * kLanes;
+    int64_t row_group = std::clamp<int64_t>(kChunkRows / tile_.rows, 1, row_tiles), block_group = std::clamp<int64_t>(kChunkColumns / width, 1, block_tiles);
+    int64_t row_groups = (row_tiles + row_group - 1) / row_group, block_groups = (block_tiles + block_group - 1) / block_group;
+    auto number = [&](int64_t n) { return w.constant(static_cast<double>(n), Elem::index); };
+    out_.kernel.tiles = row_groups * block_groups;
+    for (char l : others_) out_.kernel.tiles *= extent(l);
+    double others = static_cast<double>(out_.kernel.tiles) / static_cast<double>(row_groups * block_groups);
+    out_.kernel.work = others * static_cast<double>(row_tiles * tile_.rows * block_tiles * width * depth) / 30;
+    Reg rest = out_.kernel.tile;
+    auto take = [&](int64_t n) {
+      Reg at = w.emit(Code::xmod, {rest, number(n)});
+      rest = w.emit(Code::xdiv, {rest, number(n)});
+      return at;
+    };
+    Reg block_at = take(block_groups), row_at = take(row_groups);
+    for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]))));
+    Reg row_begin = w.emit(Code::xmul, {row_at, number(row_group)}), block_begin = w.emit(Code::xmul, {block_at, number(block_group)});
+    Reg row_end = w.emit(Code::xmin, {w.emit(Code::xadd, {row_begin, number(row_group)}), number(row_tiles)});
+    Reg block_end = w.emit(Code::xmin, {w.emit(Code::xadd, {block_begin, number(block_group)}), number(block_tiles)});
+
+    // Sums of a tile lie together: the tile's number in the group, then its rows and vectors.
+    int64_t area = tile_.rows * width;
+    scratch_ = c_->scratch(row_group * block_group * area, DType::f32);
+    auto place = [&](int64_t r, int64_t v) {
+      Address at = plus({r * width + v * kLanes, {}}, {0, {{row_tile_, block_group * area}, {row_begin, -block_group * area}}});
+      return Access{.buffer = scratch_, .at = plus(std::move(at), {0, {{block_tile_, area}, {block_begin, -area}}})};
+    };
+    auto each = [&](const std::function<void(int64_t, int64_t)>& body) {
+      row_tile_ = c_->loop_regs(row_begin, row_end);
+      block_tile_ = c_->loop_regs(block_begin, block_end);
+      either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) {
+        either(block_tile_, blocks / tile_.vectors, blocks % tile_.vectors, tile_.vectors, [&](int64_t nv) { body(mr, nv); });
+      });
+      c_->end_loop();
+      c_->end_loop();
+    };
+    auto sums = [&](int64_t mr, int64_t nv) {
+      std::vector<Reg> acc;
+      for (int64_t r = 0; r < mr; ++r)
+        for (int64_t v = 0; v < nv; ++v) acc.push_back(w.load(place(r, v), true));
+      return acc;
+    };
+    each([&](int64_t mr, int64_t nv) {
+      for (int64_t r = 0; r < mr; ++r)
+        for (int64_t v = 0; v < nv; ++v) w.store(place(r, v), w.splat(w.constant(0)));
+    });
+    int cls = class_of_.at(k_[0]);
+    c_->set_var(cls, along(c_->loop(0, extent(k_[0]))));
+    each([&](int64_t mr, int64_t nv) {
+      std::vector<Reg> acc = sums(mr, nv);
+      count_lanes(nv);
+      k_loop(1, mr, nv, acc);
+      c_->set_count(kLanes);
+      for (int64_t r = 0; r < mr; ++r)
+        for (int64_t v = 0; v < nv; ++v) w.store(place(r, v), acc[static_cast<size_t>(r * nv + v)]);
+    });
+    c_->end_loop();
+    c_->clear_var(cls);
+    each([&](int64_t mr, int64_t nv) {
+      count_lanes(nv);
+      finish(mr, nv, sums(mr, nv));
+    });
   }
 
   // Which operand's tile stays near while the other operand streams by: cycles for one step of k, bounded by what comes
@@ -248,6 +324,13 @@ private:
   }
 
   void one_tile(int64_t mr, int64_t nv) {
+    count_lanes(nv);
+    std::vector<Reg> acc(static_cast<size_t>(mr * nv), c_->w().splat(c_->w().constant(0)));
+    k_loop(0, mr, nv, acc);
+    finish(mr, nv, acc);
+  }
+
+  void count_lanes(int64_t nv) {
     Writer& w = c_->w();
     counts_.clear();
     for (int64_t v = 0; masked_ && v < nv; ++v) {
@@ -255,8 +338,10 @@ private:
       Reg left = w.emit(Code::xmul, {start, w.constant(-1, Elem::index)});
       counts_.push_back(w.emit(Code::xmin, {left, w.constant(kLanes, Elem::index)}));
     }
-    std::vector<Reg> acc(static_cast<size_t>(mr * nv), w.splat(w.constant(0)));
-    k_loop(0, mr, nv, acc);
+  }
+
+  // The epilogue, and what others read, on the tile's sums.
+  void finish(int64_t mr, int64_t nv, const std::vector<Reg>& acc) {
     for (int64_t r = 0; r < mr; ++r)
       for (int64_t v = 0; v < nv; ++v) {
         c_->open();
@@ -365,6 +450,7 @@ private:
   bool masked_ = false;            // the last block is partial: what is stored and read beside it takes part by lanes
   bool padded_ = false;            // the vector operand has whole blocks all the same
   TileShape tile_;
+  bool chunked_ = false;           // tiles walk the first summed axis in groups
   bool packed_ = false;            // the scalar operand's tile is copied before use
   int scratch_ = -1;
   int64_t packed_tiles_ = 1;       // tiles of rows in one copy: whole cache lines of the source are used

@@ -106,6 +106,14 @@ std::vector<Row> rows() {
     return std::vector<ValueId>{in.b.matmul(in.x({19}), in.p({19, 21})), in.b.matmul(in.x({3, 5}), in.p({5, 18})), in.b.matmul(in.x({3, 5}), in.x({5, 2})),
                                 in.b.matmul(in.p({6, 5}), in.p({5, 33})), in.b.matmul(in.x({8}), in.x({8}))};
   });
+  // Tokens in lanes, sums in chunks over samples (depth 2048 and more), copies of far columns.
+  row("contract_tokens", [](Inputs& in) {
+    ValueId x = in.x({131, 20}), w = in.p({37, 20}), scores = in.b.matmul(x, in.b.transpose(x, 0, 1));
+    ValueId y = in.b.matmul(x, in.b.transpose(w, 0, 1)), mixed = in.b.matmul(scores, y);
+    ValueId loss = in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, mixed, mixed), std::nullopt, false, true);
+    return std::vector<ValueId>{mixed, differentiate(in.b.graph(), loss, {w})[0]};
+  });
+  row("contract_far", [](Inputs& in) { return std::vector<ValueId>{in.b.matmul(in.p({65, 40}), in.p({40, 257})), in.b.matmul(in.x({131, 35}), in.p({35, 301}))}; });
   row("take", [](Inputs& in) { return std::vector<ValueId>{in.b.take(in.p({4, 6}), in.index({5})), in.b.take(in.p({4, 20}), in.index({}))}; });
   row("take_grad", [](Inputs& in) {
     ValueId table = in.p({4, 20}), picked = in.b.take(table, in.index({3}));
