@@ -27,6 +27,15 @@ private:
   int64_t size_ = 0;
 };
 
+/// When each thread worked on each launch of a call, for profiles. Nothing is measured where a Feed has none.
+struct LaunchTimes {
+  struct Span {
+    int step = 0, launch = 0;
+    int64_t begin = 0, end = 0;       ///< nanoseconds of the steady clock
+  };
+  std::vector<std::vector<Span>> threads;
+};
+
 /// A call of several steps. Step s reads rows[s * batch .. (s + 1) * batch), scalars[s * stride ..] where the stride is
 /// kFirstScalar + program.scalars.size(), and writes results[s * results_per_step ..].
 struct Feed {
@@ -37,6 +46,7 @@ struct Feed {
   float* results = nullptr;
   const std::atomic<bool>* stop = nullptr;  ///< looked at between steps; may be null
   int loss_result = -1;               ///< index in a step's results whose value ends the call when it is not finite
+  LaunchTimes* times = nullptr;       ///< spans are appended; devices that cannot tell leave it empty
 };
 
 class Executable {

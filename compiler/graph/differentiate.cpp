@@ -85,7 +85,10 @@ private:
 
 std::vector<ValueId> differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt,
                                    const std::vector<CustomGradient>& custom) {
-  return Reverse(graph, loss, custom).run(wrt);
+  size_t first = graph.ops.size();
+  std::vector<ValueId> gradients = Reverse(graph, loss, custom).run(wrt);
+  for (size_t i = first; i < graph.ops.size(); ++i) graph.ops[i].part = StepPart::backward;
+  return gradients;
 }
 
 }  // namespace mlc

@@ -60,6 +60,9 @@ struct Layout {
   bool operator==(const Layout&) const = default;
 };
 
+/// The part of a step that an op belongs to.
+enum class StepPart : uint8_t { forward, backward, update };
+
 struct Op {
   OpCode code = OpCode::constant;
   Attributes attr;
@@ -69,11 +72,11 @@ struct Op {
   Layout layout;              ///< set by plan/assign_layouts
   int32_t group = -1;         ///< set by plan/fuse
   ScopeId scope = 0;
+  StepPart part = StepPart::forward;   ///< differentiate() marks what it makes, the model what the optimizer makes
   Loc loc;                    ///< the item in the user's file that this op came from
 };
 
-/// The layer (or definition within it) that ops came from: "linear1", "model.residual1.conv2d1". Phase tells profiles
-/// and dumps whether ops belong to the forward, backward or update part.
+/// The layer (or definition within it) that ops came from: "linear1", "model.residual1.conv2d1".
 struct Scope {
   std::string path;
   Loc loc;

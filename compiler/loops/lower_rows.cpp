@@ -406,7 +406,7 @@ private:
       if (is_reducing(op.code))
         for (int c : axes().reduced.at(v)) classes.insert(c);
       for (int c : classes) points *= static_cast<double>(extent(c));
-      total += points * (is_expensive(op.code) && !is_reducing(op.code) ? 0.6 : 0.1);
+      total += points * (op.code == OpCode::copy ? 0.3 : is_expensive(op.code) && !is_reducing(op.code) ? 0.6 : 0.1);
       if (op.code == OpCode::uniform || op.code == OpCode::normal) total += points;
     }
     return total;

@@ -179,6 +179,7 @@ void build_updates(const Node& train, ValueId loss, Evaluator& evaluator) {
   std::vector<ValueId> parameters;
   for (const Trainable& t : context.trainables) parameters.push_back(t.value);
   std::vector<ValueId> gradients = differentiate(context.graph, loss, parameters, context.gradients);
+  size_t first = context.graph.ops.size();
   Updates updates(train, evaluator);
   double rate = updates.rate();
   if (const Node* clip = train.find("clip"); clip && !clip->is(Node::Kind::null)) {
@@ -191,6 +192,7 @@ void build_updates(const Node& train, ValueId loss, Evaluator& evaluator) {
     if (gradients[i] != kNoValue) updates.update(t, gradients[i], rate);
     else context.diagnostics.warning(t.loc, "no-gradient", "the loss does not reach the parameter '" + t.path + "'");
   }
+  for (size_t i = first; i < context.graph.ops.size(); ++i) context.graph.ops[i].part = StepPart::update;
 }
 
 }  // namespace mlc

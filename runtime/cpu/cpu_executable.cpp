@@ -3,6 +3,7 @@
 #include "compiler/base/diagnostics.h"
 #include "runtime/cpu/float_mode.h"
 
+#include <chrono>
 #include <cmath>
 
 namespace mlc {
@@ -101,17 +102,23 @@ void CpuExecutable::finish_step(Call& call) {
   if (call.more) begin_step(call);
 }
 
-void CpuExecutable::walk(Call& call, Barrier& barrier, int thread, int threads) {
+template <bool kTimed> void CpuExecutable::walk(Call& call, Barrier& barrier, int thread, int threads) {
   FlushDenormals mode;
+  auto now = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
+  auto run = [&](const Step& step, char** buffers, const float* scalars, int64_t begin, int64_t end) {
+    int64_t from = kTimed ? now() : 0;
+    step.entry(buffers, scalars, begin, end);
+    if (kTimed) call.feed.times->threads[static_cast<size_t>(thread)].push_back({call.done, static_cast<int>(&step - steps_.data()), from, now()});
+  };
   do {
     const float* scalars = call.feed.scalars + call.done * scalar_stride_;
     for (const Step& step : steps_) {
       char** buffers = args_.data() + step.first_arg;
       if (step.parallel) {
         int64_t begin = step.tiles * thread / threads, end = step.tiles * (thread + 1) / threads;
-        if (begin < end) step.entry(buffers, scalars, begin, end);
+        if (begin < end) run(step, buffers, scalars, begin, end);
       } else if (thread == 0) {
-        step.entry(buffers, scalars, 0, step.tiles);
+        run(step, buffers, scalars, 0, step.tiles);
       }
       if (step.barrier) barrier.arrive();
     }
@@ -127,10 +134,12 @@ int CpuExecutable::run(const Feed& feed) {
   begin_step(call);
   int threads = parallel_ ? pool_->size() : 1;
   Barrier barrier(threads);
+  if (feed.times != nullptr) feed.times->threads.resize(static_cast<size_t>(pool_->size()));
+  auto work = feed.times != nullptr ? &CpuExecutable::walk<true> : &CpuExecutable::walk<false>;
   if (threads == 1)
-    walk(call, barrier, 0, 1);
+    (this->*work)(call, barrier, 0, 1);
   else
-    pool_->run([&](int thread) { walk(call, barrier, thread, threads); });
+    pool_->run([&](int thread) { (this->*work)(call, barrier, thread, threads); });
   return call.done;
 }
 

@@ -34,7 +34,7 @@ class CpuExecutable : public Executable {
   void bind_columns(const Feed& feed);
   void begin_step(Call& call);
   void finish_step(Call& call);
-  void walk(Call& call, Barrier& barrier, int thread, int threads);
+  template <bool kTimed> void walk(Call& call, Barrier& barrier, int thread, int threads);
 
   std::unique_ptr<JitCode> code_;
   std::shared_ptr<ThreadPool> pool_;

@@ -1,4 +1,5 @@
-// Threads that stay: between jobs and at barriers they spin for some 20 microseconds, then sleep.
+// Threads that stay: between jobs and at barriers they spin, offer their core to others, and after some 150
+// microseconds sleep.
 #pragma once
 #include <atomic>
 #include <cstdint>

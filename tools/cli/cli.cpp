@@ -115,6 +115,7 @@ const std::vector<Command>& commands() {
       {"check", "check a spec: shapes, parameters, memory; no training", check_command},
       {"show", "print the effective spec with the origin of each value", show_command},
       {"dump-ir", "print a level of the compiler", dump_ir_command},
+      {"profile", "where the time of a training step goes, by kernel and by line", profile_command},
       {"eval", "evaluate a run on its test rows", eval_command},
       {"predict", "apply a run to new rows", predict_command},
       {"doc", "documentation of an op, a loss, an optimizer or a key", doc_command},

@@ -58,6 +58,7 @@ int run_mlc(int argc, char** argv);
 
 int run_command(int argc, char** argv);
 int check_command(int argc, char** argv);
+int profile_command(int argc, char** argv);
 int show_command(int argc, char** argv);
 int dump_ir_command(int argc, char** argv);
 int eval_command(int argc, char** argv);

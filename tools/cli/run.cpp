@@ -4,7 +4,7 @@
 #include "runtime/train/classification.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/printer.h"
-#include "tools/cli/workbench.h"
+#include "tools/cli/training.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -60,16 +60,9 @@ Node with_absolute_paths(Node spec, const std::string& path) {
   return spec;
 }
 
-std::vector<RatePhase> rate_phases(const Model& model, const StepCounts& counts) {
-  std::vector<RatePhase> out;
-  for (SchedulePhase& p : model.schedule(counts.per_epoch, counts.total))
-    out.push_back({p.lr, p.states, static_cast<RatePhase::Each>(p.each), p.monitor, p.length, p.length_in_epochs});
-  return out;
-}
-
-class Run {
+class Run : Training {
 public:
-  Run(const Arguments& arguments) : arguments_(arguments), path_(arguments.text("SPEC")), diagnostics_(sources_) {}
+  explicit Run(const Arguments& arguments) : Training(arguments) {}
 
   int run() {
     if (!prepare()) return kFault;
@@ -85,15 +78,7 @@ public:
     if (!data_.missing_dataset.empty()) printer.message(fallback_text());
     for (const std::string& note : notes_) printer.message(note);
 
-    TrainJob job;
-    job.settings = settings_;
-    job.programs = bench_.get();
-    job.state = &bench_->state();
-    job.columns = columns_of(data_);
-    job.train = truth_of_rows(data_, data_.train);
-    job.val = truth_of_rows(data_, data_.val);
-    job.base_lr = model_->base_lr();
-    job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
+    TrainJob job = make_job();
     job.observer = &printer;
     job.stop = &g_stop;
     double before = seconds_since(kProcessStart);
@@ -102,46 +87,6 @@ public:
   }
 
 private:
-  bool prepare() {
-    spec_ = read_spec(path_, arguments_, sources_, diagnostics_);
-    if (spec_.is(Node::Kind::null)) return false;
-    DataSettings data = bind_data(spec_, path_, diagnostics_);
-    settings_ = bind_train(spec_, diagnostics_);
-    const Node* train = spec_.find("train");
-    if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
-    bool readable = !diagnostics_.errors();
-    if (readable) {
-      try {
-        data_ = open_dataset(data);
-        model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
-        if (model_) check_tail(train->find("batch_size") ? train->find("batch_size")->loc : train->loc);
-      } catch (const SpecError& e) {
-        diagnostics_.report(e.diagnostic);
-      }
-    }
-    if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
-    if (report(diagnostics_, arguments_.flag("werror"))) return false;
-    try {
-      bench_ = std::make_unique<Workbench>(spec_, workbench_options(arguments_), *model_);
-      auto rows = static_cast<int64_t>(data_.train.size());
-      bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
-      load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
-      fit_transforms(*model_, *bench_, data_);
-    } catch (const SpecError& e) {
-      diagnostics_.report(e.diagnostic);
-      report(diagnostics_, false);
-      return false;
-    }
-    return true;
-  }
-
-  // The last, smaller batch is a program of its own, with faults of its own.
-  void check_tail(Loc) {
-    auto rows = static_cast<int64_t>(data_.train.size());
-    int64_t tail = rows % settings_.batch_size;
-    if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
-  }
-
   RunFolder make_folder() {
     if (arguments_.has("out")) return RunFolder::at(arguments_.text("out"));
     const Node* name = spec_.find("name");
@@ -243,17 +188,6 @@ private:
     }
     return text;
   }
-
-  const Arguments& arguments_;
-  std::string path_;
-  Sources sources_;
-  Diagnostics diagnostics_;
-  Node spec_;
-  TrainSettings settings_;
-  Dataset data_;
-  std::unique_ptr<Model> model_;
-  std::unique_ptr<Workbench> bench_;
-  std::vector<std::string> notes_;
 };
 
 }  // namespace

@@ -1,0 +1,74 @@
+#include "tools/cli/training.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace mlc {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<RatePhase> rate_phases(const Model& model, const StepCounts& counts) {
+  std::vector<RatePhase> out;
+  for (SchedulePhase& p : model.schedule(counts.per_epoch, counts.total))
+    out.push_back({p.lr, p.states, static_cast<RatePhase::Each>(p.each), p.monitor, p.length, p.length_in_epochs});
+  return out;
+}
+
+}  // namespace
+
+bool Training::prepare() {
+  spec_ = read_spec(path_, arguments_, sources_, diagnostics_);
+  if (spec_.is(Node::Kind::null)) return false;
+  DataSettings data = bind_data(spec_, path_, diagnostics_);
+  settings_ = bind_train(spec_, diagnostics_);
+  const Node* train = spec_.find("train");
+  if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
+  bool readable = !diagnostics_.errors();
+  if (readable) {
+    try {
+      data_ = open_dataset(data);
+      model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
+      if (model_) check_tail();
+    } catch (const SpecError& e) {
+      diagnostics_.report(e.diagnostic);
+    }
+  }
+  if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
+  if (report(diagnostics_, arguments_.flag("werror"))) return false;
+  try {
+    bench_ = std::make_unique<Workbench>(spec_, workbench_options(arguments_), *model_);
+    auto rows = static_cast<int64_t>(data_.train.size());
+    bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
+    load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
+    fit_transforms(*model_, *bench_, data_);
+  } catch (const SpecError& e) {
+    diagnostics_.report(e.diagnostic);
+    report(diagnostics_, false);
+    return false;
+  }
+  return true;
+}
+
+// The last, smaller batch is a program of its own, with faults of its own.
+void Training::check_tail() {
+  auto rows = static_cast<int64_t>(data_.train.size());
+  int64_t tail = rows % settings_.batch_size;
+  if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
+}
+
+TrainJob Training::make_job() {
+  TrainJob job;
+  job.settings = settings_;
+  job.programs = bench_.get();
+  job.state = &bench_->state();
+  job.columns = columns_of(data_);
+  job.train = truth_of_rows(data_, data_.train);
+  job.val = truth_of_rows(data_, data_.val);
+  job.base_lr = model_->base_lr();
+  job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
+  return job;
+}
+
+}  // namespace mlc
