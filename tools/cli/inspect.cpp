@@ -1,5 +1,6 @@
 // mlc check, show, dump-ir, opt: looking without training.
 #include "compiler/base/text.h"
+#include "compiler/plan/cost.h"
 #include "runtime/cpu/jit.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/workbench.h"
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 namespace mlc {
@@ -63,10 +65,72 @@ void print_table(const Checked& c) {
   std::cout << fmt::format("{} parameters, output {}\n", format_count(c.model->parameter_count()), format_shape(c.model->output_shape()));
 }
 
+std::string size_text(int64_t n) { return format_bytes(static_cast<double>(n)); }
+
+void print_memory(const Checked& c, const Compiled& compiled) {
+  int64_t weights = 0, slots = 0;
+  for (const StateTensor& t : c.model->state()) (t.tensor.role == Role::slot ? slots : weights) += t.tensor.type.bytes();
+  std::cout << fmt::format("step of batch {}: {} ops, {} kernels in {} launches; memory {} (weights {}, optimizer {}, step {})\n", c.batch, compiled.graph.ops.size(), compiled.kernels.size(), compiled.plan.steps.size(),
+                           size_text(compiled.state.bytes + compiled.plan.arena_bytes), size_text(weights), size_text(slots), size_text(compiled.plan.arena_bytes));
+}
+
+std::string print_memory_plan(const Compiled& c) {
+  std::vector<std::pair<const Buffer*, const Buffer::Slice*>> slices;
+  for (const Buffer& b : c.plan.buffers)
+    for (const Buffer::Slice& s : b.slices) slices.push_back({&b, &s});
+  std::stable_sort(slices.begin(), slices.end(), [](const auto& x, const auto& y) { return x.first->offset + x.second->offset < y.first->offset + y.second->offset; });
+  std::string out = fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", "value", "type", "size", "segments", "offset");
+  for (const auto& [b, s] : slices) {
+    const Op& op = c.graph.ops[s->value];
+    std::string name = fmt::format("{}.{} %{}", c.graph.scopes[static_cast<size_t>(op.scope)].path, op_info(op.code).name, s->value);
+    if (name.size() > 44) name = "..." + name.substr(name.size() - 41);
+    out += fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", name, format_type(op.type), size_text(storage_elements(op.type, op.layout) * dtype_bytes(op.type.dtype)), fmt::format("{}..{}", b->first, b->last),
+                       b->offset + s->offset);
+  }
+  return out + fmt::format("peak {} bytes; live at most {} ({:.1f} % above)\n", c.plan.arena_bytes, c.plan.live_bytes,
+                           c.plan.live_bytes ? 100.0 * static_cast<double>(c.plan.arena_bytes - c.plan.live_bytes) / static_cast<double>(c.plan.live_bytes) : 0.0);
+}
+
+// "500MB", "2GB", "64KB" or bytes; 0 for no text.
+int64_t memory_bytes(const std::string& text) {
+  if (text.empty()) return 0;
+  size_t end = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+  }
+  static const std::map<std::string, double> kUnits = {{"", 1}, {"B", 1}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}};
+  auto unit = kUnits.find(text.substr(end));
+  if (end == 0 || unit == kUnits.end() || !(number > 0) || number * unit->second > 1e18) throw UsageError("--memory is a size such as 500MB or 2GB, not '" + text + "'\n");
+  return static_cast<int64_t>(number * unit->second);
+}
+
+// By doubling, then bisection: memory grows with the batch.
+void print_largest_batch(Checked& c, const Arguments& a, int64_t memory) {
+  Workbench bench(c.spec, workbench_options(a), *c.model);
+  auto need = [&](int64_t batch) {
+    Compiled compiled = compile(c.model->build(GraphKind::train, batch), bench.options());
+    return compiled.state.bytes + compiled.plan.arena_bytes;
+  };
+  constexpr int64_t kMost = 1 << 20;
+  int64_t fits = 0, beyond = 2;   // one row alone may be no legal batch
+  while (beyond <= kMost && need(beyond) <= memory) fits = beyond, beyond *= 2;
+  while (fits > 0 && fits + 1 < beyond && beyond <= kMost) {
+    int64_t middle = fits + (beyond - fits) / 2;
+    (need(middle) <= memory ? fits : beyond) = middle;
+  }
+  if (fits == 0 && need(1) <= memory) fits = 1;
+  if (fits == 0) std::cout << fmt::format("no batch fits {}: a step of one row needs {}\n", size_text(memory), size_text(need(1)));
+  else std::cout << fmt::format("largest batch within {}: {}{}, {}\n", size_text(memory), beyond > kMost ? "at least " : "", fits, size_text(need(fits)));
+}
+
 }  // namespace
 
 int check_command(int argc, char** argv) {
   Arguments a("check", "Checks a spec against its data's schema: layers, shapes, parameters, memory of a step. No device is used.", {"SPEC"});
+  a.add()("plan", po::bool_switch(), "every value of the step that lies in memory: size, lifetime, offset, and the peak");
+  a.add()("memory", po::value<std::string>()->default_value("")->value_name("SIZE"), "also the largest batch whose step fits SIZE, such as 500MB or 2GB");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   std::unique_ptr<Checked> c = check(a);
@@ -75,11 +139,9 @@ int check_command(int argc, char** argv) {
   if (!c->spec.find("train")) return kDone;
   Workbench bench(c->spec, workbench_options(a), *c->model);
   const Compiled& compiled = bench.compiled(StepKind::train, c->batch);
-  int64_t weights = 0, slots = 0;
-  for (const StateTensor& t : c->model->state()) (t.tensor.role == Role::slot ? slots : weights) += t.tensor.type.bytes();
-  auto bytes = [](int64_t n) { return format_bytes(static_cast<double>(n)); };
-  std::cout << fmt::format("step of batch {}: {} ops, {} kernels in {} launches; memory {} (weights {}, optimizer {}, step {})\n", c->batch, compiled.graph.ops.size(), compiled.kernels.size(), compiled.plan.steps.size(),
-                           bytes(compiled.state.bytes + compiled.plan.arena_bytes), bytes(weights), bytes(slots), bytes(compiled.plan.arena_bytes));
+  print_memory(*c, compiled);
+  if (a.flag("plan")) std::cout << print_memory_plan(compiled);
+  if (int64_t memory = memory_bytes(a.text("memory"))) print_largest_batch(*c, a, memory);
   return kDone;
 }
 
@@ -95,14 +157,51 @@ int show_command(int argc, char** argv) {
   return report(diagnostics, a.flag("werror")) ? kFault : kDone;
 }
 
-int dump_ir_command(int argc, char** argv) {
-  Arguments a("dump-ir", "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, layouts, fused, plan, loops, llvm, asm.", {"SPEC"});
+namespace {
+
+const std::map<std::string, std::string> kStages = {{"graph", "graph"}, {"grad", "graph"}, {"simplified", "simplify"}, {"layouts", "assign_layouts"}, {"fused", "fuse"}, {"plan", "schedule"},
+                                                    {"loops", "lower"}, {"llvm", "emit"},  {"asm", "emit"},            {"spec", ""}};
+
+// Groups as a reader of the spec sees them: members by line, what they ask of the machine, what fusion saved, and why
+// others stayed apart.
+std::string explain(const Compiled& c, const Sources& sources) {
+  auto bytes = [](int64_t n) { return format_bytes(static_cast<double>(n)); };
+  auto name = [&](ValueId v) {
+    const Op& op = c.graph.ops[v];
+    const std::string& path = c.graph.scopes[static_cast<size_t>(op.scope)].path;
+    return path + (path.empty() ? "" : ".") + std::string(op_info(op.code).name);
+  };
+  std::string out;
+  int64_t saved = 0, moved = 0;
+  for (size_t g = 0; g < c.grouping.groups.size(); ++g) {
+    const Group& group = c.grouping.groups[g];
+    GroupCost cost = group_cost(c.graph, group);
+    saved += cost.saved_bytes, moved += cost.read_bytes + cost.written_bytes;
+    out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form), name(group.anchor), cost.flops * 1e-6, bytes(cost.read_bytes), bytes(cost.written_bytes), bytes(cost.saved_bytes));
+    std::map<std::pair<uint32_t, uint32_t>, std::vector<std::string>> lines;
+    for (ValueId v : group.body) lines[{c.graph.ops[v].loc.file, c.graph.ops[v].loc.line}].emplace_back(op_info(c.graph.ops[v].code).name);
+    for (const auto& [place, ops] : lines) {
+      std::string text = place.first ? std::string(sources.line(place.first, place.second)) : "";
+      text.erase(0, text.find_first_not_of(' '));
+      out += fmt::format("  {:<40}  {}\n", place.first ? fmt::format("line {}: {}", place.second, text.substr(0, 30)) : "no line", ops.size() > 12 ? fmt::format("{} ops", ops.size()) : join(ops, " "));
+    }
+  }
+  out += fmt::format("{} groups, {} moved a step, {} saved by fusion\n", c.grouping.groups.size(), bytes(moved), bytes(saved));
+  for (const Refusal& r : c.grouping.refusals) out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", name(r.producer), name(r.consumer), r.rule, r.reason);
+  return out;
+}
+
+void add_dump_options(Arguments& a) {
   a.add()("stage", po::value<std::string>()->default_value("fused")->value_name("NAME"), "spec, graph, grad, simplified, layouts, fused, plan, loops, llvm or asm");
+  a.add()("explain", po::bool_switch(), "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
+  a.add()("diff", po::value<std::string>()->value_name("OTHER"), "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
   a.add()("batch", po::value<int64_t>()->default_value(0)->value_name("N"), "batch size (default: the spec's)");
   a.add()("program", po::value<std::string>()->default_value("train")->value_name("NAME"), "train, eval or predict");
   a.add_spec_options();
-  if (!a.parse(argc, argv)) return kDone;
-  static const std::map<std::string, std::string> kStages = {{"graph", "graph"}, {"grad", "graph"}, {"simplified", "simplify"}, {"layouts", "assign_layouts"}, {"fused", "fuse"}, {"plan", "schedule"}, {"loops", "lower"}, {"llvm", "emit"}, {"asm", "emit"}, {"spec", ""}};
+}
+
+// The text of a stage; nothing where faults were printed.
+std::optional<std::string> stage_text(const Arguments& a) {
   std::string stage = a.text("stage"), program = a.text("program");
   if (!kStages.count(stage)) {
     std::vector<std::string> names;
@@ -110,18 +209,81 @@ int dump_ir_command(int argc, char** argv) {
     throw UsageError("unknown stage '" + stage + "'; stages are " + join(names, ", ") + "\n");
   }
   if (program != "train" && program != "eval" && program != "predict") throw UsageError("--program is train, eval or predict\n");
+  if (a.flag("explain") && stage != "fused") throw UsageError("--explain goes with --stage fused\n");
   std::unique_ptr<Checked> c = check(a);
-  if (!c->model) return kFault;
-  if (stage == "spec") return std::cout << print_spec(c->spec, false, c->sources), kDone;
+  if (!c->model) return std::nullopt;
+  if (stage == "spec") return print_spec(c->spec, false, c->sources);
   GraphKind kind = program == "train" ? GraphKind::train : program == "eval" ? GraphKind::eval : GraphKind::predict;
   // "graph" is the forward part alone.
   if (stage == "graph" && kind == GraphKind::train) kind = GraphKind::eval;
   int64_t batch = a.integer("batch") > 0 ? a.integer("batch") : c->batch;
   Graph graph = c->model->build(kind, batch);
   Workbench bench(c->spec, workbench_options(a), *c->model);
-  if (stage == "graph" || stage == "grad") return std::cout << print_graph(graph), kDone;
+  if (stage == "graph" || stage == "grad") return print_graph(graph);
+  if (a.flag("explain")) return explain(compile(std::move(graph), bench.options()), c->sources);
   std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
-  std::cout << (stage == "asm" ? load_jit().assembly(text) : text);
+  return stage == "asm" ? load_jit().assembly(text) : text;
+}
+
+std::vector<std::string> split_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::stringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// Lines that only one of the texts has, in order, by the longest common subsequence; "" where they are equal. What the
+// texts share at both ends is set aside first.
+std::string diff_lines(const std::string& before, const std::string& after) {
+  std::vector<std::string> a = split_lines(before), b = split_lines(after);
+  size_t head = 0, tail = 0;
+  while (head < a.size() && head < b.size() && a[head] == b[head]) ++head;
+  while (tail < a.size() - head && tail < b.size() - head && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
+  size_t n = a.size() - head - tail, m = b.size() - head - tail;
+  constexpr size_t kMost = 64'000'000;   // cells; larger texts are shown as replaced
+  std::string out;
+  if (n * m > kMost) {
+    for (size_t i = 0; i < n; ++i) out += "- " + a[head + i] + "\n";
+    for (size_t j = 0; j < m; ++j) out += "+ " + b[head + j] + "\n";
+    return out;
+  }
+  std::vector<uint32_t> common((n + 1) * (m + 1), 0);   // of the ends from (i, j) on
+  auto at = [&](size_t i, size_t j) -> uint32_t& { return common[i * (m + 1) + j]; };
+  for (size_t i = n; i-- > 0;)
+    for (size_t j = m; j-- > 0;) at(i, j) = a[head + i] == b[head + j] ? at(i + 1, j + 1) + 1 : std::max(at(i + 1, j), at(i, j + 1));
+  for (size_t i = 0, j = 0; i < n || j < m;) {
+    if (i < n && j < m && a[head + i] == b[head + j]) ++i, ++j;
+    else if (i < n && (j == m || at(i + 1, j) >= at(i, j + 1))) out += "- " + a[head + i++] + "\n";
+    else out += "+ " + b[head + j++] + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+int dump_ir_command(int argc, char** argv) {
+  constexpr const char* kSummary = "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, layouts, fused, plan, loops, llvm, asm.";
+  Arguments a("dump-ir", kSummary, {"SPEC"});
+  add_dump_options(a);
+  if (!a.parse(argc, argv)) return kDone;
+  std::optional<std::string> text = stage_text(a);
+  if (!text) return kFault;
+  if (!a.has("diff")) return std::cout << *text, kDone;
+  // The same command line with one thing changed.
+  std::string other = a.text("diff");
+  std::vector<std::string> words(argv, argv + argc);
+  if (other == "no-fusion" || other.rfind("disable-pass=", 0) == 0) words.push_back("--" + other);
+  else if (other.find('=') != std::string::npos && !std::filesystem::exists(other)) words.push_back("--set=" + other);
+  else std::replace(words.begin() + 1, words.end(), a.text("SPEC"), other);
+  std::vector<char*> pointers;
+  for (std::string& w : words) pointers.push_back(w.data());
+  Arguments changed("dump-ir", kSummary, {"SPEC"});
+  add_dump_options(changed);
+  changed.parse(static_cast<int>(pointers.size()), pointers.data());
+  std::optional<std::string> after = stage_text(changed);
+  if (!after) return kFault;
+  std::string difference = diff_lines(*text, *after);
+  std::cout << (difference.empty() ? "no difference\n" : difference);
   return kDone;
 }
 
