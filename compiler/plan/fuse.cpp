@@ -15,7 +15,7 @@
 namespace mlc {
 namespace {
 
-constexpr size_t kMostOps = 64, kMostReductions = 8, kMostStreams = 24;
+constexpr size_t kMostOps = 64, kMostReductions = 8, kMostStreams = 24, kMostSideOps = 8;
 
 struct Reason {
   const char* rule;
@@ -73,14 +73,14 @@ private:
       Group& group = groups_[static_cast<size_t>(g)];
       std::vector<ValueId> body = group.body;
       body.push_back(id);
-      std::optional<Reason> no = check(group.form, body, {g});
+      std::optional<Reason> no = check(group.form, group.anchor, body, {g});
       if (no) {
         refuse(g, id, *no);
         continue;
       }
       group.body = std::move(body);
       graph_.ops[id].group = g;
-      if (group.form == Form::rows) absorb(id);
+      absorb(id);
       return true;
     }
     return false;
@@ -92,17 +92,19 @@ private:
     for (int g : producer_groups(id)) {
       Group &from = groups_[static_cast<size_t>(g)], &to = groups_[static_cast<size_t>(own)];
       if (from.form != Form::rows) continue;
+      // Into an epilogue, only what costs no pass over memory of its own: masks, decays, chains on inputs.
+      if (to.form == Form::contract && from.body.size() > kMostSideOps) continue;
       std::vector<ValueId> body = to.body;
       body.insert(body.end(), from.body.begin(), from.body.end());
       std::sort(body.begin(), body.end());
-      if (std::optional<Reason> no = check(Form::rows, body, {own, g})) {
+      if (std::optional<Reason> no = check(to.form, to.anchor, body, {own, g})) {
         refuse(g, id, *no);
         continue;
       }
       for (ValueId v : from.body) graph_.ops[v].group = own;
       from.body.clear();
       to.body = std::move(body);
-      to.anchor = to.body.front();
+      if (to.form == Form::rows) to.anchor = to.body.front();
     }
   }
 
@@ -116,7 +118,7 @@ private:
     out_.refusals.push_back({producer, consumer, reason.rule, reason.text});
   }
 
-  std::optional<Reason> check(Form form, const std::vector<ValueId>& body, const std::set<int>& merged) {
+  std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body, const std::set<int>& merged) {
     if (form == Form::update || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
     if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
     std::set<ValueId> inside(body.begin(), body.end());
@@ -135,12 +137,23 @@ private:
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
     if (depends(body, merged)) return Reason{"cycle", "a value between them comes from outside the group"};
     AxisClasses axes = classify_axes(graph_, body);
-    return form == Form::contract ? check_epilogue(body, axes) : check_rows(body, inside, axes);
+    for (ValueId id : body)
+      if (meets_itself(axes, id)) return Reason{"F2", "a value is read in two orders of its axes"};
+    return form == Form::contract ? check_epilogue(anchor, body, axes) : check_rows(body, inside, axes);
+  }
+
+  // True when two axes of an op would be one loop: its operands reach one value through different transposes.
+  static bool meets_itself(const AxisClasses& axes, ValueId id) {
+    auto repeats = [&](const std::vector<int>& classes) {
+      std::set<int> seen;
+      return std::any_of(classes.begin(), classes.end(), [&](int c) { return !axes.unit(c) && !seen.insert(c).second; });
+    };
+    auto operands = axes.operands.find(id);
+    return repeats(axes.result.at(id)) || (operands != axes.operands.end() && std::any_of(operands->second.begin(), operands->second.end(), repeats));
   }
 
   // F6: everything behind the contraction has its shape, axis by axis.
-  std::optional<Reason> check_epilogue(const std::vector<ValueId>& body, const AxisClasses& axes) {
-    ValueId anchor = body.front();
+  std::optional<Reason> check_epilogue(ValueId anchor, const std::vector<ValueId>& body, const AxisClasses& axes) {
     for (ValueId id : body) {
       if (id == anchor) continue;
       const Op& op = graph_.ops[id];

@@ -113,6 +113,10 @@ std::vector<Row> rows() {
     ValueId loss = in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, mixed, mixed), std::nullopt, false, true);
     return std::vector<ValueId>{mixed, differentiate(in.b.graph(), loss, {w})[0]};
   });
+  row("transposed_with_itself", [](Inputs& in) {
+    ValueId a = in.b.unary(OpCode::exp, in.p({19, 19})), b = in.b.unary(OpCode::exp, in.x({5, 5}));
+    return std::vector<ValueId>{in.b.binary(OpCode::add, a, in.b.transpose(a, 0, 1)), in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, b, in.b.transpose(b, 0, 1)), std::vector<int64_t>{0}, false, false)};
+  });
   row("contract_far", [](Inputs& in) { return std::vector<ValueId>{in.b.matmul(in.p({65, 40}), in.p({40, 257})), in.b.matmul(in.x({131, 35}), in.p({35, 301}))}; });
   row("take", [](Inputs& in) { return std::vector<ValueId>{in.b.take(in.p({4, 6}), in.index({5})), in.b.take(in.p({4, 20}), in.index({}))}; });
   row("take_grad", [](Inputs& in) {
