@@ -280,6 +280,10 @@ void Context::split_index(const Index& linear, const Shape& shape, Indices& out)
   int64_t rest = element_count(shape);
   Reg at = index_reg(linear.at);
   for (int64_t e : shape) {
+    if (e == 1) {
+      out.push_back(fixed(0));
+      continue;
+    }
     rest /= e;
     Reg q = rest == 1 ? at : w().emit(Code::xdiv, {at, w().constant(static_cast<double>(rest), Elem::index)});
     out.push_back(along(q));

@@ -122,6 +122,15 @@ public:
     near(plain, truth, tolerance);
   }
 
+  /// A part of check() that changes with `turn`: other width, threads and lowering against one of 16 lanes.
+  void check_some(unsigned turn, double tolerance) {
+    Outcome truth = reference(), first = compiled(16, 1);
+    near(first, truth, tolerance);
+    EXPECT_TRUE(same_bits(first, compiled(turn % 2 ? 8 : 4, 2 + static_cast<int>(turn % 2))));
+    if (turn % 3 == 0) EXPECT_TRUE(same_bits(first, compiled(16, 2, {"templates"}))) << "generic lowering";
+    else near(compiled(16, 2, {"fuse", "templates"}), truth, tolerance);
+  }
+
   static bool same_bits(const Outcome& a, const Outcome& b) {
     auto same = [](const std::vector<float>& x, const std::vector<float>& y) {
       return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * 4) == 0);
