@@ -287,3 +287,50 @@ def check_shows_shapes_and_memory(c):
 def every_level_prints(c):
     for stage in ("spec", "graph", "grad", "fused", "plan", "loops", "llvm"):
         need(len(c.mlc("dump-ir", c.spec("iris"), "--stage", stage).out) > 100, f"stage {stage} prints next to nothing")
+
+
+# Looking at the compiler ---------------------------------------------------------------------------------------------------
+@test
+def profile_tells_kernels_and_lines(c):
+    if c.reference:
+        raise Skip("a profile needs compiled code")
+    trace = c.path("trace.json")
+    found = json.loads(c.mlc("profile", c.spec("iris"), "--steps", "50", "--threads", "1", "--json", "--trace", trace).out)
+    need(found["steps"] >= 40, f"{found['steps']} steps measured")
+    share = sum(k["share"] for k in found["kernels"])
+    need(0.5 < share < 1.01, f"the kernels' shares sum to {share}")
+    by_kernel = sum(k["us"] for k in found["kernels"])
+    by_line = sum(line["forward_us"] + line["backward_us"] + line["update_us"] for line in found["lines"])
+    need(abs(by_line - by_kernel) < 1e-6 * by_kernel + 1e-9, f"lines take {by_line} us, kernels {by_kernel} us")
+    texts = [line["text"] for line in found["lines"]]
+    need(sum("linear" in text for text in texts) == 3, f"three linear layers are not among the lines {texts}")
+    layers = [line for line in found["lines"] if "linear" in line["text"]]
+    need(all(line["forward_us"] > 0 and line["backward_us"] > 0 for line in layers), "a layer has no time in one direction")
+    need(any(line["update_us"] > 0 for line in found["lines"]), "no line has the update")
+    with open(trace, encoding="utf-8") as file:
+        events = json.load(file)["traceEvents"]
+    need({e["ph"] for e in events} == {"X"} and {e["args"]["step"] for e in events} == set(range(5)), "the trace does not hold complete events of five steps")
+
+
+@test
+def profile_as_a_table(c):
+    if c.reference:
+        raise Skip("a profile needs compiled code")
+    out = c.mlc("profile", c.spec("wine"), "--steps", "20").out
+    for text in ("bound by", "barriers and waiting", "line of the spec", "optimizer: "):
+        need(text in out, f"'{text}' is not in the table")
+    need(max(map(len, out.splitlines())) <= 100, "a line has more than 100 columns")
+    need("device" in c.mlc("profile", c.spec("wine"), "--device", "reference", status=1).err, "the reference device is not refused")
+
+
+@test
+def check_shows_the_plan_and_the_largest_batch(c):
+    out = c.mlc("check", c.spec("wine"), "--plan", "--memory", "1MB").out
+    found = re.search(r"peak (\d+) bytes; live at most (\d+)", out)
+    need(found and int(found[2]) <= int(found[1]) <= 1.25 * int(found[2]), "the plan has no peak near what lives at once")
+    batch = int(re.search(r"largest batch within 1.0 MB: (\d+)", out)[1])
+    memory = lambda size: c.mlc("check", c.spec("wine"), "--set", f"train.batch_size={size}", "--memory", "1MB").out
+    need(batch > 32, f"the largest batch is {batch}")
+    c.mlc("check", c.spec("wine"), "--memory", "much", status=2)
+    need("no batch fits" in c.mlc("check", c.spec("wine"), "--memory", "10KB").out, "10 KB are enough")
+    need(f": {batch}" in memory(batch), "the largest batch depends on the spec's")

@@ -109,19 +109,18 @@ int64_t memory_bytes(const std::string& text) {
 // By doubling, then bisection: memory grows with the batch.
 void print_largest_batch(Checked& c, const Arguments& a, int64_t memory) {
   Workbench bench(c.spec, workbench_options(a), *c.model);
-  auto need = [&](int64_t batch) {
+  auto need = [&](int64_t batch) -> int64_t {
     Compiled compiled = compile(c.model->build(GraphKind::train, batch), bench.options());
     return compiled.state.bytes + compiled.plan.arena_bytes;
   };
   constexpr int64_t kMost = 1 << 20;
-  int64_t fits = 0, beyond = 2;   // one row alone may be no legal batch
+  int64_t fits = 0, beyond = 2;   // one row alone is no legal batch for every layer
   while (beyond <= kMost && need(beyond) <= memory) fits = beyond, beyond *= 2;
   while (fits > 0 && fits + 1 < beyond && beyond <= kMost) {
     int64_t middle = fits + (beyond - fits) / 2;
     (need(middle) <= memory ? fits : beyond) = middle;
   }
-  if (fits == 0 && need(1) <= memory) fits = 1;
-  if (fits == 0) std::cout << fmt::format("no batch fits {}: a step of one row needs {}\n", size_text(memory), size_text(need(1)));
+  if (fits == 0) std::cout << fmt::format("no batch fits {}: a step of two rows needs {}\n", size_text(memory), size_text(need(2)));
   else std::cout << fmt::format("largest batch within {}: {}{}, {}\n", size_text(memory), beyond > kMost ? "at least " : "", fits, size_text(need(fits)));
 }
 

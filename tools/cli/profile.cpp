@@ -195,7 +195,7 @@ private:
     std::string text = fmt::format("step    {:.1f} us, mean of {} steps of batch {}, {} thread{}, {} lanes\n", step_us_, static_cast<int64_t>(steps_), batch_, bench_->threads(), bench_->threads() == 1 ? "" : "s",
                                    bench_->options().target.lanes);
     text += fmt::format("limits  {:.0f} GFLOP/s of multiply-adds, {:.1f} GB/s of copies through memory, measured now\n\n", limits_.gflops, limits_.gbytes);
-    text += fmt::format("{:<44} {:<8} {:>9} {:>6} {:>8} {:>7} {:>6}  {}\n", "kernel", "part", "us", "share", "GFLOP/s", "GB/s", "limit", "bound by");
+    text += fmt::format("{:<40} {:<8} {:>9} {:>6} {:>8} {:>7} {:>6}  {}\n", "kernel", "part", "us", "share", "GFLOP/s", "GB/s", "limit", "bound by");
     double rest = 0;
     int small = 0;
     for (size_t i : by_time()) {
@@ -204,11 +204,11 @@ private:
         rest += r.us, ++small;
         continue;
       }
-      std::string what = r.what.size() > 44 ? "..." + r.what.substr(r.what.size() - 41) : r.what;
-      text += fmt::format("{:<44} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us, 100 * r.us / step_us_, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
+      std::string what = r.what.size() > 40 ? "..." + r.what.substr(r.what.size() - 37) : r.what;
+      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us, 100 * r.us / step_us_, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
     }
-    if (small) text += fmt::format("{:<44} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest, 100 * rest / step_us_);
-    text += fmt::format("{:<44} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", step_us_ - busy_us_, 100 * (step_us_ - busy_us_) / step_us_);
+    if (small) text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest, 100 * rest / step_us_);
+    text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", step_us_ - busy_us_, 100 * (step_us_ - busy_us_) / step_us_);
     text += fmt::format("{:<52} {:>9} {:>9} {:>9} {:>6}\n", "line of the spec", "forward", "backward", "update", "share");
     for (const auto& [place, us] : lines_) {
       double sum = us[0] + us[1] + us[2] + us[3];
