@@ -1,5 +1,6 @@
 // mlc check, show, dump-ir, opt: looking without training.
 #include "compiler/base/text.h"
+#include "compiler/emit/c99.h"
 #include "compiler/plan/cost.h"
 #include "runtime/cpu/jit.h"
 #include "tools/cli/bind.h"
@@ -159,7 +160,7 @@ int show_command(int argc, char** argv) {
 namespace {
 
 const std::map<std::string, std::string> kStages = {{"graph", "graph"}, {"grad", "graph"}, {"simplified", "simplify"}, {"layouts", "assign_layouts"}, {"fused", "fuse"}, {"plan", "schedule"},
-                                                    {"loops", "lower"}, {"llvm", "emit"},  {"asm", "emit"},            {"spec", ""}};
+                                                    {"loops", "lower"}, {"llvm", "emit"},  {"asm", "emit"},            {"c", "lower"},     {"spec", ""}};
 
 // Groups as a reader of the spec sees them: members by line, what they ask of the machine, what fusion saved, and why
 // others stayed apart.
@@ -191,7 +192,7 @@ std::string explain(const Compiled& c, const Sources& sources) {
 }
 
 void add_dump_options(Arguments& a) {
-  a.add()("stage", po::value<std::string>()->default_value("fused")->value_name("NAME"), "spec, graph, grad, simplified, layouts, fused, plan, loops, llvm or asm");
+  a.add()("stage", po::value<std::string>()->default_value("fused")->value_name("NAME"), "spec, graph, grad, simplified, layouts, fused, plan, loops, c (C99), llvm or asm");
   a.add()("explain", po::bool_switch(), "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
   a.add()("diff", po::value<std::string>()->value_name("OTHER"), "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
   a.add()("batch", po::value<int64_t>()->default_value(0)->value_name("N"), "batch size (default: the spec's)");
@@ -220,6 +221,11 @@ std::optional<std::string> stage_text(const Arguments& a) {
   Workbench bench(c->spec, workbench_options(a), *c->model);
   if (stage == "graph" || stage == "grad") return print_graph(graph);
   if (a.flag("explain")) return explain(compile(std::move(graph), bench.options()), c->sources);
+  if (stage == "c") {
+    std::string c99 = c99_prelude();
+    for (const loops::Kernel& k : compile(std::move(graph), bench.options()).kernels) c99 += "\n" + emit_c99(k);
+    return c99;
+  }
   std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
   return stage == "asm" ? load_jit().assembly(text) : text;
 }
@@ -261,7 +267,7 @@ std::string diff_lines(const std::string& before, const std::string& after) {
 }  // namespace
 
 int dump_ir_command(int argc, char** argv) {
-  constexpr const char* kSummary = "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, layouts, fused, plan, loops, llvm, asm.";
+  constexpr const char* kSummary = "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, layouts, fused, plan, loops, c, llvm, asm.";
   Arguments a("dump-ir", kSummary, {"SPEC"});
   add_dump_options(a);
   if (!a.parse(argc, argv)) return kDone;

@@ -55,14 +55,20 @@ public:
     o.disabled = disabled;
     o.target.lanes = lanes;
     o.target.registers = lanes == 8 ? 16 : 32;
+    return run_by(o, [&](const Compiled& c, const Feed& feed, SharedState& state) {
+      CpuOptions options;
+      options.threads = threads;
+      options.use_cache = false;
+      std::unique_ptr<Device> device = make_cpu_device(options);
+      EXPECT_EQ(device->load(c.program, state)->run(feed), steps_);
+    });
+  }
+
+  /// Compiles, and lets `run` carry out the feed on the state.
+  Outcome run_by(const CompileOptions& o, const std::function<void(const Compiled&, const Feed&, SharedState&)>& run) {
     Compiled c = compile(graph_, o);
     SharedState state(c.program.state_bytes);
     for (const auto& [path, values] : start_) state.write(c.state.offsets.at(path), values.data(), static_cast<int64_t>(values.size() * 4));
-    CpuOptions options;
-    options.threads = threads;
-    options.use_cache = false;
-    std::unique_ptr<Device> device = make_cpu_device(options);
-    std::unique_ptr<Executable> exe = device->load(c.program, state);
     Outcome out;
     out.results.assign(static_cast<size_t>(steps_ * c.program.results_per_step), 0);
     Feed feed;
@@ -71,7 +77,7 @@ public:
     feed.rows = rows_.data();
     feed.scalars = scalars_.data();
     feed.results = out.results.data();
-    EXPECT_EQ(exe->run(feed), steps_);
+    run(c, feed, state);
     for (const auto& [path, values] : start_) {
       out.state[path].resize(values.size());
       state.read(c.state.offsets.at(path), out.state[path].data(), static_cast<int64_t>(values.size() * 4));
@@ -131,6 +137,8 @@ public:
     else near(compiled(16, 2, {"fuse", "templates"}), truth, tolerance);
   }
 
+  static constexpr int kRows = 50;   ///< of each column
+
   static bool same_bits(const Outcome& a, const Outcome& b) {
     auto same = [](const std::vector<float>& x, const std::vector<float>& y) {
       return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * 4) == 0);
@@ -142,7 +150,7 @@ public:
   }
 
 private:
-  static constexpr int kRows = 50;
+
 
   static float as_stored(double v, DType d) {
     if (is_float(d)) return static_cast<float>(v);
