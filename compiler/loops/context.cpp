@@ -50,7 +50,7 @@ Address plus(Address a, const Address& b, int64_t scale) {
 }
 
 Context::Context(const Graph& graph, const Group& group, const Plan& plan, Lowered& out)
-    : graph_(graph), group_(group), plan_(plan), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), users_(graph.users()), scopes_(1) {}
+    : graph_(graph), group_(group), plan_(plan), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), scopes_(1) {}
 
 int Context::argument(ArgRef ref, DType dtype, bool written, std::string name) {
   // Two names of one stretch of memory are one argument: arguments are told apart by address in the code.
@@ -454,7 +454,7 @@ void Context::write(ValueId value, Reg reg, const Indices& idx) {
     bool vector = a.stride != 0 || a.offsets != kNoReg;
     w().store(a, vector ? w().splat(reg) : reg);
   };
-  if (needs_buffer(graph_, users_, value))
+  if (plan_.buffer_of.count(value))
     put(argument({ArgRef::Kind::value, value, -1}, op.type.dtype, true, "%" + std::to_string(value)), op.type, op.layout);
   for (const Store& s : graph_.stores) {
     if (s.value != value) continue;

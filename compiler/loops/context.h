@@ -104,7 +104,6 @@ private:
   Lowered& out_;
   Writer writer_;
   std::set<ValueId> inside_;
-  std::vector<std::vector<ValueId>> users_;
   AxisClasses axes_;
   std::vector<std::optional<Index>> vars_;
   std::map<ValueId, Saved> saved_;

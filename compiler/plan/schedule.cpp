@@ -163,11 +163,14 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
       for (const Source& s : sources_of(graph, v))
         if (int p = graph.ops[s.value].group; p >= 0 && p != static_cast<int>(g)) before[g].insert(p);
   }
+  std::map<TensorId, std::vector<int>> readers;
+  for (size_t g = 0; g < n; ++g)
+    for (TensorId t : reads[g]) readers[t].push_back(static_cast<int>(g));
   for (const Store& s : graph.stores) {
     int writer = graph.ops[s.value].group;
     if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
-    for (size_t g = 0; g < n; ++g)
-      if (static_cast<int>(g) != writer && reads[g].count(s.tensor)) before[static_cast<size_t>(writer)].insert(static_cast<int>(g));
+    for (int g : readers[s.tensor])
+      if (g != writer) before[static_cast<size_t>(writer)].insert(g);
   }
   std::vector<int> segment(n, -1);
   std::function<int(int)> depth = [&](int g) -> int {
@@ -279,9 +282,11 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
     ValueId value;
   };
   std::vector<Span> spans;
+  std::map<ValueId, size_t> span_of;
   for (const auto& [v, index] : plan.buffer_of) {
     int64_t begin = plan.offset_of(v);
     spans.push_back({begin, begin + value_bytes(graph, v), segment[static_cast<size_t>(graph.ops[v].group)], segment[static_cast<size_t>(graph.ops[v].group)], v});
+    span_of[v] = spans.size() - 1;
     ensure(begin >= 0 && spans.back().end <= plan.arena_bytes, "plan: a buffer lies outside the arena");
     ensure(begin % kAlign == 0, "plan: a buffer is not aligned");
   }
@@ -292,10 +297,10 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
         int p = graph.ops[s.value].group;
         if (p < 0 || p == static_cast<int>(g)) continue;
         ensure(segment[static_cast<size_t>(p)] < segment[g], "plan: a value is read before the barrier behind its writer");
-        bool found = false;
-        for (Span& span : spans)
-          if (span.value == s.value) span.last = std::max(span.last, segment[g]), found = true;
-        ensure(found, "plan: a value that is read has no buffer");
+        auto found = span_of.find(s.value);
+        ensure(found != span_of.end(), "plan: a value that is read has no buffer");
+        Span& span = spans[found->second];
+        span.last = std::max(span.last, segment[g]);
       }
   }
   for (size_t i = 0; i < spans.size(); ++i)
@@ -310,13 +315,15 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
       };
       ensure(in_place(a, b) || in_place(b, a), "plan: two live buffers overlap");
     }
-  for (const Store& s : graph.stores) {
-    if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
-    int writer = graph.ops[s.value].group;
-    for (size_t g = 0; g < grouping.groups.size(); ++g)
-      if (static_cast<int>(g) != writer && state_reads(graph, grouping.groups[g]).count(s.tensor))
-        ensure(segment[g] < segment[static_cast<size_t>(writer)], "plan: state is overwritten before it is read");
-  }
+  std::map<TensorId, int> writer_of;
+  for (const Store& s : graph.stores)
+    if (graph.tensors[static_cast<size_t>(s.tensor)].role != Role::output) writer_of[s.tensor] = graph.ops[s.value].group;
+  for (size_t g = 0; g < grouping.groups.size(); ++g)
+    for (TensorId t : state_reads(graph, grouping.groups[g])) {
+      auto writer = writer_of.find(t);
+      if (writer != writer_of.end() && writer->second != static_cast<int>(g))
+        ensure(segment[g] < segment[static_cast<size_t>(writer->second)], "plan: state is overwritten before it is read");
+    }
 }
 
 std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {
