@@ -285,7 +285,7 @@ def check_shows_shapes_and_memory(c):
 
 @test
 def every_level_prints(c):
-    for stage in ("spec", "graph", "grad", "fused", "plan", "loops", "llvm"):
+    for stage in ("spec", "graph", "grad", "fused", "plan", "loops", "llvm", "c"):
         need(len(c.mlc("dump-ir", c.spec("iris"), "--stage", stage).out) > 100, f"stage {stage} prints next to nothing")
 
 
