@@ -376,6 +376,13 @@ private:
     c_->end_loop();
   }
 
+  // Steps of k in one turn. The scheduler of the code generator moves the loads of later steps up to the first; a tile that
+  // fills the register file would pay for that with its sums on the stack.
+  int64_t unroll_of(int64_t mr, int64_t nv) const {
+    int parts = kLanes / target_.lanes;
+    return mr * nv * parts + nv * parts + 2 + (kUnroll - 1) <= target_.registers ? kUnroll : 1;
+  }
+
   // The loops over k from label `depth` on. The innermost is unrolled; where an operand lies in blocks along it, it runs
   // block by block.
   void k_loop(size_t depth, int64_t mr, int64_t nv, std::vector<Reg>& acc) {
@@ -383,10 +390,11 @@ private:
     int cls = class_of_.at(k_[depth]);
     int64_t n = extent(k_[depth]);
     bool last = depth + 1 == k_.size();
+    int64_t unroll = unroll_of(mr, nv);
     auto run = [&](int64_t count, const std::function<Index(const Address&)>& index) {
-      int64_t unrolled = last ? count / kUnroll * kUnroll : 0;
-      carried_loop(0, unrolled, kUnroll, acc, [&](Reg k) {
-        for (int64_t u = 0; u < kUnroll; ++u) {
+      int64_t unrolled = last ? count / unroll * unroll : 0;
+      carried_loop(0, unrolled, unroll, acc, [&](Reg k) {
+        for (int64_t u = 0; u < unroll; ++u) {
           c_->set_var(cls, index({u, {{k, 1}}}));
           step(mr, nv, acc);
         }
