@@ -42,7 +42,7 @@ const std::map<std::string, std::string>& synonyms() {
       {"MSELoss", "mse"}, {"mse_loss", "mse"}, {"mean_squared_error", "mse"}, {"L1Loss", "l1"}, {"mean_absolute_error", "l1"}, {"HuberLoss", "huber"},
       {"Adam", "adam"}, {"AdamW", "adamw"}, {"SGD", "sgd"}, {"RMSprop", "rmsprop"}, {"Adagrad", "adagrad"}, {"StepLR", "step"}, {"MultiStepLR", "multi_step"},
       {"ExponentialLR", "exponential"}, {"CosineAnnealingLR", "cosine"}, {"LinearLR", "linear"}, {"OneCycleLR", "one_cycle"}, {"PolynomialLR", "polynomial"},
-      {"ReduceLROnPlateau", "reduce_on_plateau"}, {"lr_scheduler", "schedule"}, {"scheduler", "schedule"}, {"num_epochs", "epochs"}, {"epoch", "epochs"},
+      {"ReduceLROnPlateau", "reduce_on_plateau"}, {"CyclicLR", "cyclic"}, {"lr_scheduler", "schedule"}, {"scheduler", "schedule"}, {"num_epochs", "epochs"}, {"epoch", "epochs"},
       {"max_epochs", "epochs"}, {"n_epochs", "epochs"}, {"learning_rate", "lr"}, {"batch", "batch_size"}, {"bs", "batch_size"}, {"criterion", "loss"}, {"loss_fn", "loss"},
       {"optim", "optimizer"}, {"layers", "model"}, {"network", "model"}, {"net", "model"}, {"dataset_path", "path"}, {"features", "columns"}, {"label", "target"},
       {"labels", "target"}, {"y", "target"}, {"metric", "metrics"}, {"training", "train"}, {"evaluation", "eval"}, {"test_size", "test"}, {"val_size", "val"},

@@ -366,6 +366,20 @@ schedule("rate_warmup_step", "{type: step, warmup: 4 steps, step_size: 6 steps}"
          lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 ** ((k - 4) // 6)))
 schedule("rate_phases", "[{type: linear, for: 8 steps, start_factor: 0.5, end_factor: 1.0}, {type: exponential, gamma: 0.8, every: 1 step}]",
          lambda o: rates.LambdaLR(o, lambda k: 0.5 + 0.5 * k / 8 if k < 8 else 0.8 ** (k - 8)))
+schedule("rate_cyclic", "{type: cyclic, max_lr: 0.5, step_size_up: 4 steps}",
+         lambda o: rates.CyclicLR(o, 0.1, 0.5, step_size_up=4, cycle_momentum=False))
+schedule("rate_cyclic_triangular2", "{type: cyclic, base_lr: 0.02, max_lr: 0.3, step_size_up: 3 steps, step_size_down: 5 steps, mode: triangular2}",
+         lambda o: rates.CyclicLR(o, 0.02, 0.3, step_size_up=3, step_size_down=5, mode="triangular2", cycle_momentum=False))
+schedule("rate_cyclic_exp_range", "{type: cyclic, max_lr: 0.4, step_size_up: 6 steps, mode: exp_range, gamma: 0.9}",
+         lambda o: rates.CyclicLR(o, 0.1, 0.4, step_size_up=6, mode="exp_range", gamma=0.9, cycle_momentum=False))
+schedule("rate_wsd", "{type: wsd, decay: 25%}", lambda o: rates.LambdaLR(o, lambda k: min(1, (20 - k) / 5)))
+schedule("rate_wsd_warmup", "{type: wsd, warmup: 4 steps, decay: 8 steps, min_factor: 0.1, shape: sqrt}",
+         lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 + 0.9 * (1 - math.sqrt(max(k - 12, 0) / 8))))
+schedule("rate_wsd_cosine", "{type: wsd, decay: 10 steps, shape: cosine}",
+         lambda o: rates.LambdaLR(o, lambda k: (1 + math.cos(math.pi * max(k - 10, 0) / 10)) / 2))
+schedule("rate_phases_warmup", "[{type: cosine, for: 3 epochs, warmup: 4 steps, eta_min: 0.01}, {type: linear, for: 5 steps, end_factor: 0.5}, {type: formula, lr: lr / (2 + k)}]",
+         lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 + 0.9 * (1 + math.cos(math.pi * (k - 4) / 8)) / 2 if k < 12
+                                  else 1 - 0.5 * (k - 12) / 5 if k < 17 else 1 / (2 + k - 17)), epochs=5, batch=5)
 # The validation targets lie on the other side: the validation loss rises in every epoch.
 PLATEAU = dict(each="validation", epochs=9, batch=4, y_val=lambda: torch.full((20, 1), 0.5))
 schedule("rate_plateau", "{type: reduce_on_plateau, patience: 1, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1), **PLATEAU)

@@ -30,7 +30,7 @@ bool Training::prepare() {
     try {
       data_ = open_dataset(data);
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
-      if (model_) check_tail();
+      if (model_) check_steps();
     } catch (const SpecError& e) {
       diagnostics_.report(e.diagnostic);
     }
@@ -51,11 +51,14 @@ bool Training::prepare() {
   return true;
 }
 
-// The last, smaller batch is a program of its own, with faults of its own.
-void Training::check_tail() {
+// What only the number of rows tells: the last, smaller batch is a program of its own, with faults of its own, and a
+// schedule has a length.
+void Training::check_steps() {
   auto rows = static_cast<int64_t>(data_.train.size());
   int64_t tail = rows % settings_.batch_size;
   if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
+  StepCounts counts = count_steps(settings_, rows);
+  model_->schedule(counts.per_epoch, counts.total);
 }
 
 TrainJob Training::make_job() {

@@ -28,7 +28,7 @@ protected:
   std::vector<std::string> notes_;
 
 private:
-  void check_tail();
+  void check_steps();
 };
 
 }  // namespace mlc
