@@ -13,8 +13,8 @@ size_t Builder::axis(ValueId x, int64_t dim, const char* what) const {
   int64_t n = rank(x);
   if (n == 0) fail(std::string(what) + ": a single number has no axes");
   if (dim < -n || dim >= n)
-    fail(std::string(what) + ": axis " + std::to_string(dim) + " is outside the shape " +
-         format_shape(sample_shape(x)));
+    fail(std::string(what) + ": axis " + std::to_string(dim) + " does not exist: the shape is " + format_shape(sample_shape(x)) +
+         "; the batch is not counted");
   return static_cast<size_t>(dim < 0 ? dim + n : dim) + first_axis(x);
 }
 

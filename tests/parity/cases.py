@@ -58,6 +58,7 @@ class Case:
     drop_last: bool = False
     y_val: Optional[Callable] = None            # validation set: the same x, these targets
     predict: bool = False                       # also compare `mlc predict` on x after training
+    x_predict: Optional[Callable] = None        # on this instead
     outputs: Callable = lambda out: {}          # what predict gives besides `output`
     rtol: float = 1e-5
     atol: float = 2e-6
@@ -197,6 +198,15 @@ def activation(name, item, f, x=None, y=None, **rest):
 
 activation("relu", "relu", F.relu)
 activation("leaky_relu", "leaky_relu", F.leaky_relu)
+activation("identity", "identity", lambda x: x)
+activation("selu", "selu", F.selu)
+activation("mish", "mish", F.mish)
+activation("hardswish", "hardswish", F.hardswish)
+activation("hardtanh", "hardtanh", F.hardtanh)
+activation("hardtanh_bounds", "hardtanh: {min_val: -0.2, max_val: 3}", lambda x: F.hardtanh(x, -0.2, 3.0))
+activation("glu", "glu", F.glu, y=normal(12, 2))
+activation("glu_dim", "glu: 0", lambda x: F.glu(x, 1), x=normal(12, 6, 5), y=normal(12, 3, 4))
+activation("glu_middle", "glu: {dim: -2}", lambda x: F.glu(x, -2), x=normal(12, 6, 5), y=normal(12, 3, 4))
 activation("leaky_relu_slope", "leaky_relu: 0.3", lambda x: F.leaky_relu(x, 0.3))
 activation("elu", "elu", F.elu)
 activation("elu_alpha", "elu: 0.6", lambda x: F.elu(x, 0.6))
@@ -214,7 +224,7 @@ activation("log_softmax_dim", "log_softmax: {dim: 0}", lambda x: F.log_softmax(x
 # Arguments far outside of the usual range.
 FAR = dict(x=normal(12, 5, scale=200), optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4))
 STILL = ("linear1.weight", "linear1.bias")
-for _name, _f in [("elu", F.elu), ("gelu", F.gelu), ("silu", F.silu), ("softplus", F.softplus)]:
+for _name, _f in [("elu", F.elu), ("selu", F.selu), ("gelu", F.gelu), ("silu", F.silu), ("mish", F.mish), ("softplus", F.softplus), ("hardswish", F.hardswish)]:
     activation(_name + "_far", _name, _f, **FAR, rtol=3e-5, atol=1e-5)
 activation("sigmoid_far", "sigmoid", torch.sigmoid, x=normal(12, 5, scale=20))
 # 1 - tanh^2 has few digits left where tanh is near 1, in any f32 program.
@@ -228,6 +238,39 @@ activation("leaky_relu_at_zero", "leaky_relu", F.leaky_relu, **ZERO, still=("lin
 activation("elu_at_zero", "elu: 0.5", lambda x: F.elu(x, 0.5), **ZERO, still=("linear1.weight",))
 case("maximum_at_zero", '- {linear: 4, as: h}\n- expr: "max(h, 0 * h)"', lambda: Net(linear(5, 4, "h"), lambda x: torch.maximum(x, torch.zeros_like(x))),
      **{**ZERO, "start": {"h.bias": [0.0] * 4}}, still=("h.weight",))
+
+
+
+# All activations at once, each behind a shift of its own that starts at 0: gradients at the kinks, values at infinities and at
+# what is not a number.
+class Shifted(nn.Module):
+    def __init__(self, functions, width):
+        super().__init__()
+        self.functions = functions
+        self.shifts = [nn.Parameter(torch.zeros(width)) for _ in functions]
+        for i, p in enumerate(self.shifts):
+            module = nn.Module()
+            module.weight = p
+            self.add_module(f"s{i}", module)
+
+    def forward(self, x):
+        return torch.cat([f(x + s) for f, s in zip(self.functions, self.shifts)], -1)
+
+
+CORNERS = {
+    "identity": lambda x: x, "relu": F.relu, "leaky_relu": F.leaky_relu, "leaky_relu: -0.5": lambda x: F.leaky_relu(x, -0.5), "elu": F.elu, "elu: 0.5": lambda x: F.elu(x, 0.5),
+    "selu": F.selu, "gelu": F.gelu, "gelu: tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu, "mish": F.mish, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": F.softplus,
+    "softplus: {beta: 2, threshold: 6}": lambda x: F.softplus(x, 2, 6), "softmax": lambda x: F.softmax(x, -1), "log_softmax": lambda x: F.log_softmax(x, -1), "hardtanh": F.hardtanh,
+    "hardtanh: {min_val: -3, max_val: 6}": lambda x: F.hardtanh(x, -3.0, 6.0), "hardswish": F.hardswish, "glu": lambda x: F.glu(x, -1),
+}
+KINKS = [-6.0, -3.0, -1.0, -0.0, 0.0, 1.0, 3.0, 6.0, 20.0, 20.5]
+SHIFT = "blocks:\n  shift():\n    params:\n      weight: {shape: in.shape, init: 0}\n    y: x + weight\n"
+case("activation_corners", "".join(f"- {{shift: {{}}, as: s{i}, from: x}}\n- {item if ':' in item else item + ': {}'}\n  as: f{i}\n" for i, item in enumerate(CORNERS))
+     + "- concat: {dim: -1}\n  from: [" + ", ".join(f"f{i}" for i in range(len(CORNERS))) + "]",
+     lambda: Shifted(list(CORNERS.values()), 10), x=given([KINKS]), y=normal(1, 205), batch=1, steps=1, top=SHIFT, predict=True, loss="{type: mse, reduction: sum}",
+     criterion=lambda out, y: F.mse_loss(out, y, reduction="sum"), optimizer="{type: sgd, lr: 0.01}", make=lambda p: torch.optim.SGD(p, lr=0.01),
+     x_predict=given([KINKS, [math.inf, 1, -200, 200, 80, -80, 1e-8, -1e-8, 1e30, 5], [-math.inf, 1, -2, 3, -4, 5, -6, 7, -8, 9], [-math.inf] * 10, [math.nan, 1, 0, -1, 2, -2, 3, -3, 4, -4]]),
+     rtol=2e-5, atol=5e-6)
 
 # Losses -----------------------------------------------------------------------------------------------------------------
 def loss(name, text, criterion, out=3, model="", net=(), **rest):
@@ -298,6 +341,112 @@ loss("l1_at_zero", "l1", F.l1_loss, x=given([[0.0] * 5] * 4), y=given([[0.0, 1.0
 loss("huber", "huber", F.huber_loss, y=normal(12, 3, scale=2))
 loss("huber_delta", "{type: huber, delta: 0.4}", lambda out, y: F.huber_loss(out, y, delta=0.4))
 loss("huber_sum", "{type: huber, reduction: sum}", lambda out, y: F.huber_loss(out, y, reduction="sum"), y=normal(12, 3, scale=2), **SUM)
+DOUBLE = dict(y=normal(12, 3, scale=2))
+
+
+def numbers(name, text, f, **rest):
+    """A loss with both reductions."""
+    loss(name, text, f, **rest)
+    arguments = text.strip("{}").removeprefix("type: ")
+    loss(name + "_sum", "{type: " + arguments + ", reduction: sum}", lambda out, y: f(out, y, reduction="sum"), **{**rest, **SUM})
+
+
+def with_arguments(f, **arguments):
+    return lambda out, y, **rest: f(out, y, **arguments, **rest)
+
+
+numbers("smooth_l1", "smooth_l1", F.smooth_l1_loss, **DOUBLE)
+numbers("smooth_l1_beta", "{type: smooth_l1, beta: 0.4}", with_arguments(F.smooth_l1_loss, beta=0.4), **DOUBLE)
+loss("smooth_l1_beta_zero", "{type: smooth_l1, beta: 0}", lambda out, y: F.smooth_l1_loss(out, y, beta=0.0))
+loss("huber_delta_sum", "{type: huber, delta: 0.4, reduction: sum}", lambda out, y: F.huber_loss(out, y, delta=0.4, reduction="sum"), **SUM)
+# Differences of exactly 0 and delta: one row of identity weights.
+TIES = dict(x=given([[0.0] * 5] * 4), y=given([[0.0, 0.5, -0.5, 2.0]] * 4), start={"linear1.bias": [0.0] * 4}, out=4, still=("linear1.weight",), epochs=1)
+loss("huber_ties", "{type: huber, delta: 0.5}", lambda out, y: F.huber_loss(out, y, delta=0.5), **TIES)
+loss("smooth_l1_ties", "{type: smooth_l1, beta: 0.5}", lambda out, y: F.smooth_l1_loss(out, y, beta=0.5), **TIES)
+LOGP = dict(model="\n- log_softmax", net=(lambda x: F.log_softmax(x, -1),))
+SHARES = dict(y=lambda: F.normalize(torch.rand(12, 3).mul(10).round().clamp(0, 6), p=1, dim=-1), **LOGP)   # some are exactly 0
+numbers("kl_div", "kl_div", F.kl_div, **SHARES)
+loss("kl_div_batchmean", "{type: kl_div, reduction: batchmean}", lambda out, y: F.kl_div(out, y, reduction="batchmean"), **SHARES)
+loss("kl_div_log_target", "{type: kl_div, log_target: true, reduction: batchmean}", lambda out, y: F.kl_div(out, y, reduction="batchmean", log_target=True),
+     y=lambda: F.log_softmax(torch.randn(12, 3), -1), **LOGP)
+
+
+def focal(out, y, gamma=2.0, alpha=0.25, reduction="mean"):
+    """torchvision.ops.sigmoid_focal_loss."""
+    p = torch.sigmoid(out)
+    value = logits(out, y, reduction="none") * (1 - (p * y + (1 - p) * (1 - y))) ** gamma
+    if alpha >= 0:
+        value = (alpha * y + (1 - alpha) * (1 - y)) * value
+    return value.mean() if reduction == "mean" else value.sum()
+
+
+def dice(out, y, dims=(1, 2), smooth=1e-5, reduction="mean"):
+    value = 1 - (2 * (out * y).sum(dims) + smooth) / (out.sum(dims) + y.sum(dims) + smooth)
+    return value.mean() if reduction == "mean" else value.sum()
+
+
+def hinge(out, y, margin=1.0, reduction="mean"):
+    value = (margin - torch.where(y > 0, 1.0, -1.0) * out).clamp(min=0)
+    return value.mean() if reduction == "mean" else value.sum()
+
+
+numbers("focal", "focal", focal, out=2, **BITS)
+numbers("focal_settings", "{type: focal, gamma: 1.5, alpha: 0.6}", with_arguments(focal, gamma=1.5, alpha=0.6), out=2, **BITS)
+loss("focal_no_weights", "{type: focal, gamma: 1, alpha: none}", with_arguments(focal, gamma=1.0, alpha=-1), out=2, **BITS)
+loss("focal_gamma_zero", "{type: focal, gamma: 0, alpha: -1}", with_arguments(focal, gamma=0.0, alpha=-1), out=2, **BITS)
+loss("focal_one_output", "focal", lambda out, y: focal(out, y.to(out).reshape(out.shape)), out=1, y=index(12, high=2),
+     predict=True, outputs=lambda out: {"probability": torch.sigmoid(out)})
+MAPS = dict(x=normal(12, 2, 3, 5), y=lambda: torch.randint(0, 2, (12, 2, 3, 4)).float(), out=4, **SIGMOID)
+numbers("dice", "dice", with_arguments(dice, dims=(1, 2, 3)), **MAPS)
+numbers("dice_channels", "{type: dice, dim: [1, 2], smooth: 1}", with_arguments(dice, dims=(2, 3), smooth=1.0), **MAPS)
+numbers("hinge", "hinge", hinge, out=2, **BITS)
+loss("hinge_signs", "{type: hinge, margin: 0.3}", with_arguments(hinge, margin=0.3), out=2, y=lambda: torch.randint(0, 2, (12, 2)).float() * 2 - 1)
+loss("hinge_classes", "{type: hinge, margin: 2}", lambda out, y: hinge(out, y.to(out).reshape(out.shape), margin=2.0), out=1, y=index(12, high=2))
+THREE = '(slice(output, 0, 0, 3), slice(output, 0, 3, 6), slice(output, 0, 6, 9)'
+
+
+def triplet(**arguments):
+    return lambda out, y: F.triplet_margin_loss(out[:, :3], out[:, 3:6], out[:, 6:], **arguments)
+
+
+def cosine(**arguments):
+    return lambda out, y: F.cosine_embedding_loss(out[:, :3], out[:, 3:6], y, **arguments)
+
+
+loss("triplet", f'"triplet{THREE})"', triplet(), out=9)
+loss("triplet_settings", f"\"triplet{THREE}, margin=0.4, p=1, eps=0.01, swap=true)\"", triplet(margin=0.4, p=1, eps=0.01, swap=True), out=9)
+loss("triplet_p3", f'"triplet{THREE}, p=3)"', triplet(p=3), out=9)
+loss("triplet_sum", f"'triplet{THREE}, reduction=\"sum\")'", triplet(reduction="sum"), out=9, **SUM)
+ALIKE = dict(out=6, y=lambda: torch.randint(0, 2, (12,)).float() * 2 - 1, still=())
+loss("cosine_embedding", '"cosine_embedding(slice(output, 0, 0, 3), slice(output, 0, 3, 6), y)"', cosine(), **ALIKE)
+loss("cosine_embedding_margin", '"cosine_embedding(slice(output, 0, 0, 3), slice(output, 0, 3, 6), y, margin=-0.3)"', cosine(margin=-0.3), **ALIKE)
+loss("cosine_embedding_sum", "'cosine_embedding(slice(output, 0, 0, 3), slice(output, 0, 3, 6), y, reduction=\"sum\")'", cosine(reduction="sum"), **ALIKE, **SUM)
+
+
+def negative_likelihood(weight=None, dim=1, **arguments):
+    if weight:
+        weight = torch.tensor(weight, dtype=torch.float64)
+    return lambda out, y: F.nll_loss(out if dim == 1 else out.movedim(dim, 1), y.long(), weight=weight, **arguments)
+
+
+loss("nll_weight", "{type: nll, weight: [0.2, 1.0, 2.5]}", negative_likelihood(WEIGHT), **CLASSES, **LOGP)
+loss("nll_weight_sum", "{type: nll, weight: [0.2, 1.0, 2.5], reduction: sum}", negative_likelihood(WEIGHT, reduction="sum"), **CLASSES, **LOGP, **SUM)
+loss("nll_positions", "nll", negative_likelihood(dim=-1), x=normal(12, 4, 5), y=index(12, 4, high=3), **LOGP)
+loss("nll_dim0", "{type: nll, dim: 0, weight: [0.2, 1.0, 2.5]}", negative_likelihood(WEIGHT), out=4, x=normal(12, 3, 5), y=index(12, 4, high=3),
+     model="\n- log_softmax: 0", net=(lambda x: F.log_softmax(x, 1),), still=("linear1.bias",))
+loss("nll_ignore", "{type: nll, ignore_index: 1}", negative_likelihood(ignore_index=1), **CLASSES, **LOGP)
+loss("nll_ignore_weight", "{type: nll, ignore_index: 1, weight: [0.2, 1.0, 2.5]}", negative_likelihood(WEIGHT, ignore_index=1), **CLASSES, **LOGP)
+HOLES = dict(x=normal(12, 4, 5), y=index(12, 4, high=4), out=4)
+FOUR = dict(weight=[0.2, 1.0, 2.5, 0.7], ignore_index=3)
+loss("cross_entropy_ignore", "{type: cross_entropy, ignore_index: 3}", ce(dim=-1, ignore_index=3), **HOLES)
+loss("cross_entropy_ignore_i32", "{type: cross_entropy, ignore_index: 3}", ce(ignore_index=3), out=4, y=index(12, high=4, dtype=torch.int32))
+loss("cross_entropy_ignore_sum", "{type: cross_entropy, ignore_index: 3, reduction: sum}", ce(dim=-1, ignore_index=3, reduction="sum"), **HOLES, **SUM)
+loss("cross_entropy_ignore_all", "{type: cross_entropy, ignore_index: 3, weight: [0.2, 1.0, 2.5, 0.7], label_smoothing: 0.2}", ce(dim=-1, label_smoothing=0.2, **FOUR), **HOLES)
+loss("cross_entropy_all_smoothing", "{type: cross_entropy, label_smoothing: 1}", ce(label_smoothing=1.0), **CLASSES)
+loss("cross_entropy_weight_smoothing_sum", "{type: cross_entropy, weight: [0.2, 1.0, 2.5], label_smoothing: 0.2, reduction: sum}",
+     ce(weight=WEIGHT, label_smoothing=0.2, reduction="sum"), **CLASSES, **SUM)
+loss("mse_positions_sum", "{type: mse, reduction: sum}", lambda out, y: F.mse_loss(out, y, reduction="sum"), x=normal(12, 2, 5), y=normal(12, 2, 3), **SUM)
+loss("loss_terms", "cross_entropy(output, y) + 0.1 * mean(abs(output))", lambda out, y: F.cross_entropy(out, y.long()) + 0.1 * out.abs().mean(), **CLASSES)
 loss("formula_loss", "mean((output - y)**4)", lambda out, y: ((out - y) ** 4).mean(), optimizer="{type: sgd, lr: 0.005}",
      make=lambda p: torch.optim.SGD(p, lr=0.005))
 

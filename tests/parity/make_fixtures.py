@@ -2,7 +2,7 @@
 
     make_fixtures.py [--out FOLDER] [CASE...]
 
-CASE.yaml trains on CASE.safetensors, which holds `x`, `y` (and `y_val`), the starting weights under their parameter paths, and what PyTorch
+CASE.yaml trains on CASE.safetensors, which holds `x`, `y` (and `y_val`, `x_predict`), the starting weights under their parameter paths, and what PyTorch
 made of them: `expected.PATH`, `expected.predict.NAME`, `expected.epoch_losses`. Its metadata holds the tolerances `rtol` and `atol`, which
 say how far f32 may be from f64: |found - expected| <= atol + rtol * |expected|.
 """
@@ -127,8 +127,11 @@ def make(case, folder):
         result["expected.epoch_losses"] = stored(torch.tensor(losses))
     if case.predict:
         net.eval()
+        asked = case.x_predict() if case.x_predict else x
+        if case.x_predict:
+            result["x_predict"] = stored(asked)
         with torch.no_grad():
-            output = net(wide[0])
+            output = net(asked.double() if asked.is_floating_point() else asked)
         for name, value in {"output": output, **case.outputs(output)}.items():
             result["expected.predict." + name] = stored(value)
     tensors.write(os.path.join(folder, case.name + ".safetensors"), result, {"rtol": str(case.rtol), "atol": str(case.atol)})

@@ -32,7 +32,7 @@ def compare(name, found, expected, rtol, atol):
         raise Mismatch(f"{name}: {len(found)} elements instead of {len(expected)}")
     worst, at = 0.0, 0
     for i, (f, e) in enumerate(zip(found, expected)):
-        distance = abs(f - e) / (atol + rtol * abs(e)) if math.isfinite(f) else (0.0 if f == e else math.inf)
+        distance = abs(f - e) / (atol + rtol * abs(e)) if math.isfinite(f) and math.isfinite(e) else 0.0 if f == e or (f != f and e != e) else math.inf
         if distance > worst:
             worst, at = distance, i
     if worst > 1:
@@ -80,7 +80,7 @@ def check_training(case, folder, arguments):
         if name.startswith("predict."):
             source, name = "predict", name.removeprefix("predict.")
             if source not in result:
-                result[source] = predictions(case, folder, arguments, stored["x"])
+                result[source] = predictions(case, folder, arguments, stored.get("x_predict", stored["x"]))
         if name not in result[source]:
             raise Mismatch(f"no tensor '{name}' in " + (source or "the checkpoint") + "; there are " + ", ".join(sorted(result[source])))
         found = result[source][name]

@@ -150,7 +150,7 @@ TEST_F(BuilderTest, FaultsAreAtTheUsersPlace) {
        {"expected  [4, 16]", "found        [32]"}},
       {[&] { b.permute(x, {0}); }, "permute: the shape [3, 4] has 2 axes, 1 named", {}},
       {[&] { b.permute(x, {0, 0}); }, "permute: axis 0 is named twice", {}},
-      {[&] { b.transpose(x, 0, 2); }, "transpose: axis 2 is outside the shape [3, 4]", {}},
+      {[&] { b.transpose(x, 0, 2); }, "transpose: axis 2 does not exist: the shape is [3, 4]; the batch is not counted", {}},
       {[&] { b.slice(x, 0, 2, 1); }, "slice: nothing lies from 2 to 1 on an axis of 3", {}},
       {[&] { b.slice(x, 0, {}, {}, 0); }, "slice: the step must be at least 1, found 0", {}},
       {[&] { b.pad(x, {{0, -1}, {0, 0}}, 0); }, "pad: a width is negative; slice takes elements away", {}},
