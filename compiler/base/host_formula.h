@@ -33,7 +33,7 @@ struct ScalarRule {
   std::string name;
   HostFormula formula;
 };
-/// Optimizer slots of shape []: one f64 on the host, updated once a step before the scalars are computed from it.
+/// Optimizer slots of shape []: one f64 on the host. A step's scalars see its value as the step begins; then it is updated.
 struct HostState {
   std::string path;
   double init = 0;

@@ -77,7 +77,7 @@ private:
     Shape shape = context_.builder.sample_shape(parameter.value);
     if (!rule.shape.is(Node::Kind::null)) {
       shape = integers_of(read_argument(rule.shape, nullptr, names, evaluator_), loc, "the shape of slot '" + rule.name + "'");
-      if (shape.empty()) return host_slot(rule, names);
+      if (shape.empty()) return host_slot(rule, parameter, names);
     }
     Initializer init;
     if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, shape, evaluator_, names);
@@ -87,15 +87,19 @@ private:
     return Value::of_tensor(value);
   }
 
-  Value host_slot(const TensorRule& rule, Env& names) {
-    auto [it, fresh] = host_.try_emplace(rule.name, static_cast<int>(context_.graph.host_state.size()));
+  // Parameters of the same settings share one number: their formulas stay equal, so that one loop updates them all.
+  Value host_slot(const TensorRule& rule, const Trainable& parameter, Env& names) {
+    auto& [index, shared] = host_[rule.name];
+    bool first = shared.empty();
+    auto [it, fresh] = shared.try_emplace(settings_text_, static_cast<int>(context_.graph.host_state.size()));
+    index = it->second;
     if (fresh) {
       Initializer init;
       if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, {}, evaluator_, names);
-      HostFormula keep = *Value::of_variable(kHostState + it->second).host;
-      context_.graph.host_state.push_back({.path = "optimizer." + rule.name, .init = init.a, .update = keep});
+      HostFormula keep = *Value::of_variable(kHostState + index).host;
+      context_.graph.host_state.push_back({.path = "optimizer." + rule.name + (first ? "" : "." + parameter.path), .init = init.a, .update = keep});
     }
-    return Value::of_variable(kHostState + it->second);
+    return Value::of_variable(kHostState + index);
   }
 
   void store(TensorId tensor, const Value& value, const std::string& name) {
@@ -109,7 +113,11 @@ private:
   void step(const Trainable& parameter, ValueId gradient, const Env& settings) {
     Env arguments(definition_.is_std ? nullptr : context_.vars), names(&arguments);
     evaluator_.bind(definition_, given_, arguments, setting_.loc);
-    for (const auto& [name, entry] : settings.own()) arguments.set(name, entry.value);
+    settings_text_.clear();
+    for (const auto& [name, entry] : settings.own()) {
+      arguments.set(name, entry.value);
+      settings_text_ += name + "=" + entry.value.host_formula().print({"lr", "t", "k"}) + ";";
+    }
     names.set("p", Value::of_tensor(parameter.value));
     names.set("g", Value::of_tensor(gradient));
     names.set("t", Value::of_variable(kHostT));
@@ -123,8 +131,7 @@ private:
       Value value = evaluator_.eval(formula, names);
       if (auto it = host_.find(name); it != host_.end()) {
         if (!value.is_scalar()) throw SpecError(evaluator_.place(formula->loc), "slot '" + name + "' has shape [] and must be a number of the host");
-        context_.graph.host_state[static_cast<size_t>(it->second)].update = value.host_formula();
-        continue;
+        context_.graph.host_state[static_cast<size_t>(it->second.first)].update = value.host_formula();
       }
       names.set(name, std::move(value));
     }
@@ -139,7 +146,8 @@ private:
   const Definition& definition_;
   std::vector<Given> given_;
   std::map<std::string, TensorId> tensors_;   // slots of the parameter at work
-  std::map<std::string, int> host_;           // slots of shape []
+  std::string settings_text_;                 // of the parameter at work
+  std::map<std::string, std::pair<int, std::map<std::string, int>>> host_;   // slots of shape []: the one at work, all by settings
 };
 
 // torch.nn.utils.clip_grad_norm_ and clip_grad_value_.

@@ -17,12 +17,11 @@ std::vector<float> HostScalars::table(int steps, const std::function<double(int6
     double k = static_cast<double>(step_);
     variables = {rate(step_), k + 1, k};
     variables.insert(variables.end(), states_.begin(), states_.end());
-    for (size_t i = 0; i < states_.size(); ++i) states_[i] = state_rules_[i].update.evaluate(variables.data());
-    std::copy(states_.begin(), states_.end(), variables.begin() + 3);
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(step_)));
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_)));
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_ >> 32)));
     for (const ScalarRule& rule : rules_) out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
+    for (size_t i = 0; i < states_.size(); ++i) states_[i] = state_rules_[i].update.evaluate(variables.data());
   }
   return out;
 }

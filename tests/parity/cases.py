@@ -485,6 +485,75 @@ optimizer("adagrad_default", "adagrad", Adagrad, steps=10)
 optimizer("adagrad_lr_decay", "adagrad, lr: 0.1, lr_decay: 0.3", Adagrad, lr=0.1, lr_decay=0.3)
 optimizer("adagrad_weight_decay", "adagrad, lr: 0.1, weight_decay: 0.3", Adagrad, lr=0.1, weight_decay=0.3)
 optimizer("adagrad_start", "adagrad, lr: 0.1, initial_accumulator_value: 0.5, eps: 0.1", Adagrad, lr=0.1, initial_accumulator_value=0.5, eps=0.1)
+optimizer("adamw_amsgrad", "adamw, lr: 0.05, betas: [0.5, 0.5], amsgrad: true", AdamW, lr=0.05, betas=(0.5, 0.5), amsgrad=True)
+optimizer("adam_all", "adam, lr: 0.05, betas: [0.8, 0.9], eps: 0.01, weight_decay: 0.2, amsgrad: true", Adam, lr=0.05, betas=(0.8, 0.9), eps=0.01, weight_decay=0.2, amsgrad=True)
+NAdam, RAdam, Adamax, Adadelta = (getattr(torch.optim, n) for n in ("NAdam", "RAdam", "Adamax", "Adadelta"))
+optimizer("nadam_default", "nadam", NAdam, steps=20)
+optimizer("nadam_all", "nadam, lr: 0.05, betas: [0.8, 0.9], eps: 0.01, weight_decay: 0.2, momentum_decay: 0.1", NAdam, lr=0.05, betas=(0.8, 0.9), eps=0.01,
+          weight_decay=0.2, momentum_decay=0.1)
+optimizer("nadam_decoupled", "nadam, lr: 0.05, weight_decay: 0.4, decoupled_weight_decay: true", NAdam, lr=0.05, weight_decay=0.4, decoupled_weight_decay=True)
+optimizer("radam_default", "radam", RAdam, steps=20)
+optimizer("radam_all", "radam, lr: 0.05, betas: [0.8, 0.9], eps: 0.01, weight_decay: 0.2", RAdam, steps=16, lr=0.05, betas=(0.8, 0.9), eps=0.01, weight_decay=0.2)
+optimizer("radam_decoupled", "radam, lr: 0.05, weight_decay: 0.4, decoupled_weight_decay: true", RAdam, lr=0.05, weight_decay=0.4, decoupled_weight_decay=True)
+optimizer("radam_never_sure", "radam, lr: 0.05, betas: [0.8, 0.6]", RAdam, lr=0.05, betas=(0.8, 0.6))
+optimizer("adamax_default", "adamax", Adamax, steps=20)
+optimizer("adamax_all", "adamax, lr: 0.05, betas: [0.8, 0.7], eps: 0.1, weight_decay: 0.2", Adamax, lr=0.05, betas=(0.8, 0.7), eps=0.1, weight_decay=0.2)
+optimizer("adadelta_default", "adadelta", Adadelta, steps=20)
+optimizer("adadelta_all", "adadelta, lr: 0.7, rho: 0.6, eps: 0.001, weight_decay: 0.2", Adadelta, lr=0.7, rho=0.6, eps=0.001, weight_decay=0.2)
+optimizer("adagrad_all", "adagrad, lr: 0.1, lr_decay: 0.1, weight_decay: 0.2, initial_accumulator_value: 0.3, eps: 0.01", Adagrad, lr=0.1, lr_decay=0.1, weight_decay=0.2,
+          initial_accumulator_value=0.3, eps=0.01)
+
+
+class Formula(torch.optim.Optimizer):
+    """An optimizer whose `update(p, g, state, t, group)` is given by a paper."""
+
+    def __init__(self, parameters, **settings):
+        super().__init__(parameters, settings)
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["t"] = state.get("t", 0) + 1
+                self.update(p, p.grad, state, state["t"], group)
+
+
+class Lion(Formula):
+    """Chen et al. 2023, algorithm 2."""
+
+    def __init__(self, parameters, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(parameters, lr=lr, betas=betas, weight_decay=weight_decay)
+
+    def update(self, p, g, state, t, group):
+        (b1, b2), lr = group["betas"], group["lr"]
+        m = state.setdefault("m", torch.zeros_like(p))
+        p.sub_(lr * ((b1 * m + (1 - b1) * g).sign() + group["weight_decay"] * p))
+        m.mul_(b2).add_(g, alpha=1 - b2)
+
+
+class Lamb(Formula):
+    """You et al. 2020, algorithm 2, phi the identity."""
+
+    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=1e-2):
+        super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def update(self, p, g, state, t, group):
+        b1, b2 = group["betas"]
+        m, v = state.setdefault("m", torch.zeros_like(p)), state.setdefault("v", torch.zeros_like(p))
+        m.mul_(b1).add_(g, alpha=1 - b1)
+        v.mul_(b2).add_(g * g, alpha=1 - b2)
+        r = m / (1 - b1**t) / ((v / (1 - b2**t)).sqrt() + group["eps"]) + group["weight_decay"] * p
+        ratio = p.norm() / r.norm() if p.norm() > 0 and r.norm() > 0 else 1.0
+        p.sub_(group["lr"] * ratio * r)
+
+
+optimizer("lion_default", "lion", Lion, steps=30)
+optimizer("lion_all", "lion, lr: 0.02, betas: [0.7, 0.8], weight_decay: 0.3", Lion, lr=0.02, betas=(0.7, 0.8), weight_decay=0.3)
+optimizer("lamb_default", "lamb", Lamb, steps=20)
+optimizer("lamb_all", "lamb, lr: 0.05, betas: [0.7, 0.9], eps: 0.01, weight_decay: 0.3", Lamb, lr=0.05, betas=(0.7, 0.9), eps=0.01, weight_decay=0.3)
+case("lamb_zero_norm", "- linear: 3", lambda: Net(linear(5, 3)), start={"linear1.bias": [0.0] * 3}, optimizer="{type: lamb, lr: 0.05, weight_decay: 0}",
+     make=lambda p: Lamb(p, lr=0.05, weight_decay=0.0))
 
 # Schedules: row k of an identity matrix moves weight k alone, by the rate of step k ---------------------------------------
 def schedule(name, text, rate, each="step", epochs=0, batch=1, **rest):
@@ -604,6 +673,27 @@ case("own_layer", "- gain\n- linear: 3", lambda: Net(("gain1", Gain(5)), linear(
      top='blocks:\n  gain():\n    params:\n      weight: {shape: "[in.features]", init: 1}\n    y: x * exp(weight)\n')
 case("own_optimizer", **MLP, optimizer="{type: heavy_ball, lr: 0.1, friction: 0.2}", make=lambda p: SGD(p, lr=0.1, momentum=0.8),
      top="optimizers:\n  heavy_ball(lr=0.01, friction=0.1):\n    state:\n      v: {init: 0}\n    step:\n      v: (1 - friction) * v + g\n      p: p - lr * v\n")
+# Slots of shape [] live on the host: lines before and after their new value, and parameters of different settings.
+class Warming(Formula):
+    def update(self, p, g, state, t, group):
+        before = state.setdefault("share", 0.1)
+        state["share"] = min(1.0, before * 1.5 + group["weight_decay"])
+        p.sub_(group["lr"] * (before * g + 0.5 * state["share"] * g.abs()))
+
+
+WARMING = """optimizers:
+  warming(lr=0.01, weight_decay=0):
+    state: {share: {init: 0.1, shape: []}}
+    step:
+      before: share
+      share: "min(1, share * 1.5 + weight_decay)"
+      p: p - lr * (before * g + 0.5 * share * abs(g))
+"""
+case("own_optimizer_host_slot", **MLP, optimizer="{type: warming, lr: 0.1}", make=lambda p: Warming(p, lr=0.1, weight_decay=0.0), top=WARMING)
+case("own_optimizer_host_slots", **MLP, optimizer="{type: warming, lr: 0.1}", train='  params:\n    - {match: "*.bias", weight_decay: 0.2}\n', top=WARMING,
+     make=lambda p: (lambda q: Warming([{"params": q[0::2], "weight_decay": 0.0}, {"params": q[1::2], "weight_decay": 0.2}], lr=0.1))(list(p)))
+case("rule_nadam", **MLP, optimizer="{type: nadam, lr: 0.05}", train='  params:\n    - {match: "*.bias", lr: lr / 5, weight_decay: 0.3}\n', atol=5e-6,
+     make=lambda p: (lambda q: NAdam([{"params": q[0::2]}, {"params": q[1::2], "lr": 0.01, "weight_decay": 0.3}], lr=0.05))(list(p)))
 case("drop_last", **MLP, x=normal(10, 5), y=normal(10, 3), drop_last=True, epochs=3)
 case("steps_wrap_around", **MLP, x=normal(10, 5), y=normal(10, 3), steps=7)
 case("batch_of_all", **MLP, batch=12, steps=5)
