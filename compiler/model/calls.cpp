@@ -104,8 +104,10 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
 void Evaluator::require(const Definition& d, Env& env, Loc loc) {
   for (const Requirement& r : d.requirements) {
     Value holds = eval(r.condition, env);
-    if (!holds.is(Kind::unknown) && !truth_of(holds, loc, "a requirement"))
-      throw SpecError(d.is_std ? loc : r.condition->whole, d.name() + ": " + fill_message(r.message, *this, env, loc));
+    if (holds.is(Kind::unknown) || truth_of(holds, loc, "a requirement")) continue;
+    std::string text = d.name() + ": " + fill_message(r.message, *this, env, loc);
+    std_loc_ = {};   // the message says it all: no place in the shipped file
+    throw SpecError(d.is_std ? loc : r.condition->whole, text);
   }
 }
 
@@ -113,6 +115,7 @@ void Evaluator::require(const Definition& d, Env& env, Loc loc) {
 // everything else must agree, so that nothing is broadcast by accident.
 void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
   if (d.target == "any" || d.signature.parameters.size() < 2) return;
+  std_loc_ = {};   // a mismatch is no fault of a formula
   const Value* x = lookup(d.signature.parameters[0].name, names, loc);
   const std::string& target_name = d.signature.parameters[1].name;
   const Value* y = lookup(target_name, names, loc);
