@@ -89,9 +89,22 @@ void RunFolder::event(const nlohmann::ordered_json& json) {
   if (!events_) throw RuntimeError(file("metrics.jsonl") + ": cannot write; is the disk full?");
 }
 
-void RunFolder::clear_events() {
+void RunFolder::clear() {
   events_.close();
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(file("checkpoints"), error))
+    if (entry.path().extension() == ".safetensors") fs::remove(entry.path(), error);
   write("metrics.jsonl", "");
+}
+
+std::string RunFolder::insert_ranked(int64_t rank, int64_t kept) const {
+  auto name = [](int64_t r) { return r == 1 ? std::string("best") : "best" + std::to_string(r); };
+  std::error_code error;
+  for (int64_t r = kept - 1; r >= rank; --r) {
+    fs::rename(checkpoint(name(r)), checkpoint(name(r + 1)), error);
+    if (error) throw RuntimeError(checkpoint(name(r)) + ": cannot be renamed: " + error.message());
+  }
+  return name(rank);
 }
 
 std::string event_line(const nlohmann::ordered_json& json) {

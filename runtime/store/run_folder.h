@@ -23,8 +23,11 @@ public:
   void write(std::string_view name, std::string_view text) const;
   /// Appends one line to metrics.jsonl and flushes it. Numbers that are not finite become null.
   void event(const nlohmann::ordered_json& json);
-  /// Starts metrics.jsonl anew instead of appending to what an earlier run left.
-  void clear_events();
+  /// Starts anew: an empty metrics.jsonl, and none of the checkpoints that an earlier run left.
+  void clear();
+  /// Makes room for a checkpoint of this rank (from 1) among `kept`: the ones from there on are renamed by one. Returns
+  /// its name: "best", "best2", "best3", ...
+  std::string insert_ranked(int64_t rank, int64_t kept) const;
 
 private:
   explicit RunFolder(std::string path);

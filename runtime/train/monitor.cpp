@@ -1,6 +1,7 @@
 #include "runtime/train/monitor.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mlc {
 namespace {
@@ -13,6 +14,12 @@ bool improves(double value, const std::optional<double>& best, bool rising, doub
 
 } // namespace
 
+std::vector<std::string> TrainSettings::monitors() const {
+  std::vector<std::string> out = {"train_loss", "val_loss"};
+  for (const MetricSettings& m : metrics) out.push_back("val_" + m.key);
+  return out;
+}
+
 std::optional<double> monitored_value(const Monitored& values, const std::string& monitor) {
   if (monitor == "train_loss") return values.train_loss;
   if (monitor == "val_loss") return values.val_loss;
@@ -23,8 +30,18 @@ std::optional<double> monitored_value(const Monitored& values, const std::string
 }
 
 Monitors::Monitors(const TrainSettings& settings, bool validates)
-    : stopping_(settings.early_stopping), saves_(!settings.checkpoint.monitor.empty()) {
-  watched_ = saves_ ? settings.checkpoint.monitor : stopping_ ? stopping_->monitor : validates ? "val_loss" : "";
+    : stopping_(settings.early_stopping), keep_(settings.checkpoint.monitor.empty() ? 0 : settings.checkpoint.keep) {
+  watched_ = keep_ > 0 ? settings.checkpoint.monitor : stopping_ ? stopping_->monitor : validates ? "val_loss" : "";
+}
+
+// An equal value that came later stands behind.
+int64_t Monitors::rank(double value) {
+  auto at = std::find_if(ranked_.begin(), ranked_.end(),
+                         [&](double other) { return improves(value, other, rises(watched_), 0); });
+  if (std::isnan(value) || at - ranked_.begin() >= keep_) return 0;
+  at = ranked_.insert(at, value);
+  if (static_cast<int64_t>(ranked_.size()) > keep_) ranked_.pop_back();
+  return at - ranked_.begin() + 1;
 }
 
 Monitors::Outcome Monitors::update(const Monitored& values, int64_t epoch) {
@@ -34,8 +51,9 @@ Monitors::Outcome Monitors::update(const Monitored& values, int64_t epoch) {
     best_ = value;
     best_epoch_ = epoch;
     outcome.best = true;
-    outcome.save_best = saves_;
   }
+  if (value && keep_ > 0) outcome.rank = rank(*value);
+  outcome.kept = static_cast<int64_t>(ranked_.size());
   if (!stopping_) return outcome;
   std::optional<double> stopping = monitored_value(values, stopping_->monitor);
   if (!stopping) return outcome;

@@ -26,19 +26,23 @@ class Monitors {
 
   struct Outcome {
     bool best = false;      ///< the watched value is the best so far
-    bool save_best = false; ///< a checkpoint "best" is wanted
+    int64_t rank = 0;       ///< place of the value among the best that are kept, from 1; 0: not among them
+    int64_t kept = 0;       ///< how many there are now
     bool keep = false;      ///< weights to go back to at the end
   };
   Outcome update(const Monitored& values, int64_t epoch);
-  bool exhausted() const { return stopping_ && bad_ > stopping_->patience; }
+  bool exhausted() const { return stopping_ && bad_ > 0 && bad_ >= stopping_->patience; }
   void keep(const SharedState& state);
   /// Puts kept weights back and says which epoch was the best.
   void finish(SharedState& state, TrainResult* result) const;
 
  private:
+  int64_t rank(double value);
+
   std::optional<EarlyStopping> stopping_;
-  bool saves_ = false;
+  int64_t keep_ = 0; // best checkpoints that are kept; 0: none are written
   std::string watched_;
+  std::vector<double> ranked_; // their values, the best first
   int64_t best_epoch_ = 0, bad_ = 0;
   std::optional<double> best_, best_stopping_;
   std::vector<char> kept_;

@@ -50,6 +50,11 @@ class Session {
   double begin_ = 0, epoch_begin_ = 0, step_seconds_ = 0, rate_ = 0;
   double loss_sum_ = 0, row_count_ = 0; // of the running epoch
   EpochReport epoch_;
+  struct {
+    bool set = false;
+    std::optional<double> val_loss;
+    MetricValues val;
+  } result_values_; // of the weights that the run ends with, where they are not the last
   std::vector<std::pair<double, int64_t>> durations_; // seconds per step of each call, and its steps
   TrainResult result_;
 };
@@ -184,8 +189,11 @@ void Session::watch() {
   Monitored values{epoch_.train_loss, epoch_.val_loss, &epoch_.val};
   Monitors::Outcome outcome = monitors_.update(values, walk_.epoch() + 1);
   epoch_.best = outcome.best;
-  if (outcome.save_best) job_.observer->on_checkpoint("best", counters());
+  if (outcome.rank > 0) job_.observer->on_ranked(outcome.rank, outcome.kept, counters());
   if (outcome.keep) monitors_.keep(*job_.state);
+  // The run's result is its best checkpoint where there is one, else what early stopping goes back to.
+  if (outcome.rank == 1 || (outcome.keep && settings_.checkpoint.monitor.empty()))
+    result_values_ = {true, epoch_.val_loss, epoch_.val};
   if (std::optional<double> value = monitored_value(values, schedule_.monitor()))
     schedule_.validated(*value, rises(schedule_.monitor()));
 }
@@ -205,7 +213,7 @@ void Session::end_epoch() {
   }
   job_.observer->on_epoch(epoch_);
   const std::optional<Every>& save = settings_.checkpoint.every;
-  if (save && save->epochs && epoch_.epoch % save->count == 0) job_.observer->on_checkpoint("last", counters());
+  if (save && save->epochs && epoch_.epoch % save->count == 0) job_.observer->on_last(counters());
   epoch_ = {};
   epoch_begin_ = time;
   loss_sum_ = row_count_ = 0;
@@ -230,7 +238,7 @@ TrainResult Session::run() {
     running = !stopped() && call();
     if (!running) break;
     const std::optional<Every>& save = settings_.checkpoint.every;
-    if (save && !save->epochs && step_ % save->count == 0) job_.observer->on_checkpoint("last", counters());
+    if (save && !save->epochs && step_ % save->count == 0) job_.observer->on_last(counters());
     bool due = validation_due();
     if (due) validate();
     if (stopped()) continue;
@@ -243,7 +251,11 @@ TrainResult Session::run() {
   }
   result_.counters = counters();
   monitors_.finish(*job_.state, &result_);
-  if (result_.ending != Ending::not_finite) job_.observer->on_checkpoint("last", result_.counters);
+  if (result_values_.set && result_.ending != Ending::interrupted && result_.ending != Ending::not_finite) {
+    result_.val_loss = result_values_.val_loss;
+    result_.val = result_values_.val;
+  }
+  if (result_.ending != Ending::not_finite) job_.observer->on_last(result_.counters);
   result_.step_ms = median_step_ms(durations_);
   return result_;
 }

@@ -56,8 +56,11 @@ class TrainObserver {
   virtual ~TrainObserver() = default;
   virtual void on_call(const CallReport& report) = 0;
   virtual void on_epoch(const EpochReport& report) = 0;
-  /// A checkpoint is due: "last" or "best".
-  virtual void on_checkpoint(const std::string& name, const TrainCounters& counters) = 0;
+  /// The checkpoint "last" is due.
+  virtual void on_last(const TrainCounters& counters) = 0;
+  /// The state is the `rank`-th best so far (from 1): what held this rank and those behind it move down by one, and
+  /// there are `kept` of them now.
+  virtual void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) = 0;
 };
 
 enum class Ending : uint8_t { epochs, steps, time, early_stopping, interrupted, not_finite };
@@ -66,7 +69,7 @@ struct TrainResult {
   Ending ending = Ending::epochs;
   TrainCounters counters;
   double train_loss = 0; ///< of the last epoch; for not_finite the value that ended it
-  std::optional<double> val_loss;
+  std::optional<double> val_loss; ///< of the best checkpoint or the weights gone back to, else of the last validation
   MetricValues val;
   std::string monitor; ///< what `best` watches; empty: nothing
   int64_t best_epoch = 0;

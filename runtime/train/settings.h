@@ -22,13 +22,14 @@ struct MetricSettings {
 /// A value watched over validations: `val_loss`, `train_loss` or `val_<metric key>`.
 struct EarlyStopping {
   std::string monitor;
-  int64_t patience = 0; ///< validations without improvement that are borne
+  int64_t patience = 0; ///< ends at this many validations in a row without improvement; 0 as 1 (Keras, Lightning)
   double min_delta = 0;
   bool restore_best = false;
 };
 
 struct CheckpointSettings {
   std::string monitor;        ///< empty: no best checkpoint is kept
+  int64_t keep = 1;           ///< how many of the best
   std::optional<Every> every; ///< writes `last` during training too
 };
 
@@ -44,6 +45,9 @@ struct TrainSettings {
   std::optional<EarlyStopping> early_stopping;
   CheckpointSettings checkpoint;
   uint64_t seed = 0;
+
+  /// What may be monitored: train_loss, val_loss, and val_METRIC of each metric.
+  std::vector<std::string> monitors() const;
 };
 
 /// True where a greater value of this monitor is better: all metrics but losses and errors.

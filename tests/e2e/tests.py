@@ -167,6 +167,13 @@ def eval_repeats_the_summary(c):
         need(abs(values[key] - summary[key]) < 1e-9, f"eval gives {key} {values[key]}, the run {summary[key]}")
 
 
+def tensors_of(checkpoint):
+    """Name -> bytes, without the place in the training."""
+    (size,) = struct.unpack("<Q", checkpoint[:8])
+    header, data = json.loads(checkpoint[8 : 8 + size]), checkpoint[8 + size :]
+    return {k: data[slice(*v["data_offsets"])] for k, v in header.items() if k != "__metadata__" and not k.startswith("train.")}
+
+
 def iris_rows():
     return [[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]]
 
@@ -199,6 +206,49 @@ def predict_reads_csv(c):
     out = c.mlc("predict", c.path("run"), "--input", c.path("rows.csv")).out
     for name in ("setosa", "versicolor", "virginica"):
         need(name in out, f"no {name} in\n{out}")
+
+
+# Training features ----------------------------------------------------------------------------------------------------------
+VALIDATED = """data: {dataset: iris, split: {train: 0.6, val: 0.2, test: 0.2}, transforms: [standardize]}
+model: [{linear: 8}, relu, {linear: 3}]
+train: {epochs: 30, batch_size: 16, loss: cross_entropy, optimizer: {type: adam, lr: 0.05}}
+eval: {metrics: [accuracy]}
+"""
+
+
+def epochs_of(done):
+    return [e for e in done.events if e["event"] == "epoch"]
+
+
+@test
+def checkpoint_keeps_the_best_in_order(c):
+    spec = c.write("kept.yaml", VALIDATED)
+    done = c.run(spec, "--set", "train.checkpoint={monitor: val_loss, keep: 2}", "--json")
+    files = sorted(os.listdir(c.path("run", "checkpoints")))
+    need(files == ["best.safetensors", "best2.safetensors", "last.safetensors"], f"checkpoints {files}")
+    losses = sorted((e["val_loss"], e["epoch"]) for e in epochs_of(done))
+    # Weights of epoch n are those of a run of n epochs.
+    for name, (loss, epoch) in zip(("best", "best2"), losses):
+        c.run(spec, "--set", f"train.epochs={epoch}", "--quiet", out=name)
+        need(tensors_of(c.checkpoint(name)) == tensors_of(c.checkpoint("run", name)), f"{name} is not the checkpoint of epoch {epoch}")
+    need(done.summary["val_loss"] == losses[0][0], "the summary does not tell the best checkpoint's loss")
+    found = json.loads(c.mlc("eval", c.path("run"), "--json").out)
+    need(abs(found["test_loss"] - done.summary["test_loss"]) < 1e-9, "the test rows were not evaluated with the best weights")
+    c.run(spec, "--set", "train.epochs=1", "--quiet")
+    need(os.listdir(c.path("run", "checkpoints")) == ["last.safetensors"], "checkpoints of the run before are still there")
+
+
+@test
+def early_stopping_ends_and_restores(c):
+    spec = c.write("stopped.yaml", VALIDATED)
+    stop = "train.early_stopping={monitor: val_loss, patience: 2, restore_best: true}"
+    done = c.run(spec, "--set", stop, "--set", "train.epochs=300", "--set", "train.optimizer.lr=0.3", "--json")
+    losses = [e["val_loss"] for e in epochs_of(done)]
+    best = losses.index(min(losses))
+    need(len(losses) == best + 3 < 300, f"ends after epoch {len(losses)}, best was {best + 1}")
+    need("val_loss has not improved for 2 validations" in done.err, done.err[-600:])
+    c.run(spec, "--set", f"train.epochs={best + 1}", "--set", "train.optimizer.lr=0.3", "--quiet", out="short")
+    need(tensors_of(c.checkpoint("short")) == tensors_of(c.checkpoint()), "the weights of the best epoch were not restored")
 
 
 # Streams ------------------------------------------------------------------------------------------------------------------

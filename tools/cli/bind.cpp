@@ -305,11 +305,9 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   auto off = [](const Node* n) { return !n || n->text == "none"; };
   auto monitor = [&](const Node& n) {
     const Node* m = n.find("monitor");
-    std::string name = m ? m->text : "val_loss";
-    std::vector<std::string> known = {"train_loss", "val_loss"};
-    for (const MetricSettings& s : t.metrics) known.push_back("val_" + s.key);
-    if (std::find(known.begin(), known.end(), name) == known.end()) throw SpecError(unknown_name(m->loc, "monitor", name, known));
-    return name;
+    std::vector<std::string> known = t.monitors();
+    if (m && std::find(known.begin(), known.end(), m->text) == known.end()) throw SpecError(unknown_name(m->loc, "monitor", m->text, known));
+    return m ? m->text : "val_loss";
   };
   b.guard([&] {
     const Node* n = train->find("early_stopping");
@@ -324,8 +322,13 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   b.guard([&] {
     const Node* n = train->find("checkpoint");
     if (off(n)) return;
-    t.checkpoint.monitor = monitor(*n);
-    if (const Node* e = n->find("every")) t.checkpoint.every = every(*e);
+    // A checkpoint that says only when it is written keeps no best one.
+    if (n->find("monitor") || n->find("keep") || !n->find("every")) t.checkpoint.monitor = monitor(*n);
+    if (const Node* k = n->find("keep")) t.checkpoint.keep = b.integer(*k, "keep", 1);
+  });
+  b.guard([&] {
+    const Node* n = train->find("checkpoint");
+    if (const Node* e = off(n) ? nullptr : n->find("every")) t.checkpoint.every = every(*e);
   });
   return t;
 }

@@ -28,7 +28,10 @@ public:
   void message(const std::string& text);
   void on_call(const CallReport& report) override;
   void on_epoch(const EpochReport& report) override;
-  void on_checkpoint(const std::string& name, const TrainCounters& counters) override { save_(name, counters); }
+  void on_last(const TrainCounters& counters) override { save_("last", counters); }
+  void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) override {
+    save_(folder_.insert_ranked(rank, kept), counters);
+  }
   void summary(const std::string& text, const nlohmann::ordered_json& event);
 
 private:

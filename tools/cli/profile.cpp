@@ -70,7 +70,8 @@ private:
 struct Silent : TrainObserver {
   void on_call(const CallReport&) override {}
   void on_epoch(const EpochReport&) override {}
-  void on_checkpoint(const std::string&, const TrainCounters&) override {}
+  void on_last(const TrainCounters&) override {}
+  void on_ranked(int64_t, int64_t, const TrainCounters&) override {}
 };
 
 enum Part { data_part, forward_part, backward_part, update_part };

@@ -70,7 +70,7 @@ public:
     std::signal(SIGTERM, on_signal);
     std::signal(SIGPIPE, SIG_DFL);
     RunFolder folder = make_folder();
-    folder.clear_events();
+    folder.clear();
     folder.write("spec.yaml", print_spec(with_absolute_paths(spec_, path_), false, sources_));
     Printer::Settings settings{arguments_.flag("quiet"), arguments_.flag("json"), isatty(STDERR_FILENO) != 0, settings_.epochs};
     Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
@@ -137,12 +137,20 @@ private:
     } else if (r.ending == Ending::interrupted) {
       text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
     } else if (r.ending == Ending::early_stopping) {
-      text += fmt::format("early stopping: {} has not improved for {} validations; best was epoch {}\n", r.monitor, settings_.early_stopping->patience, r.best_epoch);
+      const EarlyStopping& e = *settings_.early_stopping;
+      text += fmt::format("early stopping: {} has not improved for {} validations", e.monitor, std::max<int64_t>(1, e.patience));
+      text += r.monitor == e.monitor ? fmt::format("; best was epoch {}\n", r.best_epoch) : "\n";
     }
     if (r.val_loss) json["val_loss"] = *r.val_loss;
     for (const auto& [name, value] : r.val) json["val_" + name] = value;
     double eval_begin = seconds_since(kProcessStart);
-    if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) text += evaluate_test(json);
+    if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) {
+      // Where a best checkpoint is kept it is the run's result, as for predict and eval.
+      std::string best = folder.checkpoint("best");
+      bool kept = fs::exists(best);
+      if (kept) load_checkpoint(best, *model_, *bench_);
+      text += evaluate_test(json, kept ? fmt::format("  (weights of epoch {}, the best)", r.best_epoch) : "");
+    }
     double eval_seconds = r.eval_seconds + seconds_since(kProcessStart) - eval_begin;
     double total = seconds_since(kProcessStart);
     text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
@@ -165,19 +173,19 @@ private:
     return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
   }
 
-  std::string evaluate_test(nlohmann::ordered_json& json) {
+  std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
     SplitRows test = truth_of_rows(data_, data_.test);
     int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())});
     Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed);
     std::string text = "test    ";
     if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
-    if (test.labels.empty() && test.targets.empty()) return text + "\n";
+    if (test.labels.empty() && test.targets.empty()) return text + which + "\n";
     Predicted p = predictions_of(e, test.labels, test.targets, settings_.threshold);
     for (const auto& [name, value] : evaluate_metrics(settings_.metrics, p)) {
       text += "  " + name + " " + number4(value);
       json["test_" + name] = value;
     }
-    text += "\n";
+    text += which + "\n";
     if (!p.classes()) return text;
     std::vector<std::string> classes;
     for (const ColumnSchema& c : data_.schema.columns)

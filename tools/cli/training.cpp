@@ -58,7 +58,24 @@ void Training::check_steps() {
   int64_t tail = rows % settings_.batch_size;
   if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
   StepCounts counts = count_steps(settings_, rows);
-  model_->schedule(counts.per_epoch, counts.total);
+  std::vector<SchedulePhase> phases = model_->schedule(counts.per_epoch, counts.total);
+  const Node& train = *spec_.find("train");
+  if (settings_.early_stopping) check_monitor(settings_.early_stopping->monitor, *train.find("early_stopping"));
+  if (const Node* n = train.find("checkpoint")) check_monitor(settings_.checkpoint.monitor, *n);
+  const Node* schedule = train.find("schedule");
+  for (size_t i = 0; i < phases.size(); ++i)
+    check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
+}
+
+// A monitor that never has a value would do nothing, silently.
+void Training::check_monitor(const std::string& monitor, const Node& section) {
+  if (monitor.empty()) return;
+  const Node* named = section.find("monitor");
+  Loc loc = named && named->origin != Origin::implied ? named->loc : section.loc;
+  std::vector<std::string> known = settings_.monitors();
+  if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_name(loc, "monitor", monitor, known));
+  else if (monitor.starts_with("val_") && data_.val.empty())
+    diagnostics_.error(loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
 }
 
 TrainJob Training::make_job() {

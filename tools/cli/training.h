@@ -5,6 +5,10 @@
 #include "runtime/train/session.h"
 #include "tools/cli/bind.h"
 
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace mlc {
 
 class Training {
@@ -29,6 +33,7 @@ protected:
 
 private:
   void check_steps();
+  void check_monitor(const std::string& monitor, const Node& section);
 };
 
 }  // namespace mlc
