@@ -42,11 +42,14 @@ double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t
 
 TileShape choose_tile(int64_t rows, int64_t vectors, int64_t k, const Target& target) {
   int parts = kLanes / target.lanes;
+  // Sums, vectors, and two scalars on their way. Of 32 registers the code generator's scheduler wants three more, for loads of
+  // the next step; without them it puts sums on the stack.
+  int registers = target.registers > 16 ? target.registers - 3 : target.registers;
   TileShape best;
   double best_cycles = 0;
   for (int64_t nv = 1; nv <= std::min<int64_t>(vectors, 6); ++nv)
     for (int64_t mr = 1; mr <= std::min<int64_t>(rows, 14); ++mr) {
-      if (mr * nv * parts + nv * parts + 2 > target.registers) continue;
+      if (mr * nv * parts + nv * parts + 2 > registers) continue;
       double cycles = tile_cycles(rows, vectors, k, mr, nv, parts);
       if (best_cycles == 0 || cycles < best_cycles) best = {mr, nv}, best_cycles = cycles;
     }
@@ -376,13 +379,6 @@ private:
     c_->end_loop();
   }
 
-  // Steps of k in one turn. The scheduler of the code generator moves the loads of later steps up to the first; a tile that
-  // fills the register file would pay for that with its sums on the stack.
-  int64_t unroll_of(int64_t mr, int64_t nv) const {
-    int parts = kLanes / target_.lanes;
-    return mr * nv * parts + nv * parts + 2 + (kUnroll - 1) <= target_.registers ? kUnroll : 1;
-  }
-
   // The loops over k from label `depth` on. The innermost is unrolled; where an operand lies in blocks along it, it runs
   // block by block.
   void k_loop(size_t depth, int64_t mr, int64_t nv, std::vector<Reg>& acc) {
@@ -390,11 +386,10 @@ private:
     int cls = class_of_.at(k_[depth]);
     int64_t n = extent(k_[depth]);
     bool last = depth + 1 == k_.size();
-    int64_t unroll = unroll_of(mr, nv);
     auto run = [&](int64_t count, const std::function<Index(const Address&)>& index) {
-      int64_t unrolled = last ? count / unroll * unroll : 0;
-      carried_loop(0, unrolled, unroll, acc, [&](Reg k) {
-        for (int64_t u = 0; u < unroll; ++u) {
+      int64_t unrolled = last ? count / kUnroll * kUnroll : 0;
+      carried_loop(0, unrolled, kUnroll, acc, [&](Reg k) {
+        for (int64_t u = 0; u < kUnroll; ++u) {
           c_->set_var(cls, index({u, {{k, 1}}}));
           step(mr, nv, acc);
         }

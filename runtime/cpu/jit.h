@@ -30,8 +30,10 @@ class Jit {
   /// that does not parse or verify.
   virtual std::string compile(const std::vector<const KernelText*>& kernels) const = 0;
   virtual std::unique_ptr<JitCode> link(const std::vector<std::string_view>& objects) = 0;
-  /// Assembly text of one kernel's IR, as `compile` makes it.
-  virtual std::string assembly(const std::string& ir) const = 0;
+  /// Assembly text of one kernel's IR, as `compile` makes it; for another CPU where one is named: one of LLVM's names, with
+  /// its architecture before it where that is another one ("haswell", "aarch64:neoverse-n1"). Throws RuntimeError when
+  /// LLVM does not know it.
+  virtual std::string assembly(const std::string& ir, const std::string& cpu = "") const = 0;
 };
 
 /// The one Jit of the process. Looked for at $MLC_JIT, beside the executable and in ../lib/mlc of it; throws

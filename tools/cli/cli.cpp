@@ -23,10 +23,10 @@ void Arguments::add_spec_options() {
   add()("threads", po::value<std::string>()->value_name("N"), "CPU threads (default: all physical cores); results do not depend on it");
   add()("device", po::value<std::string>()->value_name("NAME"), "auto, cpu or reference (default: the spec's, auto)");
   add()("werror", po::bool_switch(), "treat warnings as errors");
-  hidden()("lanes", po::value<int64_t>()->default_value(0), "f32 lanes of vectors: 4, 8 or 16");
-  hidden()("no-fusion", po::bool_switch(), "every op is a kernel of its own");
-  hidden()("disable-pass", po::value<std::vector<std::string>>()->composing(), "leave out a pass");
-  hidden()("no-cache", po::bool_switch(), "compile anew");
+  add()("lanes", po::value<int64_t>()->default_value(0)->value_name("N"), "f32 lanes of vectors: 4, 8 or 16 (default: the CPU's, 0); results do not depend on it");
+  add()("no-fusion", po::bool_switch(), "every op is a kernel of its own");
+  add()("disable-pass", po::value<std::vector<std::string>>()->composing()->value_name("NAME"), "leave out a pass of the compiler; templates: only generic loops");
+  add()("no-cache", po::bool_switch(), "compile anew");
 }
 
 bool Arguments::parse(int argc, char** argv) {

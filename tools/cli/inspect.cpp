@@ -196,6 +196,7 @@ void add_dump_options(Arguments& a) {
   a.add()("explain", po::bool_switch(), "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
   a.add()("diff", po::value<std::string>()->value_name("OTHER"), "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
   a.add()("batch", po::value<int64_t>()->default_value(0)->value_name("N"), "batch size (default: the spec's)");
+  a.add()("cpu", po::value<std::string>()->value_name("NAME"), "asm: for another CPU, such as haswell or aarch64:neoverse-n1; --lanes is its width");
   a.add()("program", po::value<std::string>()->default_value("train")->value_name("NAME"), "train, eval or predict");
   a.add_spec_options();
 }
@@ -209,6 +210,7 @@ std::optional<std::string> stage_text(const Arguments& a) {
     throw UsageError("unknown stage '" + stage + "'; stages are " + join(names, ", ") + "\n");
   }
   if (program != "train" && program != "eval" && program != "predict") throw UsageError("--program is train, eval or predict\n");
+  if (a.has("cpu") && stage != "asm") throw UsageError("--cpu goes with --stage asm\n");
   if (a.flag("explain") && stage != "fused") throw UsageError("--explain goes with --stage fused\n");
   std::unique_ptr<Checked> c = check(a);
   if (!c->model) return std::nullopt;
@@ -227,7 +229,7 @@ std::optional<std::string> stage_text(const Arguments& a) {
     return c99;
   }
   std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
-  return stage == "asm" ? load_jit().assembly(text) : text;
+  return stage == "asm" ? load_jit().assembly(text, a.has("cpu") ? a.text("cpu") : "") : text;
 }
 
 std::vector<std::string> split_lines(const std::string& text) {

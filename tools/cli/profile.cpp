@@ -80,7 +80,7 @@ constexpr const char* kParts[] = {"data", "forward", "backward", "update"};
 struct KernelRow {
   std::string what;
   Part part = forward_part;
-  double us = 0, flops = 0, bytes = 0;
+  double us = 0, least_us = 0, flops = 0, bytes = 0;
 };
 
 class Profile : Training {
@@ -130,7 +130,10 @@ private:
     for (const auto& thread : *spans_)
       for (const LaunchTimes::Span& s : thread) {
         bool parallel = c.program.launches[static_cast<size_t>(s.launch)].parallel;
-        rows_[static_cast<size_t>(s.launch)].us += 1e-3 * static_cast<double>(s.end - s.begin) / (parallel ? static_cast<double>(spans_->size()) : 1);
+        KernelRow& row = rows_[static_cast<size_t>(s.launch)];
+        double us = 1e-3 * static_cast<double>(s.end - s.begin);
+        row.us += us / (parallel ? static_cast<double>(spans_->size()) : 1);
+        row.least_us = row.least_us == 0 ? us : std::min(row.least_us, us);
         auto [it, fresh] = extent.insert({s.step, {s.begin, s.end}});
         it->second = {std::min(it->second.first, s.begin), std::max(it->second.second, s.end)};
       }
@@ -228,7 +231,7 @@ private:
                                   {"step_us", step_us_}, {"waiting_us", step_us_ - busy_us_}, {"limit_gflops", limits_.gflops}, {"limit_gbytes", limits_.gbytes}};
     for (size_t i : by_time()) {
       const KernelRow& r = rows_[i];
-      out["kernels"].push_back({{"kernel", r.what}, {"launch", i}, {"form", form_name(group_of(i).form)}, {"part", kParts[r.part]}, {"us", r.us}, {"share", r.us / step_us_}, {"flops", r.flops}, {"bytes", r.bytes},
+      out["kernels"].push_back({{"kernel", r.what}, {"launch", i}, {"form", form_name(group_of(i).form)}, {"part", kParts[r.part]}, {"us", r.us}, {"least_us", r.least_us}, {"share", r.us / step_us_}, {"flops", r.flops}, {"bytes", r.bytes},
                                 {"of_limit", of_limit(r)}, {"bound", bound(r)}});
     }
     for (const auto& [place, us] : lines_)

@@ -9,9 +9,12 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Linker/Linker.h>
+#include <llvm/MC/MCSubtargetInfo.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/SourceMgr.h>
+#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
+#include <llvm/TargetParser/Host.h>
 
 namespace mlc {
 namespace {
@@ -59,17 +62,38 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
   passes.run(module, modules);
 }
 
+llvm::orc::JITTargetMachineBuilder settle(llvm::orc::JITTargetMachineBuilder builder) {
+  builder.setRelocationModel(llvm::Reloc::PIC_);
+  builder.setCodeModel(llvm::CodeModel::Small);
+  builder.setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
+  // The emitter chose the vector width: 512-bit vectors stay whole where the CPU has them.
+  if (builder.getTargetTriple().isX86()) builder.addFeatures({"-prefer-256-bit"});
+  return builder;
+}
+
 } // namespace
 
 llvm::orc::JITTargetMachineBuilder host_builder() {
   auto host = llvm::orc::JITTargetMachineBuilder::detectHost();
   if (!host) throw InternalError("LLVM does not know this machine: " + llvm::toString(host.takeError()));
-  host->setRelocationModel(llvm::Reloc::PIC_);
-  host->setCodeModel(llvm::CodeModel::Small);
-  host->setCodeGenOptLevel(llvm::CodeGenOptLevel::Default);
-  // The emitter chose the vector width: 512-bit vectors stay whole where the CPU has them.
-  if (host->getTargetTriple().isX86()) host->addFeatures({"-prefer-256-bit"});
-  return std::move(*host);
+  return settle(std::move(*host));
+}
+
+llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu) {
+  llvm::InitializeAllTargetInfos();
+  llvm::InitializeAllTargets();
+  llvm::InitializeAllTargetMCs();
+  llvm::InitializeAllAsmPrinters();
+  llvm::Triple triple(llvm::sys::getProcessTriple());
+  size_t colon = cpu.find(':');
+  if (colon != std::string::npos) triple.setArchName(cpu.substr(0, colon));
+  llvm::orc::JITTargetMachineBuilder builder(triple);
+  auto plain = builder.createTargetMachine();
+  if (!plain) throw RuntimeError("LLVM has no code generator for " + cpu + ": " + llvm::toString(plain.takeError()));
+  std::string name = colon == std::string::npos ? cpu : cpu.substr(colon + 1);
+  if (!(*plain)->getMCSubtargetInfo()->isCPUStringValid(name)) throw RuntimeError("LLVM knows no CPU '" + name + "' of " + triple.getArchName().str());
+  builder.setCPU(name);
+  return settle(std::move(builder));
 }
 
 std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder) {

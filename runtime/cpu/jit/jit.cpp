@@ -45,9 +45,9 @@ class HostJit : public Jit {
     return generate(builder_, kernels, llvm::CodeGenFileType::ObjectFile);
   }
 
-  std::string assembly(const std::string& ir) const override {
+  std::string assembly(const std::string& ir, const std::string& cpu) const override {
     KernelText kernel{.name = "of the dump", .text = ir};
-    return generate(builder_, {&kernel}, llvm::CodeGenFileType::AssemblyFile);
+    return generate(cpu.empty() ? builder_ : builder_of(cpu), {&kernel}, llvm::CodeGenFileType::AssemblyFile);
   }
 
   std::unique_ptr<JitCode> link(const std::vector<std::string_view>& objects) override {

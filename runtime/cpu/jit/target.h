@@ -15,6 +15,9 @@ struct KernelText;
 /// This machine: its CPU name and all features.
 llvm::orc::JITTargetMachineBuilder host_builder();
 
+/// Another CPU, named as Jit::assembly says.
+llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu);
+
 /// What distinguishes machine code of the same IR; see Jit::target.
 std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder);
 
