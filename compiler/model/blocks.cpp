@@ -17,11 +17,21 @@ ValueId Context::add_state(const std::string& path, const std::string& op, Role 
   owners[path] = op;
   state.push_back({.tensor = graph.tensors[static_cast<size_t>(id)], .init = std::move(init), .loc = loc});
   ValueId value = builder.state(id);
+  current_[id] = value;
   if (role == Role::parameter) {
     parameters += type.elements();
-    if (!rules.frozen(path, op)) trainables.push_back({.path = path, .op = op, .value = value, .loc = loc});
+    if (!rules.frozen(path, op)) trainables.push_back({.path = path, .op = op, .tensor = id, .loc = loc});
   }
   return value;
+}
+
+void Context::change(TensorId tensor, ValueId value) {
+  if (std::find(changed_.begin(), changed_.end(), tensor) == changed_.end()) changed_.push_back(tensor);
+  current_.at(tensor) = value;
+}
+
+void Context::store_changes() {
+  for (TensorId tensor : changed_) builder.store(tensor, current_.at(tensor));
 }
 
 void Items::check_input(Call& call, const Definition& d) {
@@ -90,6 +100,14 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
       if (std::none_of(d.signature.parameters.begin(), d.signature.parameters.end(), [&](const auto& p) { return p.name == rule.name; }))
         return tied(call, *target, shape);
   std::string path = call.path + "." + rule.name;
+  if (role == Role::parameter) own_.insert(rule.name);
+  if (TensorId known = context_.again ? context_.graph.find_tensor(path) : -1; known >= 0) {
+    const Shape& found = context_.graph.tensors[static_cast<size_t>(known)].type.shape;
+    if (found == shape) return Value::of_tensor(context_.value_of(known));
+    SpecError error(loc, "'" + path + "' has another shape in an earlier call of the network");
+    error.diagnostic.lines = {"earlier  " + format_shape(found), "here     " + format_shape(shape)};
+    throw error;
+  }
   const Node* item_init = call.item.init ? call.item.init->find(rule.name) : nullptr;
   Initializer init;
   const Rule* init_rule = context_.rules.init_rule(path, call.item.op);
@@ -107,7 +125,6 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
   } else if (!from_rule && !rule.init.is(Node::Kind::null)) {
     init = read_initializer(rule.init, shape, evaluator_, names);
   }
-  if (role == Role::parameter) own_.insert(rule.name);
   return Value::of_tensor(context_.add_state(path, call.item.op, role, {DType::f32, shape}, std::move(init), loc));
 }
 
@@ -117,16 +134,14 @@ Value Items::tied(Call& call, const Node& target, const Shape& shape) {
   std::string prefix = call.scope.prefix;
   for (;;) {
     TensorId id = context_.graph.find_tensor(prefix + target.text);
-    if (id >= 0) {
+    if (id >= 0 && context_.is_state(id)) {
       const Shape& found = context_.graph.tensors[static_cast<size_t>(id)].type.shape;
       if (found != shape) {
         SpecError error(loc, "'" + target.text + "' does not have the shape that is needed here");
         error.diagnostic.lines = {"expected  " + format_shape(shape), "found     " + format_shape(found)};
         throw error;
       }
-      for (const Trainable& t : context_.trainables)
-        if (t.path == prefix + target.text) return Value::of_tensor(t.value);
-      return Value::of_tensor(context_.builder.state(id));
+      return Value::of_tensor(context_.value_of(id));
     }
     if (prefix.empty()) break;
     size_t dot = prefix.find_last_of('.', prefix.size() - 2);
@@ -147,7 +162,7 @@ void Items::update_state(Call& call, const Definition& d, Env& names) {
     ValueId value = evaluator_.tensor(evaluator_.eval(formula, names), loc);
     Builder& b = context_.builder;
     if (context_.graph.op(value).per_sample) throw SpecError(loc, d.name() + ": the new '" + name + "' depends on the sample; reduce it with batch=true");
-    b.store(id, b.broadcast_to(value, context_.graph.tensors[static_cast<size_t>(id)].type.shape, false));
+    context_.change(id, b.broadcast_to(value, context_.graph.tensors[static_cast<size_t>(id)].type.shape, false));
   }
 }
 

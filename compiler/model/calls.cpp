@@ -219,23 +219,37 @@ void Evaluator::lint(const Definition& d, ValueId input, Loc loc) {
   }
 }
 
+// The first loss that is applied to an output says what the output means.
+void Evaluator::note_use(const Definition& d, Env& arguments, Loc loc) {
+  if (d.signature.parameters.empty()) return;
+  const Value* x = lookup(d.signature.parameters[0].name, arguments, loc);
+  if (!x || !x->is(Kind::tensor)) return;
+  for (const OutputValue& output : context_.outputs) {
+    if (output.value != x->tensor) continue;
+    auto [use, fresh] = context_.loss_uses.try_emplace(output.name);
+    if (!fresh) return;
+    use->second = {.definition = &d, .arguments = {}, .target = "", .loc = loc};
+    for (const auto& [name, entry] : arguments.own())
+      if (!entry.value.is(Kind::tensor)) use->second.arguments[name] = entry.value;
+    const Value* y = d.signature.parameters.size() > 1 ? lookup(d.signature.parameters[1].name, arguments, loc) : nullptr;
+    if (auto column = y && y->is(Kind::tensor) ? context_.columns.find(y->tensor) : context_.columns.end(); column != context_.columns.end() && column->second->target)
+      use->second.target = column->second->name;
+    lint(d, x->tensor, loc);
+    return;
+  }
+}
+
 Value Evaluator::call(const Definition& d, const std::vector<Given>& given, Loc loc) {
   return inside(d, loc, [&] {
     auto names = std::make_shared<CallNames>(d.is_std ? nullptr : context_.vars);
     for (const Given& g : given)
       if (g.value.is(Kind::unknown)) return Value::make_unknown();
     bind(d, given, names->arguments, loc);
-    if (d.is_loss()) match_target(d, names->arguments, loc);
-    for (const auto& [name, formula] : d.let) names->let.set_lazy(name, formula, &names->let);
-    if (d.is_loss() && context_.output != kNoValue && !context_.loss_use.definition && !d.signature.parameters.empty()) {
-      const Value* x = lookup(d.signature.parameters[0].name, names->arguments, loc);
-      if (x && x->is(Kind::tensor) && x->tensor == context_.output) {
-        context_.loss_use = {&d, {}, loc};
-        lint(d, x->tensor, loc);
-        for (const auto& [name, entry] : names->arguments.own())
-          if (!entry.value.is(Kind::tensor)) context_.loss_use.arguments[name] = entry.value;
-      }
+    if (d.is_loss()) {
+      note_use(d, names->arguments, loc);
+      match_target(d, names->arguments, loc);
     }
+    for (const auto& [name, formula] : d.let) names->let.set_lazy(name, formula, &names->let);
     require(d, names->let, loc);
     Value result = eval(d.result, names->let);
     if (!d.grad.empty() && result.is(Kind::tensor)) {

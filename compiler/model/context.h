@@ -14,6 +14,7 @@
 
 namespace mlc {
 
+class Networks;
 class Rules;
 
 /// The item that made a value: what lints look at.
@@ -23,18 +24,25 @@ struct Producer {
   std::set<std::string> parameters;     ///< last names of its own
 };
 
-/// The first loss that was applied to the model's output: what the output means.
+/// The first loss that was applied to an output: what the output means.
 struct LossUse {
   const Definition* definition = nullptr;
   std::map<std::string, Value> arguments;   ///< known at build time
+  std::string target;                       ///< the column that the output is compared with; empty: none
   Loc loc;
 };
 
 /// A parameter of this graph that may be trained.
 struct Trainable {
   std::string path, op;
-  ValueId value = kNoValue;
+  TensorId tensor = -1;
   Loc loc;
+};
+
+/// A named value that the model puts out.
+struct OutputValue {
+  std::string name;
+  ValueId value = kNoValue;
 };
 
 struct Context {
@@ -54,7 +62,10 @@ struct Context {
   Builder builder;
   Env* vars = nullptr;                          ///< `vars:` of the spec
 
-  bool train() const { return kind == GraphKind::train; }
+  bool eval_mode = false;                       ///< inside a network of `mode: eval`
+  bool again = false;                           ///< inside a network that was called before: its tensors and rows are there
+  Networks* networks = nullptr;                 ///< what formulas may call; null: nothing
+  bool train() const { return kind == GraphKind::train && !eval_mode; }
 
   std::map<std::string, std::string> owners;    ///< op of the item that owns a state tensor, by path
   std::vector<StateTensor> state;               ///< as tensors come into being
@@ -64,15 +75,27 @@ struct Context {
   std::vector<Model::Fit> fits;
   std::map<ValueId, Producer> producers;
   std::map<ValueId, const ColumnSchema*> columns;   ///< input values by column
+  std::string update;                               ///< name of the update at work; each draws random numbers of its own
   std::map<std::string, int> draws;                 ///< random calls per scope, which name their streams
   int64_t parameters = 0;
   double range = 1;                                 ///< data.range of the column in the transforms
-  ValueId output = kNoValue;
-  LossUse loss_use;
+  std::vector<OutputValue> outputs;                 ///< what losses are looked for on
+  std::map<std::string, LossUse> loss_uses;         ///< by the output's name
 
   /// Adds a state tensor of this path with its store of initial values, and returns its value. Not trained unless `role`
   /// is parameter and no rule freezes it. `op` is the item that owns it.
   ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);
+  /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it.
+  ValueId value_of(TensorId tensor) const { return current_.at(tensor); }
+  bool is_state(TensorId tensor) const { return current_.count(tensor) != 0; }
+  /// Gives a state tensor a new value from here on.
+  void change(TensorId tensor, ValueId value);
+  /// Stores what has changed, in order of the first change. Called once, when the step is complete.
+  void store_changes();
+
+private:
+  std::map<TensorId, ValueId> current_;
+  std::vector<TensorId> changed_;
 };
 
 }  // namespace mlc

@@ -1,8 +1,10 @@
 #include "compiler/model/evaluator.h"
 
 #include "compiler/base/text.h"
+#include "compiler/model/networks.h"
 #include "compiler/model/primitives.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -120,6 +122,12 @@ std::optional<Value> Evaluator::data_attribute(const std::string& name, Loc loc)
 
 Value Evaluator::tensor_attribute(const Value& value, const std::string& name, Loc loc) {
   if (value.is(Kind::unknown)) return value;
+  if (value.names) {
+    auto at = std::find(value.names->begin(), value.names->end(), name);
+    if (at != value.names->end()) return (*value.list)[static_cast<size_t>(at - value.names->begin())];
+    std::string near = nearest(name, *value.names);
+    throw SpecError({.loc = loc, .text = "the network has no output '" + name + "'; it has " + join(*value.names, ", ") + did_you_mean(near), .fix = near});
+  }
   bool known = name == "shape" || name == "features" || name == "channels";
   if (!known) {
     std::string near = nearest(name, {"shape", "features", "channels"});
@@ -221,6 +229,7 @@ Value Evaluator::call_expr(const Expr& expr, Env& env) {
   Loc loc = place(expr);
   uint32_t file = expr.loc.file;
   bool user = !std_place_.has_value();
+  if (const Network* network = user && context_.networks ? context_.networks->find(expr.name) : nullptr) return context_.networks->call(*network, given, loc);
   const Definition* definition = user ? context_.library.find_user(DefinitionKind::function, expr.name, file) : nullptr;
   const Primitive* primitive = definition ? nullptr : find_primitive(expr.name);
   if (!definition && !primitive) definition = context_.library.find(DefinitionKind::function, expr.name, file);
@@ -228,6 +237,8 @@ Value Evaluator::call_expr(const Expr& expr, Env& env) {
     if (is_planned_primitive(expr.name)) throw SpecError(loc, "'" + expr.name + "' is not supported by this version yet");
     std::vector<std::string> names = context_.library.names(DefinitionKind::function);
     for (const Primitive& p : primitives()) names.emplace_back(p.name);
+    if (context_.networks)
+      for (const std::string& name : context_.networks->names()) names.push_back(name);
     std::string near = nearest(expr.name, names);
     throw SpecError({.loc = loc, .text = "unknown function '" + expr.name + "'" + did_you_mean(near), .fix = near});
   }

@@ -135,7 +135,8 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
   if (context_.rows.size() > kMostLayers) throw SpecError(loc, "the model has more than 100000 layers");
 
   size_t row = context_.rows.size();
-  if (!transforms) context_.rows.push_back({.path = call.path, .op = title(item), .depth = scope.depth, .loc = loc});
+  bool listed = !transforms && !context_.again;
+  if (listed) context_.rows.push_back({.path = call.path, .op = title(item), .depth = scope.depth, .loc = loc});
   int64_t before = context_.parameters;
   ScopeId former = context_.builder.enter(call.path, loc);
   context_.builder.at(loc);
@@ -148,7 +149,7 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
     throw;
   }
   leave();
-  if (!transforms) {
+  if (listed) {
     context_.rows[row].parameters = context_.parameters - before;
     if (value.is(Kind::tensor)) context_.rows[row].output = context_.builder.sample_shape(value.tensor);
   }

@@ -30,7 +30,14 @@ Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) 
   std::vector<const ColumnSchema*> targets;
   for (const ColumnSchema& column : context.schema.columns)
     if (column.target) targets.push_back(&column);
-  std::vector<Given> given = {{"", Value::of_tensor(context.output), setting.loc}};
+  const Value* output = evaluator.lookup("output", names, setting.loc);
+  if (!output) {
+    std::vector<std::string> known;
+    for (const OutputValue& o : context.outputs) known.push_back(o.name);
+    throw SpecError(setting.loc, "a loss by its name alone is one of 'output', which is not there; write a formula over " + join(known, ", "));
+  }
+  if (output->is(Kind::unknown)) return *output;
+  std::vector<Given> given = {{"", *output, setting.loc}};
   bool needs_target = d->signature.parameters.size() > 1 && !d->signature.parameters[1].fallback;
   if (needs_target) {
     if (targets.empty()) throw SpecError(setting.loc, "the loss '" + setting.type + "' needs a target; the data have none");

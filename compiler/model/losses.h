@@ -6,7 +6,7 @@
 namespace mlc {
 
 /// The loss (`train.loss`: a name, {type, ...}, or a formula over `names`) as one shared number. A per-sample loss must
-/// be one number and is averaged over the batch; a shared one is used as it is. Sets Context::loss_use.
+/// be one number and is averaged over the batch; a shared one is used as it is. Sets Context::loss_uses.
 ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names);
 
 /// What the raw output predicts: the value of the loss's `predict` formula and its meaning; kNoValue where it has none.

@@ -37,6 +37,16 @@ struct Prediction {
   int64_t classes = 0;        ///< probability: extent of the class axis, or 1: one number, the probability of the positive class
 };
 
+/// A per-sample value that evaluation and prediction put out.
+struct ModelOutput {
+  std::string name;           ///< `output` where the model has one, else as the spec names it
+  Shape shape;                ///< of one sample
+  Prediction prediction;
+  std::string target;         ///< the column that its loss compares it with; empty: none
+  /// In front of what belongs to it: "" for `output`, else "name.".
+  std::string prefix() const { return name == "output" ? "" : name + "."; }
+};
+
 /// A schedule as host formulas. Variables: lr (the base rate), k (the optimizer step from 0, within the phase),
 /// total (steps of the phase less its warm-up), epoch (from 0), value, rising (of reduce_on_plateau), then the states.
 struct SchedulePhase {
@@ -49,9 +59,10 @@ struct SchedulePhase {
 };
 
 enum class GraphKind : uint8_t {
-  train,      ///< forward, loss, gradient, updates. Outputs: "loss" f32[], and per-sample "output" where metrics ask for it
-  eval,       ///< forward in eval mode. Outputs: "output" (raw), "loss" f32[] where targets are there, "probability" or
-              ///< "value" where the loss predicts
+  train,      ///< per update: forward, loss, gradient, new weights. Outputs: "loss" f32[], with `updates` their sum and
+              ///< "UPDATE.loss" for each
+  eval,       ///< forward in eval mode. Outputs: Model::outputs() (raw) by name, losses as in train where targets are there,
+              ///< PREFIX"probability" or PREFIX"value" of the outputs whose loss predicts
   predict,    ///< as eval without targets and loss
   fit         ///< the transforms up to the first that is still to be fitted. Output: "x"
 };
@@ -70,8 +81,7 @@ public:
   virtual const std::vector<StateTensor>& state() const = 0;      ///< parameters, running, slots, in order of use
   virtual int64_t parameter_count() const = 0;
   virtual const std::vector<LayerRow>& layers() const = 0;
-  virtual Shape output_shape() const = 0;                         ///< of one sample
-  virtual Prediction prediction() const = 0;
+  virtual const std::vector<ModelOutput>& outputs() const = 0;    ///< in order of the spec; may be none
   virtual std::vector<LoadRule> loads() const = 0;                ///< in file order; the first that matches a path wins
   virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
   /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.

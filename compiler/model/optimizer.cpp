@@ -12,18 +12,16 @@ namespace {
 
 using Kind = Value::Kind;
 
-class Updates {
+// The parameters that an update trains, beside what the rules say.
+class Optimizer {
 public:
-  Updates(const Node& train, Evaluator& evaluator)
-      : train_(train), evaluator_(evaluator), context_(evaluator.context()), setting_(read(train)),
+  Optimizer(const UpdateSetting& update, Evaluator& evaluator)
+      : update_(update), evaluator_(evaluator), context_(evaluator.context()), setting_(read(update)),
         definition_(find_typed(context_.library, DefinitionKind::optimizer, setting_)) {
     given_ = typed_arguments(definition_, setting_, {}, *context_.vars, evaluator);
     if (definition_.signature.parameters.empty() || definition_.signature.parameters[0].name != "lr")
       throw SpecError(setting_.loc, "the first argument of optimizer '" + definition_.name() + "' must be lr");
-  }
-
-  double rate() {
-    return evaluator_.inside(definition_, setting_.loc, [&] {
+    rate_ = evaluator_.inside(definition_, setting_.loc, [&] {
       Env names(definition_.is_std ? nullptr : context_.vars);
       evaluator_.bind(definition_, given_, names, setting_.loc);
       evaluator_.require(definition_, names, setting_.loc);
@@ -31,33 +29,44 @@ public:
     });
   }
 
-  void update(const Trainable& parameter, ValueId gradient, double rate) {
-    ScopeId former = context_.builder.enter("optimizer." + parameter.path, setting_.loc);
+  double rate() const { return rate_; }
+
+  /// `base_rate` is what the schedule of the run is about: the rate of its first update. Slots of the parameter are
+  /// called `optimizer.<slot_prefix><slot>.<path>`.
+  void update(const Trainable& parameter, ValueId gradient, double base_rate, const std::string& slot_prefix) {
+    ScopeId former = context_.builder.enter("optimizer." + slot_prefix + parameter.path, setting_.loc);
+    slot_prefix_ = slot_prefix;
     Env settings;
-    rule_settings(parameter, rate, settings);
+    rule_settings(parameter, base_rate, settings);
     evaluator_.inside(definition_, setting_.loc, [&] { step(parameter, gradient, settings); });
     context_.builder.leave(former);
   }
 
 private:
-  static TypedSetting read(const Node& train) {
-    const Node* node = train.find("optimizer");
-    if (!node || node->is(Node::Kind::null)) throw SpecError(node ? node->loc : train.loc, "'train' needs an 'optimizer'");
+  static TypedSetting read(const UpdateSetting& update) {
+    const Node* node = update.node->find("optimizer");
+    if (!node || node->is(Node::Kind::null)) throw SpecError(node ? node->loc : update.loc, "'train' needs an 'optimizer'");
     return read_typed("optimizer", *node);
   }
 
+  // A rate follows the schedule in proportion, as the groups of torch.optim do.
+  static Value scheduled(double rate, double base_rate) {
+    if (rate == base_rate) return Value::of_variable(kHostLr);
+    if (base_rate == 0) return Value::of_real(rate);
+    return host_apply(HostFormula::Op::mul, {Value::of_variable(kHostLr), Value::of_real(rate / base_rate)});
+  }
+
   // The arguments that differ for this parameter: the rate of the run, and what a rule of train.params sets.
-  void rule_settings(const Trainable& parameter, double rate, Env& out) {
-    out.set("lr", Value::of_variable(kHostLr));
+  void rule_settings(const Trainable& parameter, double base_rate, Env& out) {
+    Value own = scheduled(rate_, base_rate);
+    out.set("lr", own);
     const Rule* rule = context_.rules.train_rule(parameter.path, parameter.op);
     if (!rule) return;
     Env names(context_.vars);
-    names.set("lr", Value::of_variable(kHostLr));
+    names.set("lr", own);
     if (const Node* lr = rule->setting("lr")) {
       Value value = read_argument(*lr, nullptr, names, evaluator_);
-      // A plain number follows the schedule too, as the groups of torch.optim do.
-      if (value.is_number() && rate != 0)
-        value = host_apply(HostFormula::Op::mul, {Value::of_variable(kHostLr), Value::of_real(value.number() / rate)});
+      if (value.is_number()) value = scheduled(value.number(), base_rate);
       if (!value.is_scalar()) throw SpecError(lr->loc, "'lr' must be a number; it is " + show_value(value));
       out.set("lr", value);
     }
@@ -74,14 +83,14 @@ private:
     Loc loc = setting_.loc;
     if (rule.condition && !truth_of(evaluator_.eval(rule.condition, names), loc, "'if' of slot '" + rule.name + "'"))
       return rule.stand_in ? evaluator_.eval(rule.stand_in, names) : Value::of_integer(0);
-    Shape shape = context_.builder.sample_shape(parameter.value);
+    Shape shape = context_.builder.sample_shape(context_.value_of(parameter.tensor));
     if (!rule.shape.is(Node::Kind::null)) {
       shape = integers_of(read_argument(rule.shape, nullptr, names, evaluator_), loc, "the shape of slot '" + rule.name + "'");
       if (shape.empty()) return host_slot(rule, parameter, names);
     }
     Initializer init;
     if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, shape, evaluator_, names);
-    std::string path = "optimizer." + rule.name + "." + parameter.path;
+    std::string path = "optimizer." + slot_prefix_ + rule.name + "." + parameter.path;
     ValueId value = context_.add_state(path, parameter.op, Role::slot, {DType::f32, shape}, init, parameter.loc);
     tensors_[rule.name] = context_.graph.find_tensor(path);
     return Value::of_tensor(value);
@@ -97,7 +106,7 @@ private:
       Initializer init;
       if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, {}, evaluator_, names);
       HostFormula keep = *Value::of_variable(kHostState + index).host;
-      context_.graph.host_state.push_back({.path = "optimizer." + rule.name + (first ? "" : "." + parameter.path), .init = init.a, .update = keep});
+      context_.graph.host_state.push_back({.path = "optimizer." + update_.prefix() + rule.name + (first ? "" : "." + parameter.path), .init = init.a, .update = keep});
     }
     return Value::of_variable(kHostState + index);
   }
@@ -107,7 +116,13 @@ private:
     const Shape& shape = context_.graph.tensors[static_cast<size_t>(tensor)].type.shape;
     if (context_.builder.sample_shape(id) != shape) id = context_.builder.broadcast_to(id, shape, false);
     if (context_.graph.op(id).per_sample) throw SpecError(setting_.loc, definition_.name() + ": '" + name + "' depends on the sample");
-    context_.builder.store(tensor, id);
+    context_.change(tensor, id);
+  }
+
+  // Steps of this update, from 1: it runs at steps every, 2 * every, ... of the run.
+  Value own_step() const {
+    Value t = Value::of_variable(kHostT);
+    return update_.every == 1 ? t : host_apply(HostFormula::Op::div, {t, Value::of_integer(update_.every)});
   }
 
   void step(const Trainable& parameter, ValueId gradient, const Env& settings) {
@@ -118,9 +133,9 @@ private:
       arguments.set(name, entry.value);
       settings_text_ += name + "=" + entry.value.host_formula().print({"lr", "t", "k"}) + ";";
     }
-    names.set("p", Value::of_tensor(parameter.value));
+    names.set("p", Value::of_tensor(context_.value_of(parameter.tensor)));
     names.set("g", Value::of_tensor(gradient));
-    names.set("t", Value::of_variable(kHostT));
+    names.set("t", own_step());
     for (const auto& [name, formula] : definition_.let) names.set_lazy(name, formula, &names);
     tensors_.clear();
     for (const TensorRule& rule : definition_.state) {
@@ -136,15 +151,17 @@ private:
       names.set(name, std::move(value));
     }
     for (const auto& [name, tensor] : tensors_) store(tensor, *evaluator_.lookup(name, names, setting_.loc), name);
-    store(context_.graph.find_tensor(parameter.path), *evaluator_.lookup("p", names, setting_.loc), "p");
+    store(parameter.tensor, *evaluator_.lookup("p", names, setting_.loc), "p");
   }
 
-  const Node& train_;
+  const UpdateSetting& update_;
   Evaluator& evaluator_;
   Context& context_;
   TypedSetting setting_;
   const Definition& definition_;
   std::vector<Given> given_;
+  double rate_ = 0;                           // as written
+  std::string slot_prefix_;
   std::map<std::string, TensorId> tensors_;   // slots of the parameter at work
   std::string settings_text_;                 // of the parameter at work
   std::map<std::string, std::pair<int, std::map<std::string, int>>> host_;   // slots of shape []: the one at work, all by settings
@@ -178,27 +195,53 @@ void clip_gradients(const Node& clip, std::vector<ValueId>& gradients, Evaluator
     if (g != kNoValue) g = b.binary(OpCode::mul, g, factor);
 }
 
+// The trainable parameters that the update names.
+std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Context& context) {
+  std::vector<const Trainable*> out;
+  std::vector<std::string> paths;
+  for (const Trainable& t : context.trainables) {
+    paths.push_back(t.path);
+    if (update.trains(t.path)) out.push_back(&t);
+  }
+  if (!update.params) return out;
+  for (const std::string& glob : update.match) {
+    if (std::any_of(paths.begin(), paths.end(), [&](const std::string& path) { return glob_match(glob, path); })) continue;
+    std::string near = nearest(glob, paths);
+    throw SpecError({.loc = update.params->loc,
+                     .text = "'" + glob + "' matches no parameter of the networks that the update calls" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                     .fix = near});
+  }
+  return out;
+}
+
 }  // namespace
 
-double optimizer_rate(const Node& train, Evaluator& evaluator) { return Updates(train, evaluator).rate(); }
+double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator) { return Optimizer(update, evaluator).rate(); }
 
-void build_updates(const Node& train, ValueId loss, Evaluator& evaluator) {
+void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, Evaluator& evaluator) {
+  const UpdateSetting& update = updates[index];
   Context& context = evaluator.context();
-  std::vector<ValueId> parameters;
-  for (const Trainable& t : context.trainables) parameters.push_back(t.value);
-  std::vector<ValueId> gradients = differentiate(context.graph, loss, parameters, context.gradients);
+  std::vector<const Trainable*> trained = trained_by(update, context);
+  std::vector<ValueId> values;
+  for (const Trainable* t : trained) values.push_back(context.value_of(t->tensor));
+  std::vector<ValueId> gradients = differentiate(context.graph, loss, values, context.gradients);
   size_t first = context.graph.ops.size();
-  Updates updates(train, evaluator);
-  double rate = updates.rate();
-  if (const Node* clip = train.find("clip"); clip && !clip->is(Node::Kind::null)) {
-    ScopeId former = context.builder.enter("clip", clip->loc);
-    clip_gradients(*clip, gradients, evaluator);
+  Optimizer optimizer(update, evaluator);
+  if (update.clip) {
+    ScopeId former = context.builder.enter(update.prefix() + "clip", update.clip->loc);
+    clip_gradients(*update.clip, gradients, evaluator);
     context.builder.leave(former);
   }
+  if (!update.name.empty() && std::all_of(gradients.begin(), gradients.end(), [](ValueId g) { return g == kNoValue; }))
+    throw SpecError(update.params ? update.params->loc : update.loc, "the loss of the update '" + update.name + "' reaches none of the parameters that it trains");
   for (size_t i = 0; i < gradients.size(); ++i) {
-    const Trainable& t = context.trainables[i];
-    if (gradients[i] != kNoValue) updates.update(t, gradients[i], rate);
-    else context.diagnostics.warning(t.loc, "no-gradient", "the loss does not reach the parameter '" + t.path + "'");
+    const Trainable& t = *trained[i];
+    if (gradients[i] == kNoValue) {
+      if (update.name.empty() || update.params) context.diagnostics.warning(t.loc, "no-gradient", "the loss does not reach the parameter '" + t.path + "'");
+      continue;
+    }
+    bool again = std::any_of(updates.begin(), updates.begin() + static_cast<std::ptrdiff_t>(index), [&](const UpdateSetting& u) { return u.trains(t.path); });
+    optimizer.update(t, gradients[i], base_rate, again ? update.prefix() : "");
   }
   for (size_t i = first; i < context.graph.ops.size(); ++i) context.graph.ops[i].part = StepPart::update;
 }

@@ -1,15 +1,17 @@
 // Update rules appended to a training step.
 #pragma once
 #include "compiler/model/evaluator.h"
-#include "compiler/spec/node.h"
+#include "compiler/model/update_settings.h"
 
 namespace mlc {
 
-/// The optimizer's rate as written, `lr`, the variable of schedules.
-double optimizer_rate(const Node& train, Evaluator& evaluator);
+/// The optimizer's rate as written, `lr`. That of the first update is the variable of schedules.
+double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator);
 
-/// Appends to the graph the gradient of `loss`, clipping, the optimizer's step for every trainable parameter and the
-/// stores. Slots become tensors `optimizer.<slot>.<path>`. Warns (no-gradient) of parameters that the loss does not reach.
-void build_updates(const Node& train, ValueId loss, Evaluator& evaluator);
+/// Appends to the graph the gradient of `loss` with respect to the parameters that update `index` trains, clipping and the
+/// optimizer's step; the parameters have their new values from here on. Rates of other updates follow the schedule in
+/// proportion to `base_rate`. Slots become tensors `optimizer.<slot>.<path>`, or `optimizer.<update>.<slot>.<path>` where an
+/// earlier update trains the same parameter. Warns (no-gradient) of parameters that the loss does not reach.
+void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, Evaluator& evaluator);
 
 }  // namespace mlc

@@ -252,6 +252,7 @@ Value random(PrimitiveCall& c) {
   Builder& b = context.builder;
   // One stream per call and scope: masks do not depend on the order of other layers.
   std::string scope = context.graph.scopes[static_cast<size_t>(b.scope())].path;
+  if (!context.update.empty()) scope = context.update + ":" + scope;
   int call = context.draws[scope]++;
   auto stream = static_cast<uint32_t>(hash_bytes(scope + "#" + std::to_string(call)));
   Shape shape = shape_argument(c, 0);

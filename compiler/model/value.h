@@ -20,6 +20,7 @@ struct Value {
   double real = 0;                                 ///< real
   std::string text;                                ///< text
   std::shared_ptr<const std::vector<Value>> list;
+  std::shared_ptr<const std::vector<std::string>> names;   ///< of a list's elements, for the outputs of a network
   std::shared_ptr<const HostFormula> host;
   ValueId tensor = kNoValue;
 

@@ -434,6 +434,10 @@ ExprPtr parse_formula(const Node& node) { return parser_of(node).run(); }
 ExprPtr parse_formula(std::string_view text, Loc loc) { return Parser(text, loc, true).run(); }
 Signature parse_signature(const Node& key) { return parser_of(key).signature(); }
 
+bool is_identifier(std::string_view text) {
+  return !text.empty() && name_start(text[0]) && std::all_of(text.begin(), text.end(), name_part);
+}
+
 bool looks_like_formula(std::string_view text) {
   text = trim(text);
   if (text.empty() || !(name_part(text[0]) || text[0] == '(' || text[0] == '[' || text[0] == '-' || text[0] == '.')) return false;

@@ -62,6 +62,9 @@ struct Signature {
 };
 Signature parse_signature(const Node& key);
 
+/// True for a word of letters, digits and _ that starts with no digit.
+bool is_identifier(std::string_view text);
+
 /// True when the text holds an operator, a call, an index or a list, so that a string setting is meant as a formula.
 bool looks_like_formula(std::string_view text);
 

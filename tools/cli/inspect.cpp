@@ -63,7 +63,7 @@ void print_table(const Checked& c) {
   std::cout << fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}\n", "layer", path, "op", op, "output", shape, "parameters");
   for (const LayerRow& r : c.model->layers())
     std::cout << fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}\n", std::string(2 * static_cast<size_t>(r.depth), ' ') + r.path, path, r.op, op, format_shape(r.output), shape, r.parameters ? format_count(r.parameters) : "");
-  std::cout << fmt::format("{} parameters, output {}\n", format_count(c.model->parameter_count()), format_shape(c.model->output_shape()));
+  std::cout << fmt::format("{} parameters, {}\n", format_count(c.model->parameter_count()), outputs_text(*c.model));
 }
 
 std::string size_text(int64_t n) { return format_bytes(static_cast<double>(n)); }

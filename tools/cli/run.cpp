@@ -120,7 +120,7 @@ private:
     printer.header({{"run", (name ? name->text + "  " : "") + path_},
                     {"device", device},
                     {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
-                    {"model", format_count(model_->parameter_count()) + " parameters, output " + format_shape(model_->output_shape())},
+                    {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
                     {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
                                            format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
                     {"folder", folder.path()}},

@@ -113,6 +113,12 @@ void Workbench::make_state(StepKind kind, int64_t batch, uint64_t seed) {
   }
 }
 
+std::string outputs_text(const Model& model) {
+  std::vector<std::string> parts;
+  for (const ModelOutput& output : model.outputs()) parts.push_back(output.name + " " + format_shape(output.shape));
+  return parts.empty() ? "no output" : join(parts, ", ");
+}
+
 Columns columns_of(const Dataset& data) {
   Columns out;
   for (size_t i = 0; i < data.columns.size(); ++i) out[data.schema.columns[i].name] = data.columns[i].data();

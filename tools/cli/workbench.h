@@ -69,6 +69,8 @@ private:
 void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes);
 /// Fits the transforms that need it on the training rows, and writes their state.
 void fit_transforms(Model& model, Workbench& bench, const Dataset& data);
+/// "output [10]", or the names and shapes of several outputs.
+std::string outputs_text(const Model& model);
 /// Resident columns by name.
 Columns columns_of(const Dataset& data);
 /// Rows of a part with the true values of its target, as metrics need them.

@@ -1,0 +1,288 @@
+#include "compiler/model/step.h"
+
+#include "compiler/base/text.h"
+#include "compiler/model/arguments.h"
+#include "compiler/model/losses.h"
+#include "compiler/model/optimizer.h"
+#include "compiler/model/rules.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+using Kind = Value::Kind;
+
+// What the data module does when it loads: these stand in front of the transforms that the program runs.
+bool runs_at_load(const Item& item) {
+  return item.op == "resize" || (item.op == "one_hot" && item.value && item.value->is(Node::Kind::map) && item.value->find("columns"));
+}
+
+// A text in `vars` is a formula when it holds an operator, a call or a bracket, or names another variable.
+Value variable(const Node& node, const Node& vars, Env& env, Evaluator& evaluator) {
+  switch (node.kind) {
+  case Node::Kind::null: return {};
+  case Node::Kind::boolean: return Value::of_flag(node.boolean());
+  case Node::Kind::integer: return Value::of_integer(node.integer());
+  case Node::Kind::real: return Value::of_real(node.number());
+  case Node::Kind::text:
+    if (!looks_like_formula(node.text) && !vars.find(node.text)) return Value::of_text(node.text);
+    return evaluator.eval(parse_formula(node), env);
+  case Node::Kind::list: {
+    std::vector<Value> items;
+    for (const Node& item : node.items) items.push_back(variable(item, vars, env, evaluator));
+    return Value::of_list(std::move(items));
+  }
+  case Node::Kind::map: break;
+  }
+  throw SpecError(node.loc, "a variable is a number, a text, a flag, a list or a formula");
+}
+
+}  // namespace
+
+StepBuilder::StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, uint32_t active, Diagnostics& diagnostics)
+    : context(source.library, source.schema, source.rules, diagnostics, kind, batch), evaluator(context), source_(source), items_(evaluator),
+      networks_(source.networks, items_, evaluator), active_(active) {
+  context.vars = &vars_;
+  context.networks = &networks_;
+}
+
+void StepBuilder::run() {
+  bind_vars();
+  try {
+    build();
+  } catch (const SpecError& e) {
+    context.diagnostics.report(e.diagnostic);
+  }
+}
+
+void StepBuilder::bind_vars() {
+  const Node* node = source_.spec.find("vars");
+  if (!node || !node->is(Node::Kind::map)) return;
+  for (const auto& [key, value] : node->entries) {
+    // Formulas wait for their first use, so that variables may stand in any order.
+    if (value.is(Node::Kind::text) && (looks_like_formula(value.text) || node->find(value.text))) {
+      try {
+        vars_.set_lazy(key.text, parse_formula(value), &vars_);
+      } catch (const SpecError& e) {
+        context.diagnostics.report(e.diagnostic);
+      }
+    }
+  }
+  for (const auto& [key, value] : node->entries)
+    if (!vars_.has(key.text)) vars_.set(key.text, variable(value, *node, vars_, evaluator));
+}
+
+void StepBuilder::build() {
+  Env data(&vars_);
+  Value x = read_columns(data);
+  if (x.is(Kind::tensor)) x = transform(x);
+  if (context.kind == GraphKind::fit) return;
+  data.set("x", x);
+  if (context.kind == GraphKind::train) train_step(data);
+  else evaluation(data);
+  if (!context.diagnostics.errors())
+    for (const Network* network : networks_.uncalled())
+      context.diagnostics.warning(network->loc, "unused-value", "no formula calls the network '" + network->name + "'");
+}
+
+ValueId StepBuilder::as_float(ValueId v) { return is_float(context.graph.type(v).dtype) ? v : context.builder.cast(v, DType::f32); }
+
+bool StepBuilder::has_targets() const {
+  return std::any_of(source_.schema.columns.begin(), source_.schema.columns.end(), [](const ColumnSchema& c) { return c.target; });
+}
+
+// Input tensors by their columns' names; the first input is what the transforms run on.
+Value StepBuilder::read_columns(Env& data) {
+  Value first = Value::make_unknown();
+  bool any = false;
+  for (const ColumnSchema& column : source_.schema.columns) {
+    bool with_targets = context.kind == GraphKind::train || context.kind == GraphKind::eval;
+    if (column.target && !with_targets) {
+      // What hangs on a target is left out of a prediction.
+      data.set(column.name, Value::make_unknown());
+      continue;
+    }
+    if (!column.target && any && context.kind == GraphKind::fit) continue;
+    ValueId v = context.builder.input(context.builder.add_tensor({column.name, column.type, Role::input}));
+    context.columns[v] = &column;
+    data.set(column.name, Value::of_tensor(v));
+    if (column.target || any) continue;
+    any = true;
+    first = Value::of_tensor(v);
+    context.range = column.range;
+  }
+  // Without a schema the data are at fault, which has been said: the model is checked as far as it goes.
+  if (!any && !source_.schema.columns.empty()) throw SpecError(source_.spec.loc, "the data have no input column");
+  return first;
+}
+
+Value StepBuilder::transform(Value x) {
+  const Node* data = source_.spec.find("data");
+  const Node* list = data ? data->find("transforms") : nullptr;
+  if (!list || !list->is(Node::Kind::list)) {
+    if (context.kind == GraphKind::fit) context.builder.output("x", as_float(x.tensor));
+    return x;
+  }
+  ItemScope scope("data.", &vars_, 0);
+  scope.env.set("x", x);
+  bool in_program = false;
+  for (const Node& node : list->items) {
+    Value before = x;
+    try {
+      Item item = read_item(node);
+      if (runs_at_load(item)) {
+        if (in_program) throw SpecError(item.loc, "'" + item.op + "' runs when the data are loaded: it must stand before the transforms of the program");
+        continue;
+      }
+      in_program = true;
+      x = items_.run_item(item, scope, x, true);
+    } catch (const SpecError& e) {
+      context.diagnostics.report(e.diagnostic);
+      return Value::make_unknown();
+    }
+    if (context.kind == GraphKind::fit && context.fits.size() > source_.fitted) {
+      context.builder.output("x", as_float(before.tensor));
+      return x;
+    }
+  }
+  ensure(context.kind != GraphKind::fit, "model: there is nothing left to fit");
+  return x;
+}
+
+void StepBuilder::add_output(const std::string& name, const Value& value) {
+  if (!value.is(Kind::tensor)) return;
+  auto same = std::find_if(context.outputs.begin(), context.outputs.end(), [&](const OutputValue& o) { return o.name == name; });
+  if (same != context.outputs.end()) same->value = value.tensor;
+  else context.outputs.push_back({name, value.tensor});
+}
+
+// The network of `model:` on the data's inputs; its outputs and named values become names.
+void StepBuilder::call_model(Env& data, Env& names, Loc loc) {
+  const Network* network = networks_.find("model");
+  if (!network || !network->prefix.empty()) throw SpecError(loc, "with 'models', an update needs 'forward': named formulas that call them");
+  std::vector<const ColumnSchema*> columns;
+  for (const ColumnSchema& column : source_.schema.columns)
+    if (!column.target) columns.push_back(&column);
+  std::vector<Given> given;
+  for (const Network::Input& input : network->inputs) {
+    // The only input goes by any name.
+    bool only = network->inputs.size() == 1 && (columns.size() == 1 || !network->declares_inputs);
+    std::string name = only ? "x" : input.name;
+    Value value = columns.empty() ? Value::make_unknown() : *evaluator.lookup("x", data, loc);
+    if (!only && !columns.empty()) {
+      std::vector<std::string> known;
+      for (const ColumnSchema* column : columns) known.push_back(column->name);
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        throw SpecError(input.loc, "'" + name + "' is no input of the data; they have " + join(known, ", "));
+      value = *evaluator.lookup(name, data, loc);
+    }
+    given.push_back({"", std::move(value), input.loc});
+  }
+  // Targets are hidden from the layers.
+  Env around(&vars_);
+  for (const ColumnSchema* column : columns) around.set(column->name, *evaluator.lookup(column->name, data, loc));
+  around.set("x", *evaluator.lookup("x", data, loc));
+  Value value = networks_.call(*network, given, loc, &around, &names);
+  if (value.is(Kind::unknown)) {
+    names.set("output", value);
+    return;
+  }
+  if (value.names) {
+    for (size_t i = 0; i < value.names->size(); ++i) add_output((*value.names)[i], (*value.list)[i]);
+    return;
+  }
+  if (!value.is(Kind::tensor)) throw SpecError(loc, "the model gives no tensor");
+  names.set("output", value);
+  add_output("output", value);
+}
+
+void StepBuilder::forward(const UpdateSetting& update, Env& data, Env& names) {
+  context.update = update.name;
+  if (!update.forward) return call_model(data, names, update.name.empty() ? source_.networks.front().loc : update.loc);
+  for (const auto& [key, formula] : update.forward->entries) {
+    ScopeId former = context.builder.enter(update.prefix() + key.text, key.loc);
+    try {
+      if (!is_identifier(key.text)) throw SpecError(key.loc, "a name of 'forward' is a word of letters, digits and _");
+      if (networks_.find(key.text)) throw SpecError(key.loc, "the name '" + key.text + "' is taken by a network");
+      context.builder.at(formula.loc);
+      Value value = read_argument(formula, nullptr, names, evaluator);
+      add_output(key.text, value);
+      names.set(key.text, std::move(value));
+    } catch (const SpecError& e) {
+      context.diagnostics.report(e.diagnostic);
+      names.set(key.text, Value::make_unknown());
+    }
+    context.builder.leave(former);
+  }
+}
+
+ValueId StepBuilder::loss_of(const UpdateSetting& update, Env& names) {
+  const Node* loss = update.node->find("loss");
+  if (!loss || loss->is(Node::Kind::null)) throw SpecError(update.loc, "'train' needs a 'loss'");
+  ScopeId former = context.builder.enter(update.prefix() + "loss", loss->loc);
+  ValueId value = build_loss(*loss, evaluator, names);
+  context.builder.leave(former);
+  return value;
+}
+
+// Updates run in file order, each on the values that the earlier ones have left.
+void StepBuilder::train_step(Env& data) {
+  Builder& b = context.builder;
+  ValueId total = kNoValue;
+  for (size_t i = 0; i < source_.updates.size(); ++i) {
+    const UpdateSetting& update = source_.updates[i];
+    if (!(active_ >> i & 1)) continue;
+    Env names(&data);
+    forward(update, data, names);
+    b.leave(0);
+    if (context.diagnostics.errors()) continue;
+    ValueId loss = loss_of(update, names);
+    if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
+    total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);
+    build_update(source_.updates, i, optimizer_rate(source_.updates.front(), evaluator), loss, evaluator);
+  }
+  if (total != kNoValue) b.output("loss", total);
+  context.store_changes();
+}
+
+void StepBuilder::evaluation(Env& data) {
+  Builder& b = context.builder;
+  ValueId total = kNoValue;
+  bool losses = context.kind == GraphKind::eval && !source_.updates.empty();
+  const std::vector<UpdateSetting> untrained(1);
+  for (const UpdateSetting& update : source_.updates.empty() ? untrained : source_.updates) {
+    Env names(&data);
+    forward(update, data, names);
+    b.leave(0);
+    if (context.diagnostics.errors() || !losses || (update.name.empty() && (!has_targets() || !update.node->find("loss")))) continue;
+    ValueId loss = loss_of(update, names);
+    if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
+    total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);
+  }
+  if (context.diagnostics.errors()) return;
+  if (total != kNoValue) b.output("loss", total);
+  put_outputs();
+}
+
+// Outputs with a meaning bring it along: `probability` or `value`, behind the output's name where that is not `output`.
+void StepBuilder::put_outputs() {
+  Builder& b = context.builder;
+  for (const OutputValue& output : context.outputs) {
+    if (!context.graph.op(output.value).per_sample) continue;
+    ModelOutput out{.name = output.name, .shape = b.sample_shape(output.value)};
+    b.output(out.name, as_float(output.value));
+    if (auto use = source_.loss_uses.find(output.name); use != source_.loss_uses.end()) {
+      ScopeId former = b.enter("predict", {});
+      Predicted predicted = build_prediction(use->second, evaluator, output.value);
+      b.leave(former);
+      out.prediction = predicted.prediction;
+      out.target = use->second.target;
+      if (predicted.value != kNoValue)
+        b.output(out.prefix() + (out.prediction.kind == Prediction::Kind::probability ? "probability" : "value"), as_float(predicted.value));
+    }
+    outputs.push_back(std::move(out));
+  }
+}
+
+}  // namespace mlc
