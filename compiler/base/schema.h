@@ -17,12 +17,15 @@ struct ColumnSchema {
   std::vector<std::string> classes;   ///< labels in index order, for Meaning::index
   std::vector<std::string> features;  ///< names along the last axis of a table, else empty
   double range = 1;             ///< greatest value of the raw numbers (255 for u8 images): `to_float` divides by it
+  int64_t pitch = 0;            ///< elements from one row to the next where rows overlap (windows of a text); 0: side by side
+  int64_t row_pitch() const { return pitch > 0 ? pitch : type.elements(); }
 };
 
 struct Schema {
   std::string dataset;          ///< its name for the user: "mnist", "iris.csv"
   std::vector<ColumnSchema> columns;
-  int64_t vocabulary = 0;       ///< of text
+  std::vector<std::string> vocabulary;   ///< of text: the bytes of each token, in index order
+  bool byte_tokens = false;              ///< tokens are single bytes, else characters
   const ColumnSchema* find(const std::string& name) const {
     for (const ColumnSchema& c : columns)
       if (c.name == name) return &c;

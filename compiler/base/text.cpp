@@ -29,22 +29,24 @@ std::string utf8_slice(std::string_view text, size_t begin, size_t count) {
   return std::string(text.substr(from, utf8_offset(text.substr(from), count)));
 }
 
+size_t utf8_character(std::string_view text, size_t at) {
+  auto first = static_cast<unsigned char>(text[at]);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  size_t n = utf8_step(first);
+  if (at + n > text.size()) return 0;
+  for (size_t k = 1; k < n; ++k)
+    if ((text[at + k] & 0xC0) != 0x80) return 0;
+  auto second = static_cast<unsigned char>(text[at + 1]);
+  bool outside = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
+                 (first == 0xF4 && second > 0x8F);
+  return outside ? 0 : n;
+}
+
 bool utf8_valid(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
-    auto first = static_cast<unsigned char>(text[i]);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    if (first < 0xC2 || first > 0xF4) return false;
-    size_t n = utf8_step(first);
-    if (i + n > text.size()) return false;
-    for (size_t k = 1; k < n; ++k)
-      if ((text[i + k] & 0xC0) != 0x80) return false;
-    auto second = static_cast<unsigned char>(text[i + 1]);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-        (first == 0xF4 && second > 0x8F))
-      return false;
+    size_t n = utf8_character(text, i);
+    if (n == 0) return false;
     i += n;
   }
   return true;

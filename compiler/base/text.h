@@ -9,6 +9,8 @@ namespace mlc {
 
 size_t utf8_length(std::string_view text);                                   ///< characters, not bytes
 std::string utf8_slice(std::string_view text, size_t begin, size_t count);   ///< by characters
+/// Bytes of the character that begins at `at`; 0 where there is none (UTF-8 as in RFC 3629). Requires at < text.size().
+size_t utf8_character(std::string_view text, size_t at);
 bool utf8_valid(std::string_view text);
 
 std::string replace_all(std::string text, std::string_view from, std::string_view to);

@@ -40,7 +40,7 @@ template <class T> Array<T> read_input(const Frame<T>& frame, const Op& op) {
   auto column = frame.input.columns.find(op.attr.tensor);
   ensure(column != frame.input.columns.end() && frame.input.rows, "interpreter: an input column is missing");
   Array<T> out = make_array<T>(op.type);
-  int64_t per_row = tensor.type.elements(), bytes = tensor.type.bytes();
+  int64_t per_row = tensor.type.elements(), bytes = tensor.row_pitch() * dtype_bytes(tensor.type.dtype);
   constexpr double kExact = sizeof(T) == 4 ? 0x1p24 : 0x1p53;
   size_t at = 0;
   for (int64_t sample = 0; sample < frame.graph.batch; ++sample) {

@@ -87,6 +87,8 @@ struct Tensor {
   std::string path;
   Type type;                  ///< input: of one row, no batch; output: as stored
   Role role = Role::parameter;
+  int64_t pitch = 0;          ///< input: elements from one row to the next where rows overlap; 0: they lie side by side
+  int64_t row_pitch() const { return pitch > 0 ? pitch : type.elements(); }
 };
 
 struct Store {
@@ -119,6 +121,7 @@ struct Graph {
 ///   %1 = cast %0 : f32[64, 784] sample            ; data.to_float1
 ///   %3 = contract %1 %2 labels="bi,oi->bo" : f32[64, 500] sample  ; linear1
 ///   store @1 %9
+/// An input whose rows overlap says so: tensor @0 input "x" i32[64] pitch=16.
 std::string print_graph(const Graph& graph);
 /// Throws SpecError with a place in `file` of `sources` on malformed text.
 Graph parse_graph(const Sources& sources, uint32_t file);

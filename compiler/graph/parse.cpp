@@ -200,6 +200,7 @@ private:
     if (!parse_role(role, &t.role)) in.fail("`" + role + "` is not a role");
     t.path = in.quoted();
     t.type = in.type();
+    if (in.take("pitch=")) t.pitch = in.number<int64_t>();
     in.comment();
     graph_.tensors.push_back(std::move(t));
   }

@@ -82,7 +82,7 @@ std::string print_graph(const Graph& graph) {
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& t = graph.tensors[i];
     out += "tensor @" + std::to_string(i) + " " + std::string(role_name(t.role)) + " " + quote(t.path) + " " +
-           format_type(t.type) + "\n";
+           format_type(t.type) + (t.pitch > 0 ? " pitch=" + std::to_string(t.pitch) : "") + "\n";
   }
   std::vector<std::string> variables = formula_variables(graph.host_state);
   for (const HostState& state : graph.host_state)

@@ -67,6 +67,7 @@ void verify_tensors(const Graph& graph) {
   for (const Tensor& tensor : graph.tensors) {
     int kind = tensor.role == Role::input ? 0 : tensor.role == Role::output ? 1 : 2;
     check(paths.emplace(kind, tensor.path).second, "two tensors have the path `" + tensor.path + "`");
+    check(tensor.pitch >= 0 && (tensor.pitch == 0 || tensor.role == Role::input), "tensor `" + tensor.path + "`: only inputs have a pitch, above 0");
     for (int64_t extent : tensor.type.shape)
       check(extent > 0, "tensor `" + tensor.path + "`: an extent is not positive");
   }

@@ -366,7 +366,7 @@ Reg Context::input(ValueId id, const Indices& idx) {
     lane += idx[i - 1].lane * stride;
     stride *= op.type.shape[i - 1];
   }
-  int64_t row_elements = t.type.elements();
+  int64_t row_elements = t.row_pitch();
   Access a{.buffer = column, .at = within, .stride = lane};
   if (idx[0].lane != 0) {
     if (lane != 0) throw NeedsScalars{};

@@ -105,7 +105,8 @@ std::optional<Value> Evaluator::data_attribute(const std::string& name, Loc loc)
   const Schema& schema = context_.schema;
   if (schema.columns.empty()) return Value::make_unknown();
   if (name == "range") return Value::of_real(context_.range);
-  if (name == "vocab") return Value::of_integer(schema.vocabulary);
+  if (name == "vocab" && schema.vocabulary.empty()) throw SpecError(loc, "data.vocab: the data are no text");
+  if (name == "vocab") return Value::of_integer(static_cast<int64_t>(schema.vocabulary.size()));
   if (name == "classes") {
     for (const ColumnSchema& column : schema.columns)
       if (column.target && column.meaning == ColumnSchema::Meaning::index)

@@ -104,7 +104,7 @@ Value StepBuilder::read_columns(Env& data) {
       continue;
     }
     if (!column.target && any && context.kind == GraphKind::fit) continue;
-    ValueId v = context.builder.input(context.builder.add_tensor({column.name, column.type, Role::input}));
+    ValueId v = context.builder.input(context.builder.add_tensor({column.name, column.type, Role::input, column.pitch}));
     context.columns[v] = &column;
     data.set(column.name, Value::of_tensor(v));
     if (column.target || any) continue;

@@ -7,6 +7,7 @@
 #include "runtime/data/resize.h"
 #include "runtime/data/split.h"
 #include "runtime/data/table.h"
+#include "runtime/data/text_reader.h"
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
 
@@ -65,6 +66,8 @@ public:
       table(sources(), s_.csv);
     } else if (s_.reader == "idx") {
       idx();
+    } else if (s_.reader == "text") {
+      text();
     } else if (s_.reader == "npy" || s_.reader == "safetensors") {
       tensors();
     } else if (s_.reader == "synthetic") {
@@ -296,6 +299,38 @@ private:
     }
   }
 
+  // --- text ---
+  void text() {
+    std::vector<TextFile> files;
+    for (auto [part, source] : parts()) {
+      if (source->path.text.empty()) throw SpecError(source->loc, "this source needs a 'path'");
+      files.push_back({part, find(source->path), source});
+      out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+    }
+    if (files[0].part > 0) throw SpecError(s_.loc, "a text needs 'train': its source gives the vocabulary");
+    out_.schema.dataset = fs::path(files[0].path).filename().string();
+    TextData t = read_text(files, s_);
+    out_.schema.vocabulary = t.vocabulary.entries();
+    out_.schema.byte_tokens = t.vocabulary.of_bytes();
+    out_.rows = t.rows;
+    ColumnSchema x;
+    x.name = "x";
+    x.type = {DType::i32, {t.window}};
+    x.meaning = ColumnSchema::Meaning::free;
+    x.pitch = t.stride;
+    ColumnSchema y = x;
+    y.name = "y";
+    y.target = true;
+    y.meaning = ColumnSchema::Meaning::index;
+    for (const std::string& token : t.vocabulary.entries()) y.classes.push_back(show_token(token));
+    // The target is the same stream, one token further.
+    out_.schema.columns = {x, y};
+    out_.columns = {t.tokens, t.tokens.part(sizeof(int32_t), t.tokens.size() - sizeof(int32_t))};
+    std::vector<int32_t>* lists[] = {&out_.train, &out_.val, &out_.test};
+    for (size_t p = 0; p < 3; ++p) *lists[p] = std::move(t.parts[p]);
+    subsets();
+  }
+
   // --- tensors from files ---
   void tensors() {
     std::vector<std::pair<std::string, std::vector<HostTensor>>> columns;
@@ -460,13 +495,17 @@ private:
       if (s.train == 0) s.train = std::max(0.0, 1 - s.val - s.test);
       assign_split(s);
     }
-    cut(out_.train, s_.subset_train, "train");
-    cut(out_.val, s_.subset_val, "val");
-    cut(out_.test, s_.subset_test, "test");
+    subsets();
     if (s_.oversample) {
       if (labels_.empty()) throw SpecError(s_.loc, "'balance: oversample' needs a class target");
       out_.train = oversampled(out_.train, labels_);
     }
+  }
+
+  void subsets() {
+    cut(out_.train, s_.subset_train, "train");
+    cut(out_.val, s_.subset_val, "val");
+    cut(out_.test, s_.subset_test, "test");
   }
 
   void assign_split(const SplitSettings& s) {

@@ -17,13 +17,20 @@ struct Placed {
   Loc loc;
 };
 
+struct PlacedNumber {
+  int64_t value = 0;                       ///< 0: not given
+  Loc loc;
+};
+
 /// Rows of one part, or of all parts. Which fields count depends on the reader.
 struct SourceSettings {
-  Placed path;                             ///< csv, npy, safetensors
+  Placed path;                             ///< csv, text, safetensors
   std::vector<std::pair<Placed, Placed>> tensors;   ///< idx, npy: column -> file; safetensors: column -> tensor name
   int64_t rows = 0;                        ///< synthetic
   Shape x, y;                              ///< synthetic: shapes of x and of a number target
   int64_t classes = 0;                     ///< synthetic: of a class target
+  Placed tokens;                           ///< text: char or byte; empty: as the training source says, char
+  PlacedNumber window, stride;             ///< text: tokens of a row, and from one row to the next (default: the window)
   Loc loc;
 };
 
@@ -53,7 +60,7 @@ struct LoadTransform {
 struct SplitSettings {
   double train = 0, val = 0, test = 0;     ///< fractions; all 0: no split
   std::optional<bool> stratify;            ///< default: class targets are
-  bool sequential = false;
+  bool sequential = false, order_given = false;
   Loc loc;
 };
 
@@ -64,7 +71,7 @@ struct RowRange {
 
 struct DataSettings {
   Placed dataset;                          ///< by name; or
-  std::string reader;                      ///< csv, idx, npy, safetensors, synthetic
+  std::string reader;                      ///< csv, idx, npy, text, safetensors, synthetic
   std::vector<std::string> folders;        ///< where relative paths and datasets are looked for, in order
   std::optional<SourceSettings> all, train, val, test;
   CsvSettings csv;

@@ -34,6 +34,12 @@ std::array<int64_t, 3> share(int64_t n, const std::array<double, 3>& fractions) 
 
 }  // namespace
 
+std::array<int64_t, 3> split_counts(int64_t n, const SplitSettings& s) {
+  double sum = s.train + s.val + s.test;
+  if (sum > 1 + 1e-9) throw SpecError(s.loc, "the fractions of the split sum to " + format_number(sum) + ", more than 1");
+  return share(n, {s.train, s.val, s.test});
+}
+
 Parts split_rows(const std::vector<int32_t>& rows, const std::vector<int32_t>& labels, const SplitSettings& s, uint64_t seed) {
   std::array<double, 3> fractions{s.train, s.val, s.test};
   double sum = s.train + s.val + s.test;

@@ -89,6 +89,14 @@ private:
   Diagnostics& d_;
 };
 
+// Keys of a source; none: all others name tensors or files of columns.
+std::vector<std::string> source_keys(const std::string& reader) {
+  if (reader == "csv") return {"path"};
+  if (reader == "text") return {"path", "tokens", "window", "stride"};
+  if (reader == "synthetic") return {"rows", "x", "y"};
+  return {};
+}
+
 SourceSettings bind_source(Binder& b, const Node& n, const std::string& reader) {
   SourceSettings s;
   s.loc = n.loc;
@@ -98,14 +106,22 @@ SourceSettings bind_source(Binder& b, const Node& n, const std::string& reader) 
   }
   if (!n.is(Node::Kind::map)) throw SpecError(n.loc, "a source is a path or a map");
   for (const auto& [key, value] : n.entries) {
-    if (key.text == "path") s.path = b.placed(value);
-    else if (reader == "synthetic" && key.text == "rows") s.rows = b.integer(value, "rows", 1);
-    else if (reader == "synthetic" && key.text == "x") s.x = b.shape(value, "x");
-    else if (reader == "synthetic" && key.text == "y") {
+    if (key.text == "path") {
+      s.path = b.placed(value);
+    } else if (reader == "synthetic" && key.text == "rows") {
+      s.rows = b.integer(value, "rows", 1);
+    } else if (reader == "synthetic" && key.text == "x") {
+      s.x = b.shape(value, "x");
+    } else if (reader == "synthetic" && key.text == "y") {
       if (value.is(Node::Kind::list)) s.y = b.shape(value, "y");
       else s.classes = b.integer(value, "y", 2);
-    } else if (reader == "csv" || reader == "synthetic") {
-      throw SpecError(unknown_name(key.loc, "key", key.text, reader == "csv" ? std::vector<std::string>{"path"} : std::vector<std::string>{"rows", "x", "y"}));
+    } else if (reader == "text" && key.text == "tokens") {
+      if (value.text != "char" && value.text != "byte") throw SpecError(value.loc, "'tokens' is char or byte");
+      s.tokens = b.placed(value);
+    } else if (reader == "text" && (key.text == "window" || key.text == "stride")) {
+      (key.text == "window" ? s.window : s.stride) = {b.integer(value, key.text, 1), value.loc};
+    } else if (std::vector<std::string> keys = source_keys(reader); !keys.empty()) {
+      throw SpecError(unknown_name(key.loc, "key", key.text, keys));
     } else {
       s.tensors.push_back({b.placed(key), b.placed(value)});
     }
@@ -237,7 +253,7 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
     fraction("val", s.split.val);
     fraction("test", s.split.test);
     if (const Node* n = split->find("stratify")) b.guard([&] { s.split.stratify = b.flag(*n, "stratify"); });
-    if (const Node* n = split->find("order")) s.split.sequential = n->text == "sequential";
+    if (const Node* n = split->find("order")) s.split.sequential = n->text == "sequential", s.split.order_given = true;
   }
   if (const Node* subset = data->find("subset")) {
     b.guard([&] { s.subset_train = bind_range(b, subset->find("train")); });

@@ -133,7 +133,7 @@ SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows) {
     int64_t n = c.type.elements();
     for (int32_t r : rows)
       for (int64_t i = 0; i < n; ++i) {
-        int64_t at = r * n + i;
+        int64_t at = r * c.row_pitch() + i;
         if (c.type.dtype == DType::f32) out.targets.push_back(reinterpret_cast<const float*>(values)[at]);
         else if (c.type.dtype == DType::i64) out.labels.push_back(static_cast<int32_t>(reinterpret_cast<const int64_t*>(values)[at]));
         else if (c.type.dtype == DType::i32) out.labels.push_back(reinterpret_cast<const int32_t*>(values)[at]);
