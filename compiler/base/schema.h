@@ -16,6 +16,13 @@ struct ColumnSchema {
   Meaning meaning = Meaning::number;
   std::vector<std::string> classes;   ///< labels in index order, for Meaning::index
   std::vector<std::string> features;  ///< names along the last axis of a table, else empty
+  /// A column of a table's file that became several features, "column=label" each.
+  struct Category {
+    std::string column;
+    std::vector<std::string> labels;
+  };
+  std::vector<Category> categories;
+  std::vector<double> fills;          ///< per feature, what stands for a missing value; empty: nothing does
   double range = 1;             ///< greatest value of the raw numbers (255 for u8 images): `to_float` divides by it
   int64_t pitch = 0;            ///< elements from one row to the next where rows overlap (windows of a text); 0: side by side
   int64_t row_pitch() const { return pitch > 0 ? pitch : type.elements(); }

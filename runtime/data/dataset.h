@@ -4,6 +4,7 @@
 #include "runtime/data/settings.h"
 #include "runtime/store/bytes.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Dataset {
   std::vector<Bytes> columns;            ///< in order of schema.columns; rows * type.bytes() bytes each
   std::vector<int32_t> train, val, test;
   std::string source;                    ///< where it came from, for the run's header: "mnist in FOLDER"
+  std::map<std::string, std::string> files;   ///< paths as the settings have them -> where they were found
   std::string missing_dataset;           ///< with a fallback in use: what was not found, and where
   const Bytes* find(const std::string& column) const;
 };

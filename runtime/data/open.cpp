@@ -7,6 +7,7 @@
 #include "runtime/data/resize.h"
 #include "runtime/data/split.h"
 #include "runtime/data/table.h"
+#include "runtime/data/text_file.h"
 #include "runtime/data/text_reader.h"
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
@@ -81,12 +82,12 @@ public:
 private:
   // --- places ---
   std::string find(const Placed& path) {
-    if (fs::path(path.text).is_absolute()) {
-      if (std::string found = existing(path.text); !found.empty()) return found;
-    } else {
-      for (const std::string& folder : s_.folders)
-        if (std::string found = existing((fs::path(folder) / path.text).string()); !found.empty()) return found;
-    }
+    if (path.text == kStandardInput && !path.loc.file) return path.text;
+    std::vector<std::string> places;
+    if (fs::path(path.text).is_absolute()) places.push_back(path.text);
+    else for (const std::string& folder : s_.folders) places.push_back((fs::path(folder) / path.text).string());
+    for (const std::string& place : places)
+      if (std::string found = existing(place); !found.empty()) return out_.files[path.text] = found;
     Diagnostic d{.loc = path.loc, .text = "no such file: '" + path.text + "'"};
     if (!fs::path(path.text).is_absolute()) d.lines.push_back("looked in " + join(s_.folders, ", "));
     throw SpecError(std::move(d));
@@ -204,6 +205,8 @@ private:
     x.name = "x";
     x.type = {DType::f32, {static_cast<int64_t>(t.features.size())}};
     x.features = t.features;
+    x.categories = t.categories;
+    x.fills = t.fills;
     add_values(x, t.x, t.rows);
     if (!t.has_target) return;
     if (t.class_target) add_values(target(t.classes, true), t.labels, t.rows);
@@ -557,6 +560,52 @@ std::string bundled_folder() {
 Dataset open_dataset(const DataSettings& settings) { return Opener(settings, false).run(); }
 Schema read_schema(const DataSettings& settings) { return Opener(settings, true).run().schema; }
 
+namespace {
+
+// The settings under which a table gives the features of the schema: categories with the labels of training, missing
+// values with its means.
+CsvSettings feature_settings(CsvSettings csv, const ColumnSchema& x, std::vector<LoadTransform>* transforms) {
+  csv.target = {};
+  csv.columns.clear();
+  csv.types.clear();
+  csv.fills = x.fills;
+  if (csv.fill == "drop") csv.fill.clear();
+  LoadTransform one_hot{.kind = LoadTransform::Kind::one_hot};
+  for (const ColumnSchema::Category& c : x.categories) {
+    csv.labels[c.column] = c.labels;
+    csv.types.push_back({{c.column, {}}, true});
+    one_hot.columns.push_back({c.column, {}});
+  }
+  if (!x.categories.empty()) transforms->push_back(std::move(one_hot));
+  // Features of one category stand together, in the place of its column.
+  size_t category = 0;
+  for (size_t f = 0; f < x.features.size();) {
+    bool of_category = category < x.categories.size() && x.features[f] == x.categories[category].column + "=" + x.categories[category].labels.at(0);
+    csv.columns.push_back({of_category ? x.categories[category].column : x.features[f], {}});
+    f += of_category ? x.categories[category++].labels.size() : 1;
+  }
+  return csv;
+}
+
+// Indices of the other width.
+Bytes converted(const Bytes& from, DType type, const std::string& path) {
+  size_t width = static_cast<size_t>(dtype_bytes(type)), n = from.size() / width;
+  Bytes out = Bytes::allocate(n * (12 - width));
+  for (size_t i = 0; i < n; ++i) {
+    int64_t value = 0;
+    int32_t narrow = 0;
+    if (type == DType::i64) std::memcpy(&value, from.data() + i * width, width);
+    else std::memcpy(&narrow, from.data() + i * width, width), value = narrow;
+    narrow = static_cast<int32_t>(value);
+    if (narrow != value) throw RuntimeError(path + ": the index " + std::to_string(value) + " is too large");
+    if (type == DType::i64) std::memcpy(out.writable() + i * 4, &narrow, 4);
+    else std::memcpy(out.writable() + i * 8, &value, 8);
+  }
+  return out;
+}
+
+}  // namespace
+
 Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv) {
   const ColumnSchema* x = nullptr;
   for (const ColumnSchema& c : schema.columns)
@@ -572,13 +621,10 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   if (ending == ".safetensors" || ending == ".npy") {
     s.reader = ending.substr(1);
     s.all->tensors = {{{x->name, {}}, {ending == ".npy" ? path : x->name, {}}}};
-  } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt") {
+  } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt" || path == kStandardInput) {
+    if (x->features.empty()) throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) + ", no table: give a file of .safetensors or .npy");
     s.reader = "csv";
-    s.csv = csv;
-    s.csv.target = {};
-    s.csv.columns.clear();
-    for (const std::string& f : x->features) s.csv.columns.push_back({f, {}});
-    s.csv.types.clear();
+    s.csv = feature_settings(csv, *x, &s.transforms);
   } else {
     s.reader = "idx";
     s.all->tensors = {{{"x", {}}, {path, {}}}};
@@ -589,8 +635,11 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   } catch (const SpecError& e) {
     throw RuntimeError(path + ": " + e.what());
   }
-  if (out.schema.columns[0].type.shape != x->type.shape)
-    throw RuntimeError(path + ": rows of shape " + format_shape(out.schema.columns[0].type.shape) + "; the model takes " + format_shape(x->type.shape));
+  const Type& found = out.schema.columns[0].type;
+  if (found.shape != x->type.shape) throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(x->type.shape));
+  auto integer = [](DType t) { return t == DType::i32 || t == DType::i64; };
+  if (found.dtype != x->type.dtype && integer(found.dtype) && integer(x->type.dtype)) out.columns[0] = converted(out.columns[0], found.dtype, path);
+  else if (found.dtype != x->type.dtype) throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " + std::string(dtype_name(x->type.dtype)));
   return out;
 }
 

@@ -42,6 +42,8 @@ struct CsvSettings {
   std::vector<std::pair<Placed, bool>> types;   ///< column -> is a category
   std::vector<std::string> missing;        ///< tokens that count as missing
   std::string fill;                        ///< "", mean, median, drop, or a number
+  std::map<std::string, std::vector<std::string>> labels;   ///< of one-hot columns, where they are known; else those found
+  std::vector<double> fills;               ///< per feature, in place of what `fill` says of these rows
   Loc missing_loc;
   Placed target;                           ///< a name, or a number (an index, -1: the last)
   std::vector<std::string> classes;        ///< labels in index order

@@ -19,8 +19,28 @@ std::optional<double> number(std::string_view text) {
   if (t.empty()) return std::nullopt;
   char* end = nullptr;
   double v = std::strtod(t.c_str(), &end);
-  if (*end != '\0' || t.find_first_of("xXpP") != std::string::npos) return std::nullopt;
+  // A NUL within the text would end it; infinities and "nan" are no data.
+  bool whole = end == t.c_str() + t.size() && t.find_first_of("xXpP") == std::string::npos;
+  if (!whole || !std::isfinite(static_cast<float>(v))) return std::nullopt;
   return v;
+}
+
+// Fields of any length and content, for messages: one line, no control characters.
+std::string shown(const std::string& field) {
+  constexpr size_t kMost = 40;
+  std::string out = utf8_valid(field) ? utf8_slice(field, 0, kMost) : field.substr(0, kMost);
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || (!utf8_valid(field) && static_cast<unsigned char>(c) >= 0x80)) c = '?';
+  return "'" + out + (out.size() < field.size() ? "...'" : "'");
+}
+
+std::string not_a_number(const std::string& field) {
+  std::string t(trim(field));
+  char* end = nullptr;
+  double v = std::strtod(t.c_str(), &end);
+  if (end == t.c_str() + t.size() && std::isnan(v)) return shown(field) + " is not a number; where it means that a value is missing, data.missing.tokens names it";
+  if (end == t.c_str() + t.size() && std::isinf(static_cast<float>(v))) return shown(field) + " is beyond the greatest number, 3.4e38";
+  return shown(field) + " is not a number; a category is declared in data.types";
 }
 
 // Numbers before texts by value; texts by bytes.
@@ -133,6 +153,21 @@ private:
     if (cells_.empty()) throw SpecError(csv_.missing_loc, "every row has a missing value: none is left");
   }
 
+  // The labels of a one-hot column: known from training, or those found.
+  std::vector<std::string> category_labels(int column) const {
+    auto known = csv_.labels.find(names_[static_cast<size_t>(column)]);
+    std::set<std::string> found;
+    for (const Cells& row : cells_) {
+      const std::string& field = row.fields[static_cast<size_t>(column)];
+      if (missing(field)) fail(row, column, "a value is missing; categories are not filled");
+      std::string label(trim(field));
+      if (known != csv_.labels.end() && !std::count(known->second.begin(), known->second.end(), label))
+        fail(row, column, shown(label) + " is none of the labels that the training data had: " + join(known->second, ", "));
+      found.insert(std::move(label));
+    }
+    return known != csv_.labels.end() ? known->second : sorted_labels(found);
+  }
+
   void make_features() {
     std::set<int> one_hot;
     for (const LoadTransform& t : transforms_) {
@@ -151,13 +186,8 @@ private:
         table_.features.push_back(names_[static_cast<size_t>(f)]);
         continue;
       }
-      std::set<std::string> found;
-      for (const Cells& row : cells_) {
-        const std::string& field = row.fields[static_cast<size_t>(f)];
-        if (missing(field)) fail(row, f, "a value is missing; categories are not filled");
-        found.insert(std::string(trim(field)));
-      }
-      labels[f] = sorted_labels(found);
+      labels[f] = category_labels(f);
+      table_.categories.push_back({names_[static_cast<size_t>(f)], labels[f]});
       for (const std::string& l : labels[f]) table_.features.push_back(names_[static_cast<size_t>(f)] + "=" + l);
     }
     table_.x.reserve(cells_.size() * table_.features.size());
@@ -174,7 +204,7 @@ private:
           continue;
         }
         std::optional<double> v = number(field);
-        if (!v) fail(row, f, "'" + field + "' is not a number; a category is declared in data.types");
+        if (!v) fail(row, f, not_a_number(field));
         table_.x.push_back(static_cast<float>(*v));
       }
   }
@@ -210,7 +240,7 @@ private:
       auto it = std::find(table_.classes.begin(), table_.classes.end(), label);
       std::optional<double> value = number(label);
       bool index = it == table_.classes.end() && indices && *value >= 0 && *value < static_cast<double>(table_.classes.size()) && *value == std::floor(*value);
-      if (it == table_.classes.end() && !index) fail(row, target_, "'" + label + "' is none of the classes " + join(table_.classes, ", "));
+      if (it == table_.classes.end() && !index) fail(row, target_, shown(label) + " is none of the classes " + join(table_.classes, ", "));
       table_.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - table_.classes.begin()));
     }
   }
@@ -234,24 +264,29 @@ Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, 
 
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows) {
   size_t n = table.features.size();
+  if (csv.fill.empty() || csv.fill == "drop") return;
+  std::optional<double> constant = parse_real(csv.fill);
   for (size_t f = 0; f < n; ++f) {
     std::vector<double> known;
     bool any = false;
     for (int64_t r = 0; r < table.rows; ++r) any |= std::isnan(table.x[static_cast<size_t>(r) * n + f]);
-    if (!any) continue;
     for (int32_t r : train_rows)
       if (float v = table.x[static_cast<size_t>(r) * n + f]; !std::isnan(v)) known.push_back(v);
     double fill = 0;
-    if (csv.fill == "mean" || csv.fill == "median") {
-      if (known.empty()) throw SpecError(csv.missing_loc, "column '" + table.features[f] + "' has no value in the training rows to fill with");
+    if (!csv.fills.empty()) {
+      fill = csv.fills.at(f);
+    } else if (constant) {
+      fill = *constant;
+    } else if (!known.empty()) {
       std::sort(known.begin(), known.end());
       size_t half = known.size() / 2;
       for (double v : known) fill += v / static_cast<double>(known.size());
       if (csv.fill == "median") fill = known.size() % 2 ? known[half] : (known[half - 1] + known[half]) / 2;
-    } else {
-      fill = *parse_real(csv.fill);
+    } else if (any) {
+      throw SpecError(csv.missing_loc, "column '" + table.features[f] + "' has no value in the training rows to fill with");
     }
-    for (int64_t r = 0; r < table.rows; ++r)
+    table.fills.push_back(fill);
+    for (int64_t r = 0; any && r < table.rows; ++r)
       if (float& v = table.x[static_cast<size_t>(r) * n + f]; std::isnan(v)) v = static_cast<float>(fill);
   }
 }

@@ -17,12 +17,14 @@ struct Table {
   std::vector<int32_t> labels;           ///< class target
   std::vector<float> values;             ///< number target
   std::vector<int64_t> part_rows;        ///< of each file
+  std::vector<ColumnSchema::Category> categories;
+  std::vector<double> fills;             ///< per feature; set by fill_missing()
 };
 
 /// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused.
 Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc);
 
-/// Replaces NaN by the column's mean or median over `train_rows`, or by a number.
+/// Replaces NaN as `csv.fill` says: by the column's mean or median over `train_rows`, or by a number.
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows);
 
 }  // namespace mlc

@@ -2,6 +2,7 @@
 
 #include "compiler/base/diagnostics.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <filesystem>
@@ -9,27 +10,41 @@
 
 namespace mlc {
 
-std::string read_text_file(const std::string& path) {
-  std::error_code fault;
-  if (!std::filesystem::exists(path, fault)) throw RuntimeError(path + ": no such file");
-  if (!std::filesystem::is_regular_file(path, fault)) throw RuntimeError(path + ": not a file");
-  std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) throw RuntimeError(path + ": cannot be opened");
+namespace {
+
+// gzip and plain bytes alike.
+std::string read_all(gzFile file, const std::string& path) {
   std::string text;
   char buffer[1 << 16];
   for (;;) {
-    int n = gzread(file.get(), buffer, sizeof buffer);
+    int n = gzread(file, buffer, sizeof buffer);
     if (n < 0) {
       int code;
-      throw RuntimeError(path + ": damaged gzip data (" + gzerror(file.get(), &code) + ")");
+      throw RuntimeError(path + ": damaged gzip data (" + gzerror(file, &code) + ")");
     }
     if (n == 0) break;
     text.append(buffer, static_cast<size_t>(n));
   }
   int code = Z_OK;
-  gzerror(file.get(), &code);
+  gzerror(file, &code);
   if (code != Z_OK && code != Z_STREAM_END) throw RuntimeError(path + ": the gzip data end too early");
   return text;
+}
+
+}  // namespace
+
+std::string read_text_file(const std::string& path) {
+  if (path == kStandardInput) {
+    std::unique_ptr<gzFile_s, int (*)(gzFile)> input(gzdopen(dup(STDIN_FILENO), "rb"), gzclose);
+    if (!input) throw RuntimeError("standard input cannot be read");
+    return read_all(input.get(), "standard input");
+  }
+  std::error_code fault;
+  if (!std::filesystem::exists(path, fault)) throw RuntimeError(path + ": no such file");
+  if (!std::filesystem::is_regular_file(path, fault)) throw RuntimeError(path + ": not a file");
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
+  if (!file) throw RuntimeError(path + ": cannot be opened");
+  return read_all(file.get(), path);
 }
 
 std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t skip_lines) {

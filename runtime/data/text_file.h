@@ -6,7 +6,10 @@
 
 namespace mlc {
 
-/// The file's bytes; gzip is recognised by content. Throws RuntimeError that starts with `path`.
+/// The name of standard input among paths of a command line.
+inline constexpr const char* kStandardInput = "-";
+
+/// The file's bytes (kStandardInput: those of standard input); gzip is recognised by content. Throws RuntimeError that starts with `path`.
 std::string read_text_file(const std::string& path);
 
 struct CsvRecord {

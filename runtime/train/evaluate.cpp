@@ -12,10 +12,21 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+// What metrics see, by the order of these names.
+constexpr const char* kPredictions[] = {"probability", "value", "output"};
+
+bool kept(const Program& program, const std::string& output, Keep keep) {
+  if (keep == Keep::all) return output != "loss";
+  if (keep == Keep::none) return false;
+  for (const char* name : kPredictions)
+    if (find_output(program, name)) return output == name;
+  return false;
+}
+
 // Adds the outputs of `steps` steps to the tables.
-void collect(const Program& program, const std::vector<float>& results, int steps, Evaluation& evaluation) {
+void collect(const Program& program, const std::vector<float>& results, int steps, Keep keep, Evaluation& evaluation) {
   for (const TensorSlot& slot : program.tensors) {
-    if (slot.role != Role::output || slot.path == "loss") continue;
+    if (slot.role != Role::output || !kept(program, slot.path, keep)) continue;
     OutputTable& table = evaluation.outputs[slot.path];
     table.type = {slot.type.dtype, Shape(slot.type.shape.begin() + 1, slot.type.shape.end())};
     size_t count = static_cast<size_t>(slot.type.elements());
@@ -33,9 +44,14 @@ void collect(const Program& program, const std::vector<float>& results, int step
 }
 
 // Calls are short enough that a stop is seen soon and results stay small.
-constexpr int64_t kRowsPerCall = 4096;
+constexpr int64_t kRowsPerCall = 4096, kResultsPerCall = 1 << 22;
+constexpr int64_t kNumbersPerBatch = 1 << 20, kMostRows = 512;
 
 } // namespace
+
+int64_t evaluation_cap(int64_t numbers_per_row, int64_t training_batch) {
+  return std::max(training_batch, std::clamp<int64_t>(kNumbersPerBatch / std::max<int64_t>(numbers_per_row, 1), 1, kMostRows));
+}
 
 int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap) {
   int64_t largest = 1;
@@ -56,7 +72,7 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap) {
 }
 
 Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
-                         int64_t batch, uint64_t seed, const std::atomic<bool>* stop) {
+                         int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop) {
   Evaluation evaluation;
   int64_t total = static_cast<int64_t>(rows.size());
   double weighted = 0;
@@ -64,9 +80,10 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
   std::vector<float> results;
   while (evaluation.rows < total && !(stop && stop->load(std::memory_order_relaxed))) {
     int64_t left = total - evaluation.rows, size = std::min(batch, left);
-    int steps = static_cast<int>(std::clamp<int64_t>(kRowsPerCall / size, 1, left / size));
     StepProgram step = source.get(kind, size);
     const Program& program = *step.program;
+    int64_t most = std::min(kRowsPerCall / size, kResultsPerCall / std::max<int64_t>(program.results_per_step, 1));
+    int steps = static_cast<int>(std::clamp<int64_t>(most, 1, left / size));
     HostScalars scalars(program, seed);
     size_t per_step = static_cast<size_t>(program.results_per_step);
     results.assign(per_step * static_cast<size_t>(steps), 0);
@@ -84,7 +101,7 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
     for (int s = 0; loss && s < steps; ++s)
       weighted += double{results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)]} *
                   static_cast<double>(size);
-    collect(program, results, steps, evaluation);
+    collect(program, results, steps, keep, evaluation);
     evaluation.rows += size * steps;
   }
   evaluation.loss = has_loss && evaluation.rows > 0 ? weighted / static_cast<double>(evaluation.rows) : kNaN;
@@ -93,7 +110,7 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
 
 Predicted predictions_of(const Evaluation& evaluation, std::vector<int32_t> labels, std::vector<float> targets,
                          double threshold) {
-  for (const char* name : {"probability", "value", "output"}) {
+  for (const char* name : kPredictions) {
     auto found = evaluation.outputs.find(name);
     if (found == evaluation.outputs.end()) continue;
     Predicted predicted;

@@ -23,6 +23,13 @@ struct Evaluation {
   std::map<std::string, OutputTable> outputs; ///< per-sample outputs by name
 };
 
+/// Which outputs an evaluation keeps for all rows: none, the one that metrics see, or all.
+enum class Keep : uint8_t { none, prediction, all };
+
+/// Most rows of an evaluation's batch when a row has so many numbers going in and coming out: a training batch at least,
+/// beyond that about 2^20 numbers and at most 512 rows.
+int64_t evaluation_cap(int64_t numbers_per_row, int64_t training_batch);
+
 /// The batch size for evaluating splits of these sizes: at most `cap`, and such that few programs are needed (splits
 /// whose rows are a multiple of it need no program for a smaller last batch).
 int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 512);
@@ -30,7 +37,7 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 
 /// Every row once, in the order given, in batches of `batch` and a last smaller one. Ends early, with what was done,
 /// when `stop` turns true.
 Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
-                         int64_t batch, uint64_t seed, const std::atomic<bool>* stop = nullptr);
+                         int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop = nullptr);
 
 /// What metrics need, from an evaluation's outputs (`probability`, else `value`, else `output`) and the true values of
 /// the same rows (one of them empty).

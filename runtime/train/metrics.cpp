@@ -36,6 +36,19 @@ double top_k(const Predicted& p, int64_t k) {
   return rows == 0 ? kNaN : static_cast<double>(right) / static_cast<double>(rows);
 }
 
+// exp of the mean of -log p(true class). What f32 rounds to zero counts as its least normal number.
+double perplexity(const Predicted& p) {
+  int64_t rows = row_count(p);
+  double sum = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    int32_t label = p.labels[static_cast<size_t>(r)];
+    double probability = p.outputs == 1 ? (label == 1 ? p.scores[static_cast<size_t>(r)] : 1 - double{p.scores[static_cast<size_t>(r)]})
+                                        : double{p.scores[static_cast<size_t>(r * p.outputs + label)]};
+    sum -= std::log(std::isnan(probability) ? probability : std::max(probability, 0x1p-126));
+  }
+  return rows == 0 ? kNaN : std::exp(sum / static_cast<double>(rows));
+}
+
 // Area under the curve of `score` for rows where label == positive: (sum of their ranks - P(P+1)/2) / (P N), with the
 // mean rank for equal scores.
 double auc(const Predicted& p, int64_t column, int32_t positive) {
@@ -113,6 +126,7 @@ double class_metric(const MetricSettings& s, const Predicted& p) {
   if (s.name == "precision") return averaged(p, &ClassScores::precision);
   if (s.name == "recall") return averaged(p, &ClassScores::recall);
   if (s.name == "f1") return averaged(p, &ClassScores::f1);
+  if (s.name == "perplexity") return perplexity(p);
   return roc_auc(p);
 }
 
@@ -131,7 +145,7 @@ bool is_value_metric(const std::string& name) {
 } // namespace
 
 bool is_class_metric(const std::string& name) {
-  static const char* const kNames[] = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc"};
+  static const char* const kNames[] = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "perplexity"};
   return std::any_of(std::begin(kNames), std::end(kNames), [&](const char* known) { return name == known; });
 }
 

@@ -66,7 +66,7 @@ void Session::prepare() {
   if (walk_.full_batch() && walk_.tail()) programs.prepare(StepKind::train, walk_.tail());
   if (job_.val.rows.empty()) return;
   int64_t rows = static_cast<int64_t>(job_.val.rows.size());
-  eval_batch_ = evaluation_batch({rows});
+  eval_batch_ = evaluation_batch({rows}, job_.evaluation_cap);
   programs.prepare(StepKind::eval, eval_batch_);
   if (rows % eval_batch_) programs.prepare(StepKind::eval, rows % eval_batch_);
 }
@@ -173,7 +173,7 @@ bool Session::validation_due() const {
 void Session::validate() {
   double start = now();
   Evaluation evaluation = evaluate_rows(*job_.programs, StepKind::eval, job_.columns, job_.val.rows, eval_batch_,
-                                        settings_.seed, job_.stop);
+                                        settings_.seed, settings_.metrics.empty() ? Keep::none : Keep::prediction, job_.stop);
   result_.eval_seconds += now() - start;
   if (stopped()) return;
   validated_at_ = step_;

@@ -85,6 +85,7 @@ struct TrainJob {
   SharedState* state = nullptr;
   Columns columns;
   SplitRows train, val; ///< no validation rows: no validation
+  int64_t evaluation_cap = 512; ///< most rows of a validation's batch
   double base_lr = 0;
   std::vector<RatePhase> schedule;
   TrainObserver* observer = nullptr;

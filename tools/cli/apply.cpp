@@ -2,7 +2,9 @@
 #include "compiler/base/text.h"
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
+#include "runtime/data/text_file.h"
 #include "runtime/train/classification.h"
+#include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/printer.h"
 #include "tools/cli/workbench.h"
@@ -32,15 +34,20 @@ struct Opened {
   std::unique_ptr<Workbench> bench;
 };
 
-bool elaborate_run(Opened& o, const Schema& schema, const Arguments& a, StepKind kind, int64_t batch) {
+// False when faults were found.
+bool elaborate_run(Opened& o, const Schema& schema) {
   // Running state of fitted transforms comes from the checkpoint.
   o.model = elaborate(o.spec, schema, o.sources, o.diagnostics);
-  if (!o.model) return false;
+  if (!o.model) return report(o.diagnostics, false), false;
   while (o.model->next_fit()) o.model->fitted();
+  return true;
+}
+
+// The weights, laid out by the program of this batch.
+void load_run(Opened& o, const Arguments& a, StepKind kind, int64_t batch) {
   o.bench = std::make_unique<Workbench>(o.spec, workbench_options(a), *o.model);
   o.bench->make_state(kind, batch, 0);
   load_checkpoint(o.run.checkpoint, *o.model, *o.bench);
-  return true;
 }
 
 Node run_spec(Opened& o, const Arguments& a) {
@@ -55,6 +62,7 @@ void write_csv(std::ostream& out, const Evaluation& e, const std::vector<std::st
   auto probability = e.outputs.find("probability");
   const OutputTable& scores = probability != e.outputs.end() ? probability->second : e.outputs.count("value") ? e.outputs.at("value") : e.outputs.at("output");
   int64_t n = scores.type.elements();
+  if (scores.type.shape.size() > 1) throw RuntimeError("a row of the result is " + format_shape(scores.type.shape) + ", no line of CSV: give --output FILE.safetensors or FILE.npy");
   bool labelled = probability != e.outputs.end() && !classes.empty();
   if (labelled) out << "class" << (n == 1 ? ",probability" : "");
   for (int64_t i = 0; i < n && !(labelled && n == 1); ++i) out << (labelled || i ? "," : "") << (labelled ? classes[static_cast<size_t>(i)] : n == 1 ? "value" : "value" + std::to_string(i));
@@ -80,36 +88,27 @@ void write_tensors(const std::string& path, const Evaluation& e, const std::vect
   };
   for (const auto& [name, table] : e.outputs) views.push_back({name, {DType::f32, shaped(table)}, table.values.data()});
   if (auto it = e.outputs.find("probability"); it != e.outputs.end() && !classes.empty()) {
-    int64_t n = it->second.type.elements();
-    for (int64_t r = 0; r < e.rows; ++r) {
+    // The class axis is the last; a row may have several positions.
+    Shape shape = shaped(it->second);
+    int64_t n = shape.size() > 1 ? shape.back() : 1;
+    if (shape.size() > 1) shape.pop_back();
+    for (int64_t r = 0; r < element_count(shape); ++r) {
       const float* row = it->second.values.data() + r * n;
       labels.push_back(n == 1 ? row[0] >= 0.5f : static_cast<int32_t>(std::max_element(row, row + n) - row));
     }
-    views.push_back({"class", {DType::i32, {e.rows}}, labels.data()});
+    views.push_back({"class", {DType::i32, shape}, labels.data()});
   }
   write_safetensors(path, views);
 }
 
-}  // namespace
-
-int predict_command(int argc, char** argv) {
-  Arguments a("predict", "Applies a run's best (else last) weights to the rows of a file: CSV, IDX, npy or safetensors (tensor x). Prints CSV, or writes a file.", {"RUN"});
-  a.add()("input", po::value<std::string>()->value_name("FILE"), "rows to predict (required)");
-  a.add()("output", po::value<std::string>()->value_name("FILE"), ".csv, .safetensors (output, probability, class) or .npy (output); default: CSV on standard output");
-  a.add_spec_options();
-  if (!a.parse(argc, argv)) return kDone;
-  if (!a.has("input")) throw UsageError("predict needs --input FILE\n");
-  Opened o;
-  o.spec = run_spec(o, a);
-  if (report(o.diagnostics, false)) return kFault;
-  DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
-  Schema schema = read_schema(settings);
-  Dataset data = read_inputs(a.text("input"), schema, settings.csv);
+int predict_rows(Opened& o, const Schema& schema, const CsvSettings& csv, const Arguments& a) {
+  Dataset data = read_inputs(a.text("input"), schema, csv);
   std::vector<int32_t> rows(static_cast<size_t>(data.rows));
   std::iota(rows.begin(), rows.end(), 0);
-  int64_t batch = evaluation_batch({data.rows});
-  if (!elaborate_run(o, schema, a, StepKind::predict, std::min(batch, data.rows))) return report(o.diagnostics, false), kFault;
-  Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, 0);
+  if (!elaborate_run(o, schema)) return kFault;
+  int64_t batch = evaluation_batch({data.rows}, evaluation_cap(*o.model, schema, 1));
+  load_run(o, a, StepKind::predict, batch);
+  Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, 0, Keep::all);
   std::vector<std::string> classes;
   for (const ColumnSchema& c : schema.columns)
     if (c.target && c.meaning == ColumnSchema::Meaning::index) classes = c.classes;
@@ -131,6 +130,57 @@ int predict_command(int argc, char** argv) {
   return kDone;
 }
 
+// Prints the prompt and what follows it, token by token.
+int continue_text(Opened& o, const Schema& schema, const Arguments& a) {
+  GenerateSettings s{.prompt = a.text("prompt"), .length = a.integer("length"), .temperature = a.real("temperature"), .top_k = a.integer("top-k")};
+  if (s.length < 1) throw UsageError("--length is at least 1\n");
+  if (!(s.temperature >= 0) || std::isinf(s.temperature)) throw UsageError("--temperature is 0 or more\n");
+  if (s.top_k < 0) throw UsageError("--top-k is 0 or more\n");
+  if (a.has("seed")) {
+    std::optional<int64_t> seed = parse_integer(a.text("seed"));
+    if (!seed || *seed < 0) throw UsageError("--seed is a whole number, 0 or more\n");
+    s.seed = static_cast<uint64_t>(*seed);
+  }
+  if (s.prompt == kStandardInput) s.prompt = read_text_file(kStandardInput);
+  if (schema.vocabulary.empty()) throw RuntimeError("--prompt continues a text; " + o.run.folder + " was trained on " + schema.dataset);
+  if (!elaborate_run(o, schema)) return kFault;
+  load_run(o, a, StepKind::predict, 1);
+  std::ofstream file;
+  if (a.has("output")) file.open(a.text("output"), std::ios::binary);
+  std::ostream& out = a.has("output") ? file : std::cout;
+  bool begun = false;
+  generate(*o.bench, schema, s, [&](const std::string& text) {
+    out << (begun ? "" : s.prompt) << text << std::flush;
+    begun = true;
+  });
+  out << std::endl;
+  if (!out) throw RuntimeError((a.has("output") ? a.text("output") : "standard output") + ": cannot be written");
+  return kDone;
+}
+
+}  // namespace
+
+int predict_command(int argc, char** argv) {
+  Arguments a("predict", "Applies a run's best (else last) weights to the rows of a file: CSV, IDX, npy or safetensors (tensor x); prints CSV, or writes a file. With --prompt it continues a text.", {"RUN"});
+  a.add()("input", po::value<std::string>()->value_name("FILE"), "rows to predict; - is CSV on standard input");
+  a.add()("output", po::value<std::string>()->value_name("FILE"), ".csv, .safetensors (output, probability, class) or .npy (output); default: CSV on standard output");
+  a.add()("prompt", po::value<std::string>()->value_name("TEXT"), "text to continue, for a run of 'reader: text'; - is standard input");
+  a.add()("length", po::value<int64_t>()->default_value(500)->value_name("N"), "with --prompt: tokens to add");
+  a.add()("temperature", po::value<double>()->default_value(1.0, "1")->value_name("T"), "with --prompt: below 1 likelier tokens, 0 always the likeliest");
+  a.add()("top-k", po::value<int64_t>()->default_value(0)->value_name("K"), "with --prompt: draw among the K likeliest tokens (0: all)");
+  a.add_spec_options();
+  if (!a.parse(argc, argv)) return kDone;
+  if (a.has("input") == a.has("prompt")) throw UsageError("predict needs --input FILE, or --prompt TEXT for a run on a text\n");
+  for (const char* option : {"length", "temperature", "top-k"})
+    if (a.has(option) && !a.has("prompt")) throw UsageError(std::string("--") + option + " goes with --prompt\n");
+  Opened o;
+  o.spec = run_spec(o, a);
+  if (report(o.diagnostics, false)) return kFault;
+  DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
+  Schema schema = o.run.schema ? *o.run.schema : read_schema(settings);
+  return a.has("prompt") ? continue_text(o, schema, a) : predict_rows(o, schema, settings.csv, a);
+}
+
 int eval_command(int argc, char** argv) {
   Arguments a("eval", "Evaluates a run's best (else last) weights on the test rows of its data, or on another part.", {"RUN"});
   a.add()("part", po::value<std::string>()->default_value("test")->value_name("NAME"), "train, val or test");
@@ -147,9 +197,10 @@ int eval_command(int argc, char** argv) {
   if (part != "train" && part != "val" && part != "test") throw UsageError("--part is train, val or test\n");
   const std::vector<int32_t>& rows = part == "train" ? data.train : part == "val" ? data.val : data.test;
   if (rows.empty()) throw RuntimeError("the data have no " + part + " rows");
-  int64_t batch = evaluation_batch({static_cast<int64_t>(rows.size())});
-  if (!elaborate_run(o, data.schema, a, StepKind::eval, std::min(batch, static_cast<int64_t>(rows.size())))) return report(o.diagnostics, false), kFault;
-  Evaluation e = evaluate_rows(*o.bench, StepKind::eval, columns_of(data), rows, batch, train.seed);
+  if (!elaborate_run(o, data.schema)) return kFault;
+  int64_t batch = evaluation_batch({static_cast<int64_t>(rows.size())}, evaluation_cap(*o.model, data.schema, train.batch_size));
+  load_run(o, a, StepKind::eval, batch);
+  Evaluation e = evaluate_rows(*o.bench, StepKind::eval, columns_of(data), rows, batch, train.seed, Keep::prediction);
   SplitRows truth = truth_of_rows(data, rows);
   nlohmann::ordered_json json = {{"part", part}, {"rows", rows.size()}};
   std::string text = fmt::format("{} rows of {}\n", format_count(static_cast<long long>(rows.size())), part);

@@ -274,7 +274,7 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   TrainSettings t;
   Binder b(spec, diagnostics);
   if (const Node* n = spec.find("seed")) b.guard([&] { t.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
-  static const std::vector<std::string> kMetrics = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape"};
+  static const std::vector<std::string> kMetrics = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape", "perplexity"};
   if (const Node* eval = spec.find("eval")) {
     if (const Node* n = eval->find("threshold")) b.guard([&] { t.threshold = b.number(*n, "threshold"); });
     if (const Node* list = eval->find("metrics"))

@@ -34,6 +34,7 @@ public:
   bool has(const std::string& name) const { return values_.count(name) && !values_[name].defaulted(); }
   std::string text(const std::string& name) const { return values_.count(name) ? values_[name].as<std::string>() : ""; }
   int64_t integer(const std::string& name) const { return values_[name].as<int64_t>(); }
+  double real(const std::string& name) const { return values_[name].as<double>(); }
   bool flag(const std::string& name) const { return values_.count(name) && values_[name].as<bool>(); }
   std::vector<std::string> list(const std::string& name) const { return values_.count(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{}; }
   /// The `--set` arguments, those that --seed, --threads and --device stand for included.

@@ -1,6 +1,7 @@
 // mlc run: trains a spec.
 #include "compiler/base/text.h"
 #include "runtime/store/safetensors.h"
+#include "runtime/store/schema_file.h"
 #include "runtime/train/classification.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/printer.h"
@@ -41,22 +42,27 @@ int64_t peak_rss_mb() {
   return usage.ru_maxrss / 1024;
 }
 
-// Relative paths of the data become absolute: the effective spec lies in the run's folder.
-void make_absolute(Node& node, const fs::path& folder) {
-  std::error_code fault;
-  if (node.is(Node::Kind::text) && !node.text.empty() && !fs::path(node.text).is_absolute() && fs::exists(folder / node.text, fault)) node.text = fs::absolute(folder / node.text, fault).lexically_normal().string();
-  for (Node& item : node.items) make_absolute(item, folder);
-  for (auto& [key, value] : node.entries) make_absolute(value, folder);
+// Paths of the data become those where they were found: the effective spec lies in the run's folder.
+void make_absolute(Node& node, const std::map<std::string, std::string>& files) {
+  if (node.is(Node::Kind::text))
+    if (auto found = files.find(node.text); found != files.end()) node.text = fs::absolute(found->second).lexically_normal().string();
+  for (Node& item : node.items) make_absolute(item, files);
+  for (auto& [key, value] : node.entries) make_absolute(value, files);
 }
 
-Node with_absolute_paths(Node spec, const std::string& path) {
+Node with_absolute_paths(Node spec, const std::string& path, const std::map<std::string, std::string>& files) {
   fs::path folder = fs::absolute(path).parent_path();
-  if (Node* data = spec.find("data"))
-    for (const char* key : {"root", "path", "train", "val", "test"})
-      if (Node* n = data->find(key)) make_absolute(*n, folder);
+  auto beside = [&](Node& node) {
+    if (node.is(Node::Kind::text) && !fs::path(node.text).is_absolute()) node.text = (folder / node.text).lexically_normal().string();
+  };
+  if (Node* data = spec.find("data")) {
+    if (Node* root = data->find("root")) beside(*root);
+    for (const char* key : {"path", "train", "val", "test"})
+      if (Node* n = data->find(key)) make_absolute(*n, files);
+  }
   if (Node* init = spec.find("init"))
     for (Node& rule : init->items)
-      if (Node* load = rule.find("load")) make_absolute(*load, folder);
+      if (Node* load = rule.find("load")) beside(*load);
   return spec;
 }
 
@@ -71,7 +77,7 @@ public:
     std::signal(SIGPIPE, SIG_DFL);
     RunFolder folder = make_folder();
     folder.clear();
-    folder.write("spec.yaml", print_spec(with_absolute_paths(spec_, path_), false, sources_));
+    folder.write("spec.yaml", print_spec(with_absolute_paths(spec_, path_, data_.files), false, sources_));
     Printer::Settings settings{arguments_.flag("quiet"), arguments_.flag("json"), isatty(STDERR_FILENO) != 0, settings_.epochs};
     Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
     print_header(printer, folder);
@@ -104,7 +110,7 @@ private:
         views.push_back({t->tensor.path, t->tensor.type, bench_->state().data() + it->second});
     std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
     views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
-    write_safetensors(path, views, {{"format", "mlc"}});
+    write_safetensors(path, views, {{"format", "mlc"}, {kSchemaEntry, schema_to_text(data_.schema)}});
   }
 
   void print_header(Printer& printer, const RunFolder& folder) {
@@ -175,8 +181,8 @@ private:
 
   std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
     SplitRows test = truth_of_rows(data_, data_.test);
-    int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())});
-    Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed);
+    int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
+    Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
     std::string text = "test    ";
     if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
     if (test.labels.empty() && test.targets.empty()) return text + which + "\n";

@@ -86,6 +86,7 @@ TrainJob Training::make_job() {
   job.columns = columns_of(data_);
   job.train = truth_of_rows(data_, data_.train);
   job.val = truth_of_rows(data_, data_.val);
+  job.evaluation_cap = evaluation_cap(*model_, data_.schema, settings_.batch_size);
   job.base_lr = model_->base_lr();
   job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
   return job;

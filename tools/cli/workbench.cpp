@@ -5,6 +5,7 @@
 #include "compiler/spec/yaml.h"
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/store/safetensors.h"
+#include "runtime/store/schema_file.h"
 
 #include <algorithm>
 #include <chrono>
@@ -123,6 +124,12 @@ Columns columns_of(const Dataset& data) {
   Columns out;
   for (size_t i = 0; i < data.columns.size(); ++i) out[data.schema.columns[i].name] = data.columns[i].data();
   return out;
+}
+
+int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t training_batch) {
+  int64_t numbers = element_count(model.output_shape());
+  for (const ColumnSchema& c : schema.columns) numbers += c.type.elements();
+  return evaluation_cap(numbers, training_batch);
 }
 
 SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows) {
@@ -256,6 +263,8 @@ FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& d
   for (const char* name : {"best", "last"})
     if (std::string path = folder + "/checkpoints/" + name + ".safetensors"; run.checkpoint.empty() && fs::is_regular_file(path)) run.checkpoint = path;
   if (run.checkpoint.empty()) throw RuntimeError(folder + " has no checkpoint");
+  std::map<std::string, std::string> notes = SafetensorsFile(run.checkpoint).metadata();
+  if (auto it = notes.find(kSchemaEntry); it != notes.end()) run.schema = schema_from_text(it->second, run.checkpoint);
   run.spec = load_spec(sources, spec, {}, diagnostics);
   if (!diagnostics.errors()) check_vocabulary(run.spec, diagnostics);
   return run;

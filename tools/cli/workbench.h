@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace mlc {
@@ -73,15 +74,18 @@ void fit_transforms(Model& model, Workbench& bench, const Dataset& data);
 std::string outputs_text(const Model& model);
 /// Resident columns by name.
 Columns columns_of(const Dataset& data);
+/// Most rows of an evaluation's batch for this model.
+int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t training_batch);
 /// Rows of a part with the true values of its target, as metrics need them.
 SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows);
 /// Reads a checkpoint's tensors into the state; throws RuntimeError where one is missing.
 void load_checkpoint(const std::string& path, const Model& model, Workbench& bench);
 
-/// A finished run: its effective spec and its weights.
+/// A finished run: its effective spec, its weights, and what its data were.
 struct FinishedRun {
   std::string folder, checkpoint;
   Node spec;
+  std::optional<Schema> schema;           ///< as the checkpoint has it
 };
 FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& diagnostics);
 
