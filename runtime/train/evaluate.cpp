@@ -16,11 +16,11 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kPredictions[] = {"probability", "value", "output"};
 
 bool kept(const Program& program, const std::string& output, Keep keep) {
-  if (keep == Keep::all) return output != "loss";
-  if (keep == Keep::none) return false;
-  for (const char* name : kPredictions)
-    if (find_output(program, name)) return output == name;
-  return false;
+  if (keep == Keep::none || output == "loss") return false;
+  if (keep == Keep::all) return true;
+  // A raw output stands back behind what the loss predicts from it.
+  std::string prefix = output == "output" ? "" : output + ".";
+  return !find_output(program, prefix + "probability") && !find_output(program, prefix + "value");
 }
 
 // Adds the outputs of `steps` steps to the tables.

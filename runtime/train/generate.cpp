@@ -33,8 +33,9 @@ public:
     std::fill(row_.begin(), row_.end(), filler);
     std::copy(tokens.end() - static_cast<std::ptrdiff_t>(n), tokens.end(), row_.begin());
     Evaluation e = evaluate_rows(source_, StepKind::predict, {{input_->name, row_.data()}}, {0}, 1, 0, Keep::all);
-    const OutputTable& output = e.outputs.at("output");
     Shape expected = {static_cast<int64_t>(row_.size()), static_cast<int64_t>(vocabulary_)};
+    if (!e.outputs.count("output")) throw RuntimeError("to generate text, a model has one output, logits of shape " + format_shape(expected));
+    const OutputTable& output = e.outputs.at("output");
     if (output.type.shape != expected) throw RuntimeError("the model's output is " + format_shape(output.type.shape) + "; to generate text it must be " + format_shape(expected) + ", logits for each token's successor");
     auto begin = output.values.begin() + static_cast<std::ptrdiff_t>((n - 1) * vocabulary_);
     return {begin, begin + static_cast<std::ptrdiff_t>(vocabulary_)};

@@ -127,7 +127,8 @@ Columns columns_of(const Dataset& data) {
 }
 
 int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t training_batch) {
-  int64_t numbers = element_count(model.output_shape());
+  int64_t numbers = 0;
+  for (const ModelOutput& output : model.outputs()) numbers += element_count(output.shape);
   for (const ColumnSchema& c : schema.columns) numbers += c.type.elements();
   return evaluation_cap(numbers, training_batch);
 }
