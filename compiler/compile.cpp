@@ -4,6 +4,7 @@
 #include "compiler/emit/llvm.h"
 #include "compiler/graph/graph.h"
 #include "compiler/loops/lower.h"
+#include "compiler/plan/attention.h"
 
 #include <algorithm>
 #include <chrono>
@@ -26,6 +27,7 @@ struct Pipeline {
   std::vector<Call> calls;               // by group
 
   bool enabled(const char* pass) const { return !std::count(options.disabled.begin(), options.disabled.end(), pass); }
+  bool attention() const { return enabled("attention") && enabled("fuse") && enabled("templates"); }
 };
 
 void place_args(const Compiled& c, const std::vector<loops::ArgRef>& args, Launch& launch) {
@@ -71,8 +73,13 @@ std::string run_simplify(Pipeline& p) {
   return print_graph(p.out.graph);
 }
 
+std::string run_attention(Pipeline& p) {
+  if (p.attention()) split_attention(p.out.graph, p.options.target);
+  return print_graph(p.out.graph);
+}
+
 std::string run_layouts(Pipeline& p) {
-  assign_layouts(p.out.graph, p.options.target);
+  assign_layouts(p.out.graph, p.options.target, p.attention());
   std::string text;
   for (ValueId v = 0; v < p.out.graph.ops.size(); ++v) {
     const Op& op = p.out.graph.ops[v];
@@ -82,7 +89,7 @@ std::string run_layouts(Pipeline& p) {
 }
 
 std::string run_fuse(Pipeline& p) {
-  p.out.grouping = fuse(p.out.graph, p.options.target, p.enabled("fuse"));
+  p.out.grouping = fuse(p.out.graph, p.options.target, p.enabled("fuse"), p.attention());
   if (p.options.verify) verify(p.out.graph, p.out.grouping);
   return print_grouping(p.out.graph, p.out.grouping, true);
 }
@@ -146,7 +153,7 @@ struct Pass {
 };
 
 constexpr Pass kPasses[] = {
-    {"simplify", run_simplify, true}, {"assign_layouts", run_layouts, true}, {"fuse", run_fuse, false},
+    {"simplify", run_simplify, true}, {"attention", run_attention, true}, {"assign_layouts", run_layouts, true}, {"fuse", run_fuse, false},
     {"schedule", run_schedule, false}, {"lower", run_lower, false},          {"emit", run_emit, false},
 };
 

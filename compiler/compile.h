@@ -40,7 +40,7 @@ struct Compiled {
   std::vector<PassTime> times;
 };
 
-/// Names of the passes in order: simplify, assign_layouts, fuse, schedule, lower, emit. Without "templates" (no pass, but
+/// Names of the passes in order: simplify, attention, assign_layouts, fuse, schedule, lower, emit. Without "templates" (no pass, but
 /// disabled like one) every group has its generic lowering.
 const std::vector<std::string>& pass_names();
 

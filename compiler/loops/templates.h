@@ -12,6 +12,9 @@ void lower_rows(const Graph& graph, const Group& group, const Plan& plan, Lowere
 bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
 /// One flat loop over the parameters of an optimizer.
 void lower_update(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
+/// Attention by blocks of 16 queries, the scores of a block in scratch; see plan/attention.h. The same sums in the same
+/// order as the generic form of its ops.
+void lower_attention(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
 /// concat, pad, cumsum, take_grad.
 void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 

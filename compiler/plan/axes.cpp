@@ -60,6 +60,28 @@ bool is_unit_reshape(const Graph& graph, const Op& op) {
   }
 }
 
+bool reads_in_place(const Graph& graph, ValueId value) {
+  // A reshape that splits: every axis that it reads is a run of whole axes of its result.
+  auto splits = [&](const Op& op) {
+    const Shape &from = graph.type(op.in[0]).shape, &to = op.type.shape;
+    size_t j = op.per_sample ? 1 : 0;
+    for (size_t i = j; i < from.size(); ++i) {
+      if (from[i] == 1) continue;
+      int64_t run = 1;
+      while (j < to.size() && run < from[i]) run *= to[j++];
+      if (run != from[i]) return false;
+    }
+    return true;
+  };
+  for (;;) {
+    const Op& op = graph.ops[value];
+    if (!is_inline(op.code)) return true;
+    if (op.in.empty()) return op.code == OpCode::state;
+    if (op.code == OpCode::reshape && !splits(op)) return false;
+    value = op.in[0];
+  }
+}
+
 std::set<int> AxisClasses::kept(ValueId op) const {
   std::set<int> out;
   for (int c : result.at(op))

@@ -21,6 +21,10 @@ bool is_expensive(OpCode code);
 /// True for a reshape that only adds or drops axes of extent 1 (and keeps the batch in front): axes then map one to one.
 bool is_unit_reshape(const Graph& graph, const Op& op);
 
+/// True where each axis of the computed value behind a chain of index maps has one affine index: transposes, slices, broadcasts, and
+/// reshapes that split axes. Reading it there costs no more than strides.
+bool reads_in_place(const Graph& graph, ValueId value);
+
 /// The computed value behind a chain of inline ops, or the leaf at its end. `plain` tells whether only broadcasts,
 /// transposes and unit reshapes lie between (the index of the reader is then the producer's, axis by axis).
 struct Source {

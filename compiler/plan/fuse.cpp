@@ -4,6 +4,7 @@
 // take it, and every refusal is kept.
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/text.h"
+#include "compiler/plan/attention.h"
 #include "compiler/plan/axes.h"
 #include "compiler/plan/plan.h"
 #include "compiler/plan/updates.h"
@@ -29,12 +30,15 @@ public:
     for (Op& op : graph_.ops) op.group = -1;
   }
 
-  Grouping run(bool enabled) {
-    if (enabled)
-      for (Group& g : find_updates(graph_, out_.refusals)) {
+  Grouping run(bool enabled, bool attention) {
+    auto take = [&](std::vector<Group> found) {
+      for (Group& g : found) {
         for (ValueId v : g.body) graph_.ops[v].group = static_cast<int>(groups_.size());
         groups_.push_back(std::move(g));
       }
+    };
+    if (enabled) take(find_updates(graph_, out_.refusals));
+    if (enabled && attention) take(attention_groups(graph_, target_, out_.refusals));
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
       if (is_inline(op.code) || op.group >= 0) continue;
@@ -119,7 +123,7 @@ private:
   }
 
   std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body, const std::set<int>& merged) {
-    if (form == Form::update || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
+    if (form == Form::update || form == Form::attention || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
     if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
     std::set<ValueId> inside(body.begin(), body.end());
     std::set<ValueId> streams;
@@ -193,7 +197,7 @@ private:
       if (reduced.count(c)) return Reason{"F4", "an axis that one op keeps is reduced by another"};
 
     std::set<int> blocked;
-    int64_t row = kLanes * 4;
+    int64_t row = 0;   // bytes of the widest value in the lanes of one row
     for (ValueId id : body) {
       const Op& op = graph_.ops[id];
       std::set<int> own = axes.kept(id);
@@ -201,10 +205,14 @@ private:
       if (!all && is_expensive(op.code)) return Reason{"F2", "an expensive value would be computed again for each element"};
       if (!all && written(id, inside)) return Reason{"F1", "a smaller value that others read would be written again and again"};
       if (op.layout.blocked >= 0) blocked.insert(axes.result.at(id)[static_cast<size_t>(op.layout.blocked)]);
+      std::set<int> walked = own;
+      if (is_reducing(op.code)) walked.insert(axes.reduced.at(id).begin(), axes.reduced.at(id).end());
+      int64_t bytes = kLanes * 4;
+      for (int c : walked)
+        if (!outer.count(c)) bytes *= axes.extent[static_cast<size_t>(c)];
+      row = std::max(row, bytes);
     }
     if (blocked.size() > 1) return Reason{"layout", "they lie in different layouts"};
-    for (size_t c = 0; c < axes.extent.size(); ++c)
-      if (!outer.count(static_cast<int>(c))) row *= axes.extent[c];
     if (reductions > 1 && row > target_.l2 / 2) return Reason{"F4", "a row does not fit the cache"};
     return std::nullopt;
   }
@@ -308,12 +316,13 @@ const char* form_name(Form form) {
   case Form::rows: return "rows";
   case Form::contract: return "contract";
   case Form::update: return "update";
+  case Form::attention: return "attention";
   case Form::special: return "special";
   }
   return "";
 }
 
-Grouping fuse(Graph& graph, const Target& target, bool enabled) { return Fuser(graph, target).run(enabled); }
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention) { return Fuser(graph, target).run(enabled, attention); }
 
 void verify(const Graph& graph, const Grouping& grouping) {
   std::vector<int> seen(graph.ops.size(), 0);

@@ -1,5 +1,7 @@
 // Layout assignment: batch panels for per-sample values, feature panels for the vector operand of weight gradients.
 #include "compiler/base/diagnostics.h"
+#include "compiler/graph/rewriter.h"
+#include "compiler/plan/attention.h"
 #include "compiler/plan/axes.h"
 #include "compiler/plan/plan.h"
 
@@ -32,9 +34,6 @@ public:
 
   size_t of(ValueId id) const { return axis_[id] > 0 ? static_cast<size_t>(axis_[id]) : 0; }
 
-private:
-  static constexpr int kUnknown = -1;
-
   bool by_token() const {
     bool tokens = false, batched = false;
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
@@ -46,6 +45,9 @@ private:
     int64_t padded = (graph_.batch + kLanes - 1) / kLanes * kLanes;
     return tokens && (batched || 4 * padded > 5 * graph_.batch);
   }
+
+private:
+  static constexpr int kUnknown = -1;
 
   static int of_input(const Op& op) {
     const Shape& shape = op.type.shape;
@@ -127,8 +129,13 @@ class Assigner {
 public:
   explicit Assigner(Graph& graph) : graph_(graph), remap_(graph.ops.size()) {}
 
-  void run() {
+  void run(const Target& target, bool attention) {
     LaneAxes lanes(graph_);
+    std::set<ValueId> attends;   // contractions that read what they need in blocks of queries
+    if (attention)
+      for (const Attention& a : find_attention(graph_, target, nullptr))
+        for (const auto& [v, waves] : a.waves)
+          if (graph_.ops[v].code == OpCode::contract) attends.insert(v);
     std::vector<Op> old = std::move(graph_.ops);
     graph_.ops.clear();
     for (ValueId id = 0; id < old.size(); ++id) {
@@ -136,10 +143,11 @@ public:
       for (ValueId& in : op.in) in = remap_[in];
       if (op.per_sample) op.layout = natural(op.type.shape.size(), lanes.of(id));
       // What reads an operand once reads through index maps.
+      bool attending = attends.count(id) > 0;
       if (op.code == OpCode::contract || (is_special(op.code) && op.code != OpCode::concat && op.code != OpCode::pad))
-        for (ValueId& in : op.in) in = in_memory(in);
+        for (ValueId& in : op.in) in = attending && reads_in_place(graph_, in) ? in : in_memory(in);
       if (op.code == OpCode::take && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
-      if (op.code == OpCode::contract && !has_lanes(op)) feed_lanes(op);
+      if (op.code == OpCode::contract && !attending && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
     }
@@ -232,7 +240,12 @@ private:
 
 }  // namespace
 
-void assign_layouts(Graph& graph, const Target&) { Assigner(graph).run(); }
+void assign_layouts(Graph& graph, const Target& target, bool attention) {
+  Assigner(graph).run(target, attention);
+  drop_dead_ops(graph);
+}
+
+bool tokens_in_lanes(const Graph& graph) { return LaneAxes(graph).by_token(); }
 
 int64_t storage_elements(const Type& type, const Layout& layout) {
   int64_t n = type.elements();

@@ -29,7 +29,10 @@ struct Target {
 /// ([batch / 16][features...][16]); the second operand of a weight gradient lies in feature panels; state is row-major.
 /// Where a consumer needs another layout, a second copy is made by an op of its own. Before: a simplified graph. After:
 /// every op has Layout set. Runs before fuse, because groups join only ops of one iteration order.
-void assign_layouts(Graph& graph, const Target& target);
+/// With `attention`, the operands of what fuse() will join to attentions (split_attention() ran before) are read in place.
+void assign_layouts(Graph& graph, const Target& target, bool attention = true);
+/// True where neighbours in memory are tokens of a sample, not samples.
+bool tokens_in_lanes(const Graph& graph);
 
 /// Elements that a value takes in memory in its layout (blocks padded to 16).
 int64_t storage_elements(const Type& type, const Layout& layout);
@@ -39,9 +42,10 @@ std::string print_layout(const Layout& layout, size_t rank);
 
 /// How a group is lowered. `rows` is the generic form: a loop over the outer space, and in it loops over inner axes in
 /// levels, each level after the reductions it needs. `contract` is a contraction with an epilogue; `update` one flat pass
-/// over the parameters of an optimizer; `special` an op with a lowering of its own (concat, pad, cumsum, take_grad).
+/// over the parameters of an optimizer; `attention` contractions and what lies between them, by blocks of queries
+/// (plan/attention.h); `special` an op with a lowering of its own (concat, pad, cumsum, take_grad).
 /// Leaves and index maps (is_inline) are in no group: their readers apply them.
-enum class Form : uint8_t { rows, contract, update, special };
+enum class Form : uint8_t { rows, contract, update, attention, special };
 const char* form_name(Form form);
 
 /// One parameter of an update group: the ops that make its new value and slots. All members compute the same formula.
@@ -73,8 +77,8 @@ struct Grouping {
 };
 
 /// Puts every op that computes into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
-/// not depend on `enabled`.
-Grouping fuse(Graph& graph, const Target& target, bool enabled);
+/// not depend on `enabled`. `attention` as in assign_layouts().
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true);
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);

@@ -53,6 +53,7 @@ public:
     CompileOptions o;
     o.verify = true;
     o.disabled = disabled;
+    o.target = target;
     o.target.lanes = lanes;
     o.target.registers = lanes == 8 ? 16 : 32;
     return run_by(o, [&](const Compiled& c, const Feed& feed, SharedState& state) {
@@ -138,6 +139,7 @@ public:
   }
 
   static constexpr int kRows = 50;   ///< of each column
+  Target target;                     ///< lanes and registers aside
 
   static bool same_bits(const Outcome& a, const Outcome& b) {
     auto same = [](const std::vector<float>& x, const std::vector<float>& y) {
@@ -149,9 +151,12 @@ public:
     return true;
   }
 
+  static void near(const Outcome& got, const Outcome& want, double tolerance) {
+    near(got.results, want.results, tolerance, "results");
+    for (const auto& [path, values] : want.state) near(got.state.at(path), values, tolerance, path);
+  }
+
 private:
-
-
   static float as_stored(double v, DType d) {
     if (is_float(d)) return static_cast<float>(v);
     auto integer = static_cast<int32_t>(v);
@@ -180,11 +185,6 @@ private:
       ASSERT_NEAR(got[i], want[i], tolerance * scale) << name << "[" << i << "]";
     }
   }
-  static void near(const Outcome& got, const Outcome& want, double tolerance) {
-    near(got.results, want.results, tolerance, "results");
-    for (const auto& [path, values] : want.state) near(got.state.at(path), values, tolerance, path);
-  }
-
   Graph graph_;
   int steps_;
   int64_t classes_;
