@@ -18,6 +18,8 @@
 #include <cstring>
 #include <filesystem>
 #include <future>
+#include <map>
+#include <set>
 
 namespace mlc {
 namespace {
@@ -138,7 +140,7 @@ private:
     bool pixels = !known->shape.empty();
     for (const LoadTransform& t : transforms)
       if (!pixels || t.kind != LoadTransform::Kind::resize) rest.push_back(t);
-    Table t = read_table({file}, csv, rest, s_.loc);
+    Table t = read_table({file}, csv, s_.split, rest, s_.loc);
     if (pixels) pixel_table(t, *known, transforms);
     else finish_table(std::move(t), csv);
   }
@@ -193,12 +195,13 @@ private:
   // --- tables ---
   void table(const std::vector<std::string>& paths, const CsvSettings& csv) {
     out_.schema.dataset = fs::path(paths[0]).filename().string();
-    finish_table(read_table(paths, csv, s_.transforms, s_.loc), csv);
+    finish_table(read_table(paths, csv, s_.split, s_.transforms, s_.loc), csv);
   }
 
   void finish_table(Table t, const CsvSettings& csv) {
     out_.rows = t.rows;
     labels_ = t.labels;
+    keys_ = t.keys;
     assign(t.part_rows);
     fill_missing(t, csv, out_.train);
     ColumnSchema x;
@@ -216,6 +219,7 @@ private:
   void pixel_table(const Table& t, const Known& known, const std::vector<LoadTransform>& transforms) {
     out_.rows = t.rows;
     labels_ = t.labels;
+    keys_ = t.keys;
     assign(t.part_rows);
     ColumnSchema x;
     x.name = "x";
@@ -492,12 +496,14 @@ private:
     for (size_t p = 0; p < counts.size(); ++p)
       for (int64_t i = 0; i < counts[p]; ++i) lists[one ? 0 : parts_[p]]->push_back(row++);
     const SplitSettings& split = s_.split;
+    find_keys();
     if (split.train + split.val + split.test > 0) {
       SplitSettings s = split;
       if (!one && (s.test > 0 && !out_.test.empty())) throw SpecError(s.loc, "the data come with test rows: 'split' can take 'val' from the training rows");
       if (s.train == 0) s.train = std::max(0.0, 1 - s.val - s.test);
       assign_split(s);
     }
+    if (split.folds > 0) assign_fold();
     subsets();
     if (s_.oversample) {
       if (labels_.empty()) throw SpecError(s_.loc, "'balance: oversample' needs a class target");
@@ -512,12 +518,50 @@ private:
   }
 
   void assign_split(const SplitSettings& s) {
-    bool stratify = s.stratify.value_or(!labels_.empty());
-    if (stratify && labels_.empty()) throw SpecError(s.loc, "'stratify' needs a class target");
-    Parts parts = split_rows(out_.train, stratify ? labels_ : std::vector<int32_t>{}, s, s_.seed);
+    Parts parts = split_rows(out_.train, keys_, s, s_.seed);
     out_.train = std::move(parts.train);
     if (s.val > 0) out_.val = std::move(parts.val);
     if (s.test > 0) out_.test = std::move(parts.test);
+  }
+
+  void assign_fold() {
+    if (!out_.val.empty()) throw SpecError(s_.split.loc, "'k_fold' takes its validation rows from the training rows: the data have validation rows already");
+    Parts parts = fold_rows(out_.train, keys_, s_.split, s_.seed);
+    out_.train = std::move(parts.train);
+    out_.val = std::move(parts.val);
+  }
+
+  // What the split deals by: columns it names, else the class target.
+  void find_keys() {
+    const SplitSettings& s = s_.split;
+    if (!s.group.text.empty() && keys_.groups.empty()) keys_.groups = codes_of(s.group, "group");
+    if (!s.stratify_by.text.empty() && keys_.strata.empty()) keys_.strata = codes_of(s.stratify_by, "stratify");
+    bool grouped = !s.group.text.empty();
+    if (grouped && s.stratify.value_or(false)) throw SpecError(s.loc, "'stratify' and 'group' exclude each other: groups stay whole");
+    if (s.stratify.value_or(false) && s.stratify_by.text.empty() && labels_.empty()) throw SpecError(s.loc, "'stratify' needs a class target, or names a column");
+    if (keys_.strata.empty() && !grouped && s.stratify.value_or(true)) keys_.strata = labels_;
+    if (s.stratify_by.text.empty()) return;
+    size_t kinds = std::set<int32_t>(keys_.strata.begin(), keys_.strata.end()).size();
+    if (kinds * 2 > keys_.strata.size())
+      throw SpecError(s.stratify_by.loc, "'" + s.stratify_by.text + "' has " + std::to_string(kinds) + " different values in " + std::to_string(keys_.strata.size()) + " rows: 'stratify' needs a column of few");
+  }
+
+  // A column of tensors with one integer a row.
+  std::vector<int32_t> codes_of(const Placed& name, const char* key) const {
+    for (size_t i = 0; i < out_.schema.columns.size() && i < out_.columns.size(); ++i) {
+      const ColumnSchema& c = out_.schema.columns[i];
+      if (c.name != name.text) continue;
+      if (is_float(c.type.dtype) || c.type.elements() != 1) break;
+      std::map<int64_t, int32_t> known;
+      std::vector<int32_t> out;
+      for (int64_t r = 0; r < out_.rows; ++r) {
+        int64_t value = 0;
+        std::memcpy(&value, out_.columns[i].data() + r * c.type.bytes(), static_cast<size_t>(c.type.bytes()));
+        out.push_back(known.try_emplace(value, static_cast<int32_t>(known.size())).first->second);
+      }
+      return out;
+    }
+    throw SpecError(name.loc, std::string("'") + key + "' names a column of a table, or a tensor with one integer for each row; '" + name.text + "' is neither");
   }
 
   static void cut(std::vector<int32_t>& rows, const std::optional<RowRange>& range, const char* part) {
@@ -532,6 +576,7 @@ private:
   Dataset out_;
   std::vector<int> parts_;               // of each source; -1: of all rows
   std::vector<int32_t> labels_;
+  SplitKeys keys_;
 };
 
 }  // namespace

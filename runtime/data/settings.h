@@ -61,8 +61,12 @@ struct LoadTransform {
 
 struct SplitSettings {
   double train = 0, val = 0, test = 0;     ///< fractions; all 0: no split
-  std::optional<bool> stratify;            ///< default: class targets are
+  std::optional<bool> stratify;            ///< default: class targets are, unless there are groups
+  Placed stratify_by;                      ///< a column instead of the target
+  Placed group;                            ///< a column: rows with the same value stay in one part
   bool sequential = false, order_given = false;
+  int64_t folds = 0;                       ///< cross validation: the training rows are cut into so many; 0: none
+  int64_t fold = 1;                        ///< the one that validates, from 1
   Loc loc;
 };
 

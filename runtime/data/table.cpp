@@ -53,7 +53,8 @@ std::vector<std::string> sorted_labels(const std::set<std::string>& found) {
 
 class Reader {
 public:
-  Reader(const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc) : csv_(csv), transforms_(transforms), loc_(loc) {}
+  Reader(const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms, Loc loc)
+      : csv_(csv), split_(split), transforms_(transforms), loc_(loc) {}
 
   Table read(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) add(path);
@@ -62,6 +63,8 @@ public:
     drop_missing();
     make_features();
     if (target_ >= 0) make_target();
+    if (!split_.group.text.empty()) table_.keys.groups = codes(split_.group);
+    if (!split_.stratify_by.text.empty()) table_.keys.strata = codes(split_.stratify_by);
     return std::move(table_);
   }
 
@@ -128,6 +131,7 @@ private:
       for (size_t i = 0; i < names_.size(); ++i) features_.push_back(static_cast<int>(i));
     }
     std::erase(features_, target_);
+    if (!split_.group.text.empty() && !(csv_.header && !csv_.columns.empty())) std::erase(features_, column(split_.group));
     if (features_.empty()) throw SpecError(loc_, "the table has no feature columns");
   }
 
@@ -245,7 +249,21 @@ private:
     }
   }
 
+  // A number for each different text of a column.
+  std::vector<int32_t> codes(const Placed& name) {
+    int col = column(name);
+    std::map<std::string, int32_t> known;
+    std::vector<int32_t> out;
+    for (const Cells& row : cells_) {
+      const std::string& field = row.fields[static_cast<size_t>(col)];
+      if (missing(field)) fail(row, col, "a value is missing, and the split goes by this column");
+      out.push_back(known.try_emplace(std::string(trim(field)), static_cast<int32_t>(known.size())).first->second);
+    }
+    return out;
+  }
+
   const CsvSettings& csv_;
+  const SplitSettings& split_;
   const std::vector<LoadTransform>& transforms_;
   Loc loc_;
   Table table_;
@@ -258,8 +276,9 @@ private:
 
 }  // namespace
 
-Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc) {
-  return Reader(csv, transforms, loc).read(paths);
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms,
+                 Loc loc) {
+  return Reader(csv, split, transforms, loc).read(paths);
 }
 
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows) {

@@ -1,6 +1,7 @@
 // CSV files as columns `x` (features) and `y` (target).
 #pragma once
 #include "runtime/data/dataset.h"
+#include "runtime/data/split.h"
 
 #include <string>
 #include <vector>
@@ -19,10 +20,13 @@ struct Table {
   std::vector<int64_t> part_rows;        ///< of each file
   std::vector<ColumnSchema::Category> categories;
   std::vector<double> fills;             ///< per feature; set by fill_missing()
+  SplitKeys keys;                        ///< of the columns that the split names
 };
 
-/// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused.
-Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const std::vector<LoadTransform>& transforms, Loc loc);
+/// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused. The
+/// column that `split` groups by is no feature, unless `columns` selects it.
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms,
+                 Loc loc);
 
 /// Replaces NaN as `csv.fill` says: by the column's mean or median over `train_rows`, or by a number.
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows);

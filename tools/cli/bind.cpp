@@ -192,6 +192,18 @@ void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
   }
 }
 
+void bind_folds(Binder& b, const Node& split, SplitSettings& to) {
+  if (const Node* n = split.find("group")) to.group = b.placed(*n);
+  const Node *folds = split.find("k_fold"), *fold = split.find("fold"), *val = split.find("val");
+  b.guard([&] {
+    if (folds) to.folds = b.integer(*folds, "k_fold", 2);
+    if (fold && !folds) throw SpecError(fold->loc, "'fold' is the number of one of the folds: 'k_fold' is missing");
+    if (fold) to.fold = b.integer(*fold, "fold", 1);
+    if (fold && to.fold > to.folds) throw SpecError(fold->loc, "'fold' is a number from 1 to " + std::to_string(to.folds) + ", found " + std::to_string(to.fold));
+    if (folds && val) throw SpecError(val->loc, "'k_fold' makes the validation rows: 'val' cannot stand beside it");
+  });
+}
+
 std::optional<RowRange> bind_range(Binder& b, const Node* n) {
   if (!n) return std::nullopt;
   if (n->is(Node::Kind::list) && n->items.size() == 2) return RowRange{b.integer(n->items[0], "subset", 0), b.integer(n->items[1], "subset", 1), n->loc};
@@ -252,7 +264,12 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
     fraction("train", s.split.train);
     fraction("val", s.split.val);
     fraction("test", s.split.test);
-    if (const Node* n = split->find("stratify")) b.guard([&] { s.split.stratify = b.flag(*n, "stratify"); });
+    if (const Node* n = split->find("stratify")) {
+      bool column = n->is(Node::Kind::text);
+      if (column) s.split.stratify_by = b.placed(*n);
+      else b.guard([&] { s.split.stratify = b.flag(*n, "stratify"); });
+    }
+    bind_folds(b, *split, s.split);
     if (const Node* n = split->find("order")) s.split.sequential = n->text == "sequential", s.split.order_given = true;
   }
   if (const Node* subset = data->find("subset")) {

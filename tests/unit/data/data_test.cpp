@@ -103,7 +103,7 @@ TEST(Split, RoundsByLargestRemainderAndKeepsShares) {
   std::vector<int32_t> rows(100), labels(100);
   std::iota(rows.begin(), rows.end(), 0);
   for (size_t i = 0; i < 100; ++i) labels[i] = i < 20;
-  Parts p = split_rows(rows, labels, {.train = 0.7, .val = 0.1, .test = 0.2}, 1);
+  Parts p = split_rows(rows, {labels, {}}, {.train = 0.7, .val = 0.1, .test = 0.2}, 1);
   EXPECT_EQ(p.train.size(), 70u);
   EXPECT_EQ(p.val.size(), 10u);
   EXPECT_EQ(p.test.size(), 20u);
@@ -112,8 +112,8 @@ TEST(Split, RoundsByLargestRemainderAndKeepsShares) {
   all.insert(p.val.begin(), p.val.end());
   all.insert(p.test.begin(), p.test.end());
   EXPECT_EQ(all.size(), 100u);
-  EXPECT_EQ(split_rows(rows, labels, {.train = 0.7, .val = 0.1, .test = 0.2}, 1).train, p.train);
-  EXPECT_NE(split_rows(rows, labels, {.train = 0.7, .val = 0.1, .test = 0.2}, 2).train, p.train);
+  EXPECT_EQ(split_rows(rows, {labels, {}}, {.train = 0.7, .val = 0.1, .test = 0.2}, 1).train, p.train);
+  EXPECT_NE(split_rows(rows, {labels, {}}, {.train = 0.7, .val = 0.1, .test = 0.2}, 2).train, p.train);
 }
 
 TEST(Resize, KeepsConstantsAndEnlargesSmoothly) {
