@@ -58,6 +58,8 @@ public:
     assign(spec, split(path, '.'), 0, std::move(node), loc);
   }
 
+  void set(Node& spec, const Assignment& a) { assign(spec, split(a.path, '.'), 0, a.value, a.loc); }
+
   void interpolate(Node& node, const Node* vars) {
     if (node.is(Node::Kind::text)) replace(node, vars);
     for (Node& item : node.items) interpolate(item, vars);
@@ -178,7 +180,8 @@ private:
 
 }  // namespace
 
-Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics) {
+Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
+               const std::vector<Assignment>& values) {
   Loader loader(sources, diagnostics);
   Node spec = loader.file(path, {});
   if (spec.is(Node::Kind::null)) {
@@ -190,6 +193,7 @@ Node load_spec(Sources& sources, const std::string& path, const std::vector<std:
     return {};
   }
   for (const std::string& s : sets) loader.set(spec, s);
+  for (const Assignment& a : values) loader.set(spec, a);
   const Node* vars = spec.find("vars");
   Node copy = vars ? *vars : Node();
   loader.interpolate(spec, vars ? &copy : nullptr);

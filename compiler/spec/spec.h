@@ -11,11 +11,19 @@
 
 namespace mlc {
 
+/// A value that a command puts into a spec, as trials of a sweep do.
+struct Assignment {
+  std::string path;           ///< dotted, as for --set
+  Node value;
+  Loc loc;                    ///< what faults of the path point at
+};
+
 /// Reads `path`, merges its includes (maps key by key, lists replace, the including file wins; a cycle is an error) and
 /// applies each `path=value` of `sets` (the value as YAML; list elements by number; origin Origin::set). Texts take `${name}`
-/// of `vars` and `${env:NAME}`. A file that cannot be read, and all faults of syntax, go to `diagnostics`; the tree is then
+/// of `vars` and `${env:NAME}`. `values` are applied after the sets. A file that cannot be read, and all faults of syntax, go to `diagnostics`; the tree is then
 /// null or partial.
-Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics);
+Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
+               const std::vector<Assignment>& values = {});
 
 /// Reports unknown keys (with the nearest name, or what PyTorch's and Keras's word is called here), values of the wrong
 /// kind, words that are not in a list, and keys that this version does not support yet. One fault gives one message.

@@ -542,7 +542,7 @@ private:
     if (keys_.strata.empty() && !grouped && s.stratify.value_or(true)) keys_.strata = labels_;
     if (s.stratify_by.text.empty()) return;
     size_t kinds = std::set<int32_t>(keys_.strata.begin(), keys_.strata.end()).size();
-    if (kinds * 2 > keys_.strata.size())
+    if (kinds > 2 && kinds * 5 > keys_.strata.size())
       throw SpecError(s.stratify_by.loc, "'" + s.stratify_by.text + "' has " + std::to_string(kinds) + " different values in " + std::to_string(keys_.strata.size()) + " rows: 'stratify' needs a column of few");
   }
 

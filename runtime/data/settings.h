@@ -67,6 +67,7 @@ struct SplitSettings {
   bool sequential = false, order_given = false;
   int64_t folds = 0;                       ///< cross validation: the training rows are cut into so many; 0: none
   int64_t fold = 1;                        ///< the one that validates, from 1
+  bool fold_named = false;                 ///< the spec asks for this one only
   Loc loc;
 };
 

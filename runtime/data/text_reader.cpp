@@ -65,7 +65,8 @@ private:
     }
     const SplitSettings& split = s_.split;
     if (split.order_given && !split.sequential) throw SpecError(split.loc, "a text is split in order: 'order: random' would put the beginnings of windows and their ends into different parts");
-    if (split.stratify.value_or(false)) throw SpecError(split.loc, "'stratify' needs a class per row; a text is split in order");
+    if (split.folds > 0 || !split.group.text.empty()) throw SpecError(split.loc, "'k_fold' and 'group' need rows of their own; a text is split in order");
+    if (split.stratify.value_or(false) || !split.stratify_by.text.empty()) throw SpecError(split.loc, "'stratify' needs a class per row; a text is split in order");
     if (s_.oversample) throw SpecError(s_.loc, "'balance: oversample' needs a class per row; a text has one per token");
     for (const LoadTransform& t : s_.transforms) throw SpecError(t.loc, "this transform needs a table or images; these are tokens");
   }

@@ -97,6 +97,12 @@ void RunFolder::clear() {
   write("metrics.jsonl", "");
 }
 
+void RunFolder::clear_for_series() {
+  clear();
+  std::error_code error;
+  fs::remove(file("checkpoints"), error);
+}
+
 std::string RunFolder::insert_ranked(int64_t rank, int64_t kept) const {
   auto name = [](int64_t r) { return r == 1 ? std::string("best") : "best" + std::to_string(r); };
   std::error_code error;

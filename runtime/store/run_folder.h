@@ -25,6 +25,8 @@ public:
   void event(const nlohmann::ordered_json& json);
   /// Starts anew: an empty metrics.jsonl, and none of the checkpoints that an earlier run left.
   void clear();
+  /// The same for a folder whose trainings have folders of their own within it.
+  void clear_for_series();
   /// Makes room for a checkpoint of this rank (from 1) among `kept`: the ones from there on are renamed by one. Returns
   /// its name: "best", "best2", "best3", ...
   std::string insert_ranked(int64_t rank, int64_t kept) const;

@@ -251,6 +251,40 @@ def early_stopping_ends_and_restores(c):
     need(tensors_of(c.checkpoint("short")) == tensors_of(c.checkpoint()), "the weights of the best epoch were not restored")
 
 
+@test
+def k_fold_trains_each_fold(c):
+    spec = c.write("folds.yaml", VALIDATED.replace("train: 0.6, val: 0.2, test: 0.2", "test: 0.2, k_fold: 4"))
+    done = c.run(spec, "--json", "--quiet")
+    folds = [e for e in done.events if e["event"] == "fold"]
+    need([e["fold"] for e in folds] == [1, 2, 3, 4], f"folds {[e['fold'] for e in folds]}")
+    for key in ("val_loss", "val_accuracy", "test_accuracy", "train_loss"):
+        mean = sum(e[key] for e in folds) / 4
+        need(abs(done.summary[key] - mean) < 1e-12, f"{key} is {done.summary[key]}, the mean of the folds {mean}")
+    need(len({e["val_loss"] for e in folds}) == 4, "two folds have the same validation loss")
+    need(all(e["compile_ms"] == 0 for e in folds[1:]), f"folds of the same shape were compiled again: {[e['compile_ms'] for e in folds]}")
+    found = json.loads(c.mlc("eval", c.path("run", "fold2"), "--part", "val", "--json").out)
+    need(found["rows"] == 30 and abs(found["val_accuracy"] - folds[1]["val_accuracy"]) < 1e-9, f"eval of fold 2: {found}")
+    c.run(spec, "--set", "data.split.fold=3", "--quiet", out="third")
+    need(tensors_of(c.checkpoint("third")) == tensors_of(c.checkpoint("run/fold3")), "`fold: 3` alone trains other weights")
+    need("mean" in c.run(spec).err, "no table of folds")
+
+
+@test
+def groups_stay_in_one_part(c):
+    rows = [f"{i % 7 * 0.1:.1f},{i % 5 * 0.3:.1f},{'abcdefgh'[i % 8]},{i % 3 * 1.5}" for i in range(96)]
+    c.write("rows.csv", "a,b,who,y\n" + "\n".join(rows) + "\n")
+    spec = c.write("groups.yaml", """data: {reader: csv, path: rows.csv, target: y, split: {train: 0.5, val: 0.25, test: 0.25, group: who}}
+model: [{linear: 1}]
+train: {epochs: 1, loss: mse, optimizer: sgd}
+expect: {parameters: 3}
+""")
+    header = c.run(spec, "--json").events[0]
+    need((header["train_rows"], header["val_rows"], header["test_rows"]) == (48, 24, 24), f"parts {header}")
+    c.run(spec, "--set", "data.split={k_fold: 8, group: who}", "--quiet")
+    need("9" in c.run(spec, "--set", "data.split={k_fold: 9, group: who}", status=1).err, "nine folds of eight groups")
+    c.run(spec, "--set", "data.columns=[a, b, who]", status=1)  # a selected group column is a feature, and this one is text
+
+
 # Streams ------------------------------------------------------------------------------------------------------------------
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 

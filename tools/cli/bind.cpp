@@ -198,7 +198,7 @@ void bind_folds(Binder& b, const Node& split, SplitSettings& to) {
   b.guard([&] {
     if (folds) to.folds = b.integer(*folds, "k_fold", 2);
     if (fold && !folds) throw SpecError(fold->loc, "'fold' is the number of one of the folds: 'k_fold' is missing");
-    if (fold) to.fold = b.integer(*fold, "fold", 1);
+    if (fold) to.fold = b.integer(*fold, "fold", 1), to.fold_named = true;
     if (fold && to.fold > to.folds) throw SpecError(fold->loc, "'fold' is a number from 1 to " + std::to_string(to.folds) + ", found " + std::to_string(to.fold));
     if (folds && val) throw SpecError(val->loc, "'k_fold' makes the validation rows: 'val' cannot stand beside it");
   });

@@ -96,8 +96,9 @@ bool report(const Diagnostics& diagnostics, bool werror) {
   return diagnostics.errors() || (werror && diagnostics.warnings());
 }
 
-Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics) {
-  Node spec = load_spec(sources, path, arguments.sets(), diagnostics);
+Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics,
+               const std::vector<Assignment>& values) {
+  Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values);
   if (!spec.is(Node::Kind::null)) check_vocabulary(spec, diagnostics);
   if (diagnostics.errors()) {
     report(diagnostics, false);

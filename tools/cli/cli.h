@@ -69,7 +69,8 @@ int doctor_command(int argc, char** argv);
 int opt_command(int argc, char** argv);
 
 /// Reads and checks a spec; prints messages. Null (Kind::null) when there are errors, or warnings under --werror.
-Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics);
+Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics,
+               const std::vector<Assignment>& values = {});
 /// Prints what `diagnostics` holds on standard error; true when the command must end.
 bool report(const Diagnostics& diagnostics, bool werror);
 bool colours();

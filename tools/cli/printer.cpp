@@ -92,6 +92,12 @@ void Printer::on_epoch(const EpochReport& r) {
   std::cerr << line << (r.best && r.val_loss ? " *" : "") << "  " << duration_text(r.seconds) << "\n";
 }
 
+void Printer::line(const std::string& text, const nlohmann::ordered_json& json) {
+  clear_line();
+  event(json);
+  if (!settings_.quiet) std::cerr << text << "\n";
+}
+
 void Printer::summary(const std::string& text, const nlohmann::ordered_json& json) {
   clear_line();
   event(json);

@@ -32,6 +32,8 @@ public:
   void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) override {
     save_(folder_.insert_ranked(rank, kept), counters);
   }
+  /// One line of a series with its event.
+  void line(const std::string& text, const nlohmann::ordered_json& event);
   void summary(const std::string& text, const nlohmann::ordered_json& event);
 
 private:

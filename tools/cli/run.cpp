@@ -1,11 +1,12 @@
 // mlc run: trains a spec.
+#include "tools/cli/run.h"
+
 #include "compiler/base/text.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/store/schema_file.h"
 #include "runtime/train/classification.h"
 #include "tools/cli/bind.h"
-#include "tools/cli/printer.h"
-#include "tools/cli/training.h"
+#include "tools/cli/folds.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -66,145 +67,152 @@ Node with_absolute_paths(Node spec, const std::string& path, const std::map<std:
   return spec;
 }
 
-class Run : Training {
-public:
-  explicit Run(const Arguments& arguments) : Training(arguments) {}
-
-  int run() {
-    if (!prepare()) return kFault;
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
-    std::signal(SIGPIPE, SIG_DFL);
-    RunFolder folder = make_folder();
-    folder.clear();
-    folder.write("spec.yaml", print_spec(with_absolute_paths(spec_, path_, data_.files), false, sources_));
-    Printer::Settings settings{arguments_.flag("quiet"), arguments_.flag("json"), isatty(STDERR_FILENO) != 0, settings_.epochs};
-    Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
-    print_header(printer, folder);
-    if (!data_.missing_dataset.empty()) printer.message(fallback_text());
-    for (const std::string& note : notes_) printer.message(note);
-
-    TrainJob job = make_job();
-    job.observer = &printer;
-    job.stop = &g_stop;
-    double before = seconds_since(kProcessStart);
-    TrainResult result = train(job);
-    return finish(printer, folder, result, before);
-  }
-
-private:
-  RunFolder make_folder() {
-    if (arguments_.has("out")) return RunFolder::at(arguments_.text("out"));
-    const Node* name = spec_.find("name");
-    return RunFolder::create(name ? name->text : fs::path(path_).stem().string());
-  }
-
-  std::string fallback_text() const { return data_.missing_dataset + ". THE FALLBACK IS TRAINED INSTEAD: " + data_.source; }
-
-  void save(const std::string& path, const TrainCounters& counters) {
-    std::vector<TensorView> views;
-    std::vector<const StateTensor*> tensors;
-    for (const StateTensor& t : model_->state()) tensors.push_back(&t);
-    for (const StateTensor* t : tensors)
-      if (auto it = bench_->layout().offsets.find(t->tensor.path); it != bench_->layout().offsets.end())
-        views.push_back({t->tensor.path, t->tensor.type, bench_->state().data() + it->second});
-    std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
-    views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
-    write_safetensors(path, views, {{"format", "mlc"}, {kSchemaEntry, schema_to_text(data_.schema)}});
-  }
-
-  void print_header(Printer& printer, const RunFolder& folder) {
-    const Compiled& c = bench_->compiled(StepKind::train, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size));
-    int64_t weights = model_->parameter_count() * 4, optimizer = 0;
-    for (const StateTensor& t : model_->state())
-      if (t.tensor.role == Role::slot) optimizer += t.tensor.type.bytes();
-    std::string rows = format_count(static_cast<long long>(data_.train.size())) + " train";
-    if (!data_.val.empty()) rows += ", " + format_count(static_cast<long long>(data_.val.size())) + " val";
-    if (!data_.test.empty()) rows += ", " + format_count(static_cast<long long>(data_.test.size())) + " test";
-    const Node* name = spec_.find("name");
-    std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(), bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes) : "reference (interpreter)";
-    printer.header({{"run", (name ? name->text + "  " : "") + path_},
-                    {"device", device},
-                    {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
-                    {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
-                    {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
-                                           format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
-                    {"folder", folder.path()}},
-                   {{"event", "header"}, {"spec", path_}, {"device", bench_->device_name()}, {"threads", bench_->threads()}, {"dataset", data_.source},
-                    {"train_rows", data_.train.size()}, {"val_rows", data_.val.size()}, {"test_rows", data_.test.size()}, {"parameters", model_->parameter_count()}, {"seed", settings_.seed}, {"run", folder.path()}});
-  }
-
-  int finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before) {
-    nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
-    std::string text;
-    bool stopped = r.ending == Ending::not_finite;
-    if (stopped) {
-      text += fmt::format("stopped: the loss is not a number ({}) at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
-    } else if (r.ending == Ending::interrupted) {
-      text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
-    } else if (r.ending == Ending::early_stopping) {
-      const EarlyStopping& e = *settings_.early_stopping;
-      text += fmt::format("early stopping: {} has not improved for {} validations", e.monitor, std::max<int64_t>(1, e.patience));
-      text += r.monitor == e.monitor ? fmt::format("; best was epoch {}\n", r.best_epoch) : "\n";
-    }
-    if (r.val_loss) json["val_loss"] = *r.val_loss;
-    for (const auto& [name, value] : r.val) json["val_" + name] = value;
-    double eval_begin = seconds_since(kProcessStart);
-    if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) {
-      // Where a best checkpoint is kept it is the run's result, as for predict and eval.
-      std::string best = folder.checkpoint("best");
-      bool kept = fs::exists(best);
-      if (kept) load_checkpoint(best, *model_, *bench_);
-      text += evaluate_test(json, kept ? fmt::format("  (weights of epoch {}, the best)", r.best_epoch) : "");
-    }
-    double eval_seconds = r.eval_seconds + seconds_since(kProcessStart) - eval_begin;
-    double total = seconds_since(kProcessStart);
-    text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
-                        bench_->compile_ms(), duration_text(total));
-    if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
-    text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + " --input FILE\n";
-    json["step_ms"] = r.step_ms;
-    json["compile_ms"] = bench_->compile_ms();
-    json["first_step_ms"] = 1e3 * (before + r.first_step_seconds);
-    json["train_seconds"] = r.train_seconds;
-    json["seconds"] = total;
-    json["peak_rss_mb"] = peak_rss_mb();
-    json["device"] = bench_->device_name();
-    json["threads"] = bench_->threads();
-    json["dataset"] = data_.source;
-    json["run"] = folder.path();
-    printer.summary(text, json);
-    if (arguments_.flag("quiet") && !arguments_.flag("json")) std::cout << folder.path() << "\n";
-    if (stopped && arguments_.flag("quiet")) std::cerr << "mlc: error: the loss is not a number at step " << r.counters.step << "\n";
-    return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
-  }
-
-  std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
-    SplitRows test = truth_of_rows(data_, data_.test);
-    int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
-    Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
-    std::string text = "test    ";
-    if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
-    if (test.labels.empty() && test.targets.empty()) return text + which + "\n";
-    Predicted p = predictions_of(e, test.labels, test.targets, settings_.threshold);
-    for (const auto& [name, value] : evaluate_metrics(settings_.metrics, p)) {
-      text += "  " + name + " " + number4(value);
-      json["test_" + name] = value;
-    }
-    text += which + "\n";
-    if (!p.classes()) return text;
-    std::vector<std::string> classes;
-    for (const ColumnSchema& c : data_.schema.columns)
-      if (c.target) classes = c.classes;
-    for (const std::string& what : bind_reports(spec_)) {
-      if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
-      if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes) + "\n";
-    }
-    return text;
-  }
-};
-
 }  // namespace
+
+RunFolder make_run_folder(const Arguments& arguments, const Node& spec) {
+  if (arguments.has("out")) return RunFolder::at(arguments.text("out"));
+  const Node* name = spec.find("name");
+  return RunFolder::create(name ? name->text : fs::path(arguments.text("SPEC")).stem().string());
+}
+
+std::string Run::kept_spec() const { return print_spec(with_absolute_paths(spec_, path_, data_.files), false, sources_); }
+
+void catch_interrupts() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  std::signal(SIGPIPE, SIG_DFL);
+}
+bool interrupted() { return g_stop; }
+
+int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summary) {
+  folder.clear();
+  folder.write("spec.yaml", kept_spec());
+  Printer::Settings settings{look.quiet || look.part, look.json && !look.part, isatty(STDERR_FILENO) != 0, settings_.epochs};
+  Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
+  print_header(printer, folder);
+  if (!look.part && !data_.missing_dataset.empty()) printer.message(fallback_text());
+  for (const std::string& note : notes_)
+    if (!look.part) printer.message(note);
+  TrainJob job = make_job();
+  job.observer = &printer;
+  job.stop = &g_stop;
+  // The time of a part is its own, of any other training that of the process.
+  if (!look.part) begin_ = kProcessStart;
+  double before = seconds_since(begin_);
+  TrainResult result = mlc::train(job);
+  return finish(printer, folder, result, before, summary);
+}
+
+std::string Run::fallback_text() const { return data_.missing_dataset + ". THE FALLBACK IS TRAINED INSTEAD: " + data_.source; }
+
+void Run::save(const std::string& path, const TrainCounters& counters) {
+  std::vector<TensorView> views;
+  std::vector<const StateTensor*> tensors;
+  for (const StateTensor& t : model_->state()) tensors.push_back(&t);
+  for (const StateTensor* t : tensors)
+    if (auto it = bench_->layout().offsets.find(t->tensor.path); it != bench_->layout().offsets.end())
+      views.push_back({t->tensor.path, t->tensor.type, bench_->state().data() + it->second});
+  std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
+  views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
+  write_safetensors(path, views, {{"format", "mlc"}, {kSchemaEntry, schema_to_text(data_.schema)}});
+}
+
+void Run::print_header(Printer& printer, const RunFolder& folder) {
+  const Compiled& c = bench_->compiled(StepKind::train, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size));
+  int64_t weights = model_->parameter_count() * 4, optimizer = 0;
+  for (const StateTensor& t : model_->state())
+    if (t.tensor.role == Role::slot) optimizer += t.tensor.type.bytes();
+  std::string rows = format_count(static_cast<long long>(data_.train.size())) + " train";
+  if (!data_.val.empty()) rows += ", " + format_count(static_cast<long long>(data_.val.size())) + " val";
+  if (!data_.test.empty()) rows += ", " + format_count(static_cast<long long>(data_.test.size())) + " test";
+  const Node* name = spec_.find("name");
+  std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(), bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes) : "reference (interpreter)";
+  printer.header({{"run", (name ? name->text + "  " : "") + path_},
+                  {"device", device},
+                  {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
+                  {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
+                  {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
+                                         format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
+                  {"folder", folder.path()}},
+                 {{"event", "header"}, {"spec", path_}, {"device", bench_->device_name()}, {"threads", bench_->threads()}, {"dataset", data_.source},
+                  {"train_rows", data_.train.size()}, {"val_rows", data_.val.size()}, {"test_rows", data_.test.size()}, {"parameters", model_->parameter_count()}, {"seed", settings_.seed}, {"run", folder.path()}});
+}
+
+int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before, nlohmann::ordered_json* summary) {
+  nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
+  std::string text;
+  bool stopped = r.ending == Ending::not_finite;
+  if (stopped) {
+    text += fmt::format("stopped: the loss is not a number ({}) at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
+  } else if (r.ending == Ending::interrupted) {
+    text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
+  } else if (r.ending == Ending::early_stopping) {
+    const EarlyStopping& e = *settings_.early_stopping;
+    text += fmt::format("early stopping: {} has not improved for {} validations", e.monitor, std::max<int64_t>(1, e.patience));
+    text += r.monitor == e.monitor ? fmt::format("; best was epoch {}\n", r.best_epoch) : "\n";
+  }
+  if (r.val_loss) json["val_loss"] = *r.val_loss;
+  for (const auto& [name, value] : r.val) json["val_" + name] = value;
+  double eval_begin = seconds_since(begin_);
+  if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) {
+    // Where a best checkpoint is kept it is the run's result, as for predict and eval.
+    std::string best = folder.checkpoint("best");
+    bool kept = fs::exists(best);
+    if (kept) load_checkpoint(best, *model_, *bench_);
+    text += evaluate_test(json, kept ? fmt::format("  (weights of epoch {}, the best)", r.best_epoch) : "");
+  }
+  double eval_seconds = r.eval_seconds + seconds_since(begin_) - eval_begin;
+  double total = seconds_since(begin_);
+  text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
+                      bench_->compile_ms(), duration_text(total));
+  if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
+  text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + " --input FILE\n";
+  json["step_ms"] = r.step_ms;
+  json["compile_ms"] = bench_->compile_ms();
+  json["first_step_ms"] = 1e3 * (before + r.first_step_seconds);
+  json["train_seconds"] = r.train_seconds;
+  json["seconds"] = total;
+  json["peak_rss_mb"] = peak_rss_mb();
+  json["device"] = bench_->device_name();
+  json["threads"] = bench_->threads();
+  json["dataset"] = data_.source;
+  json["run"] = folder.path();
+  printer.summary(text, json);
+  *summary = json;
+  return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
+}
+
+std::string Run::evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
+  SplitRows test = truth_of_rows(data_, data_.test);
+  int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
+  Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
+  std::string text = "test    ";
+  if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
+  if (test.labels.empty() && test.targets.empty()) return text + which + "\n";
+  Predicted p = predictions_of(e, test.labels, test.targets, settings_.threshold);
+  for (const auto& [name, value] : evaluate_metrics(settings_.metrics, p)) {
+    text += "  " + name + " " + number4(value);
+    json["test_" + name] = value;
+  }
+  text += which + "\n";
+  if (!p.classes()) return text;
+  std::vector<std::string> classes;
+  for (const ColumnSchema& c : data_.schema.columns)
+    if (c.target) classes = c.classes;
+  for (const std::string& what : bind_reports(spec_)) {
+    if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
+    if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes) + "\n";
+  }
+  return text;
+}
+int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
+               nlohmann::ordered_json* summary) {
+  if (first.folds() > 0) return train_folds(first, arguments, values, folder, look, reuse, summary);
+  if (!first.make_ready(&reuse)) return kFault;
+  int status = first.train(folder, look, summary);
+  first.leave(reuse);
+  return status;
+}
 
 int run_command(int argc, char** argv) {
   Arguments a("run", "Trains a spec and writes a run folder: the effective spec, metrics.jsonl, checkpoints.", {"SPEC"});
@@ -214,7 +222,16 @@ int run_command(int argc, char** argv) {
   a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
-  return Run(a).run();
+  Run run(a);
+  Reuse reuse;
+  if (!run.read(&reuse)) return kFault;
+  catch_interrupts();
+  RunFolder folder = make_run_folder(a, run.spec());
+  nlohmann::ordered_json summary;
+  int status = train_spec(run, a, {}, folder, {a.flag("quiet"), a.flag("json"), false}, reuse, &summary);
+  if (a.flag("quiet") && !a.flag("json") && status != kFault) std::cout << folder.path() << "\n";
+  if (status == kStopped && a.flag("quiet")) std::cerr << "mlc: error: the loss is not a number at step " << summary["steps"] << "\n";
+  return status;
 }
 
 }  // namespace mlc

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 namespace mlc {
 
@@ -18,17 +19,27 @@ std::vector<RatePhase> rate_phases(const Model& model, const StepCounts& counts)
 
 }  // namespace
 
-bool Training::prepare() {
-  spec_ = read_spec(path_, arguments_, sources_, diagnostics_);
+std::string Training::data_key() const {
+  Node key = Node::make_map();
+  for (const char* section : {"data", "seed", "vars"})
+    if (const Node* n = spec_.find(section)) key.entries.emplace_back(Node::make_text(section), *n);
+  return print_spec(key, false, sources_);
+}
+
+bool Training::read(Reuse* reuse) {
+  spec_ = read_spec(path_, arguments_, sources_, diagnostics_, values_);
   if (spec_.is(Node::Kind::null)) return false;
   DataSettings data = bind_data(spec_, path_, diagnostics_);
   settings_ = bind_train(spec_, diagnostics_);
+  if (!data.split.fold_named) folds_ = data.split.folds;
   const Node* train = spec_.find("train");
   if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
   bool readable = !diagnostics_.errors();
   if (readable) {
     try {
-      data_ = open_dataset(data);
+      bool same = reuse && !reuse->data_key.empty() && reuse->data_key == data_key();
+      data_ = same ? std::move(reuse->data) : open_dataset(data);
+      if (reuse) reuse->data_key.clear();
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
       if (model_) check_steps();
     } catch (const SpecError& e) {
@@ -36,9 +47,14 @@ bool Training::prepare() {
     }
   }
   if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
-  if (report(diagnostics_, arguments_.flag("werror"))) return false;
+  if (reuse && std::exchange(reuse->warned, true) && !diagnostics_.errors()) return true;
+  return !report(diagnostics_, arguments_.flag("werror"));
+}
+
+bool Training::make_ready(Reuse* reuse) {
   try {
     bench_ = std::make_unique<Workbench>(spec_, workbench_options(arguments_), *model_);
+    if (reuse) bench_->take_over(std::move(reuse->bench));
     auto rows = static_cast<int64_t>(data_.train.size());
     bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
     load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
@@ -49,6 +65,12 @@ bool Training::prepare() {
     return false;
   }
   return true;
+}
+
+void Training::leave(Reuse& reuse) {
+  reuse.data_key = data_key();
+  reuse.data = std::move(data_);
+  reuse.bench = std::move(bench_);
 }
 
 // What only the number of rows tells: the last, smaller batch is a program of its own, with faults of its own, and a

@@ -11,17 +11,39 @@
 
 namespace mlc {
 
-class Training {
-protected:
-  explicit Training(const Arguments& arguments) : arguments_(arguments), path_(arguments.text("SPEC")), diagnostics_(sources_) {}
+/// What one training leaves to the next of a series: folds, trials.
+struct Reuse {
+  std::string data_key;                 ///< text of the sections that the data depend on
+  Dataset data;
+  std::unique_ptr<Workbench> bench;
+  bool warned = false;                  ///< warnings were printed: those of the next trainings would be the same
+};
 
-  /// Reads the spec and the data, compiles, fills the state; false when faults were printed.
-  bool prepare();
+class Training {
+public:
+  /// `values` are put into the spec behind the command line's.
+  explicit Training(const Arguments& arguments, std::vector<Assignment> values = {})
+      : arguments_(arguments), path_(arguments.text("SPEC")), values_(std::move(values)), diagnostics_(sources_) {}
+
+  /// Reads the spec and the data, and checks one against the other; false when faults were printed.
+  bool read(Reuse* reuse = nullptr);
+  /// Compiles and fills the state; false when faults were printed.
+  bool make_ready(Reuse* reuse = nullptr);
+  bool prepare() { return read() && make_ready(); }
+  /// Hands on what the next training may use. This one is over.
+  void leave(Reuse& reuse);
+  const Node& spec() const { return spec_; }
+  const TrainSettings& settings() const { return settings_; }
+  /// How many trainings data.split.k_fold asks for; 0: a single one (no k_fold, or `fold` names one).
+  int64_t folds() const { return folds_; }
+
+protected:
   /// The job without observer and stop flag. Valid as long as this.
   TrainJob make_job();
 
   const Arguments& arguments_;
   std::string path_;
+  std::vector<Assignment> values_;
   Sources sources_;
   Diagnostics diagnostics_;
   Node spec_;
@@ -30,8 +52,10 @@ protected:
   std::unique_ptr<Model> model_;
   std::unique_ptr<Workbench> bench_;
   std::vector<std::string> notes_;
+  int64_t folds_ = 0;
 
 private:
+  std::string data_key() const;
   void check_steps();
   void check_monitor(const std::string& monitor, const Node& section);
 };

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -61,6 +62,49 @@ Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Mo
 
 Workbench::~Workbench() = default;
 
+void Workbench::take_over(std::unique_ptr<Workbench> former) {
+  series_ = true;
+  bool same = former && former->device_ == device_ && former->threads_ == threads_ && former->options_.disabled == options_.disabled;
+  if (same) former_ = std::move(former);
+}
+
+namespace {
+
+// All that code depends on: formulas of the host are numbers at run time.
+std::string graph_text(const Graph& graph) {
+  Graph code = graph;
+  for (ScalarRule& rule : code.scalars) rule = {};
+  for (HostState& state : code.host_state) state = {};
+  return print_graph(code);
+}
+
+}  // namespace
+
+Workbench::Entry* Workbench::taken_over(std::pair<StepKind, int64_t> key, const Graph& graph, const std::string& text) {
+  if (!former_) return nullptr;
+  auto it = std::find_if(former_->entries_.begin(), former_->entries_.end(), [&](const auto& e) { return e.second.graph == text; });
+  if (it == former_->entries_.end()) return nullptr;
+  auto node = former_->entries_.extract(it);
+  node.key() = key;
+  Entry& e = entries_.insert(std::move(node)).position->second;
+  for (std::vector<ScalarRule>* rules : {&e.compiled.graph.scalars, &e.compiled.program.scalars}) *rules = graph.scalars;
+  for (std::vector<HostState>* rules : {&e.compiled.graph.host_state, &e.compiled.program.host_state}) *rules = graph.host_state;
+  return &e;
+}
+
+// A state for layout_: the former one where it fits, since executables are bound to it.
+void Workbench::make_room() {
+  if (former_ && former_->state_ && former_->layout_.offsets == layout_.offsets && former_->layout_.bytes == layout_.bytes) {
+    state_ = std::move(former_->state_);
+    cpu_ = std::move(former_->cpu_);
+    std::memset(state_->data(), 0, static_cast<size_t>(state_->size()));
+    return;
+  }
+  for (auto& [key, e] : entries_) e.executable.reset();
+  former_.reset();
+  state_ = std::make_unique<SharedState>(layout_.bytes);
+}
+
 const Compiled& Workbench::compiled(StepKind kind, int64_t batch) { return entry(kind, batch).compiled; }
 
 Workbench::Entry& Workbench::entry(StepKind kind, int64_t batch) {
@@ -70,8 +114,13 @@ Workbench::Entry& Workbench::entry(StepKind kind, int64_t batch) {
   GraphKind graph = kind == StepKind::train ? GraphKind::train : kind == StepKind::eval ? GraphKind::eval : GraphKind::predict;
   CompileOptions options = options_;
   if (state_) options.state = &layout_;
+  Graph built = model_.build(graph, batch);
+  std::string text = series_ ? graph_text(built) : "";
+  if (Entry* e = taken_over(key, built, text)) return *e;
+  ++compiled_;
   Entry& e = entries_[key];
-  e.compiled = compile(model_.build(graph, batch), options);
+  e.graph = std::move(text);
+  e.compiled = compile(std::move(built), options);
   compile_ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return e;
 }
@@ -104,7 +153,7 @@ void Workbench::make_state(StepKind kind, int64_t batch, uint64_t seed) {
     layout_.offsets[t.tensor.path] = layout_.bytes;
     layout_.bytes += (t.tensor.type.bytes() + 63) / 64 * 64;
   }
-  state_ = std::make_unique<SharedState>(layout_.bytes);
+  make_room();
   for (const StateTensor& t : model_.state()) {
     auto it = layout_.offsets.find(t.tensor.path);
     if (it == layout_.offsets.end()) continue;
@@ -263,7 +312,11 @@ FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& d
   if (!fs::is_regular_file(spec)) throw RuntimeError(folder + " is no run folder: it has no spec.yaml");
   for (const char* name : {"best", "last"})
     if (std::string path = folder + "/checkpoints/" + name + ".safetensors"; run.checkpoint.empty() && fs::is_regular_file(path)) run.checkpoint = path;
-  if (run.checkpoint.empty()) throw RuntimeError(folder + " has no checkpoint");
+  if (run.checkpoint.empty()) {
+    for (const char* part : {"fold1", "trial1"})
+      if (fs::is_directory(fs::path(folder) / part)) throw RuntimeError(folder + " holds several runs: name one of them, as in " + folder + "/" + part);
+    throw RuntimeError(folder + " has no checkpoint");
+  }
   std::map<std::string, std::string> notes = SafetensorsFile(run.checkpoint).metadata();
   if (auto it = notes.find(kSchemaEntry); it != notes.end()) run.schema = schema_from_text(it->second, run.checkpoint);
   run.spec = load_spec(sources, spec, {}, diagnostics);

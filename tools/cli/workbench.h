@@ -38,6 +38,12 @@ public:
   /// The compiled program with all that was made on the way.
   const Compiled& compiled(StepKind kind, int64_t batch);
 
+  /// Takes over what a former training compiled, on the same device: its programs run again where the graphs are the same
+  /// but for formulas of the host (rates and what follows from them). Null for the first of a series. Call before make_state().
+  void take_over(std::unique_ptr<Workbench> former);
+  /// Programs that were compiled here, and not taken over.
+  int compiled_programs() const { return compiled_; }
+
   /// Lays the state out by this program, fills it with initial values; call before get().
   void make_state(StepKind kind, int64_t batch, uint64_t seed);
   SharedState& state() { return *state_; }
@@ -49,10 +55,13 @@ public:
 
 private:
   struct Entry {
+    std::string graph;                    // its text without the host's formulas
     Compiled compiled;
     std::unique_ptr<Executable> executable;
   };
   Entry& entry(StepKind kind, int64_t batch);
+  Entry* taken_over(std::pair<StepKind, int64_t> key, const Graph& graph, const std::string& text);
+  void make_room();
 
   const Model& model_;
   CompileOptions options_;
@@ -62,7 +71,10 @@ private:
   bool cache_ = true;
   StateLayout layout_;
   std::unique_ptr<SharedState> state_;
+  std::unique_ptr<Workbench> former_;   // before entries_: executables run on its device and state
   std::map<std::pair<StepKind, int64_t>, Entry> entries_;
+  bool series_ = false;                 // another training may take over from this one
+  int compiled_ = 0;
   double compile_ms_ = 0;
 };
 

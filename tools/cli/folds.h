@@ -1,0 +1,12 @@
+// Cross validation: one training for each fold of data.split.k_fold.
+#pragma once
+#include "tools/cli/run.h"
+
+namespace mlc {
+
+/// Trains each fold into folder/foldN, writes an event `fold` for each and the summary, whose numbers are means over folds
+/// (with `_std` beside those that are validated or tested). Ends at the first fold that does not end well.
+int train_folds(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
+                nlohmann::ordered_json* summary);
+
+}  // namespace mlc

@@ -1,0 +1,49 @@
+// Trains a spec into a run folder: what `run` and `sweep` share.
+#pragma once
+#include "tools/cli/printer.h"
+#include "tools/cli/training.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace mlc {
+
+/// What a run shows. `part`: of a series, which speaks for it: nothing is printed, its events go to its own folder only.
+struct Look {
+  bool quiet = false, json = false, part = false;
+};
+
+/// One training with its run folder: header, epochs, checkpoints, test, summary.
+class Run : public Training {
+public:
+  using Training::Training;
+  /// After read() and make_ready(). `summary` gets the last event. Returns the exit status.
+  int train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summary);
+  /// The effective spec with absolute paths, as a run folder keeps it.
+  std::string kept_spec() const;
+
+private:
+  std::string fallback_text() const;
+  void save(const std::string& path, const TrainCounters& counters);
+  void print_header(Printer& printer, const RunFolder& folder);
+  int finish(Printer& printer, RunFolder& folder, const TrainResult& result, double before, nlohmann::ordered_json* summary);
+  std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which);
+
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+/// The folder that `--out` names, else a new one of the spec's name.
+RunFolder make_run_folder(const Arguments& arguments, const Node& spec);
+/// From now on the first interrupt ends the training at hand after its step, and true is returned by interrupted().
+void catch_interrupts();
+bool interrupted();
+
+/// Trains a spec with these values put into it, once, or once for each fold of data.split.k_fold (run folders fold1,
+/// fold2, ... within `folder`); `summary` then holds the means. `first` has been read.
+int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
+               nlohmann::ordered_json* summary);
+
+}  // namespace mlc
