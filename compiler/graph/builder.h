@@ -17,6 +17,14 @@
 
 namespace mlc {
 
+/// A window over spatial axes, one entry per axis; padding is before and after. `size` counts for sums and greatest:
+/// convolutions have that of their weights.
+struct Window {
+  std::vector<int64_t> size, stride, dilation;
+  std::vector<std::pair<int64_t, int64_t>> padding;
+  int64_t groups = 1;
+};
+
 class Builder {
 public:
   explicit Builder(Graph& graph) : graph_(graph) {}
@@ -75,6 +83,15 @@ public:
   ValueId take(ValueId table, ValueId index);
   ValueId pick(ValueId x, ValueId index, int64_t dim);
 
+  // Images are [channels, spatial...] with one to three spatial axes; integers become floats.
+  /// Weights [out, channels / groups, kernel...], shared.
+  ValueId conv(ValueId x, ValueId weight, const Window& window);
+  /// The gradient of conv as an operator: weights [channels, out / groups, kernel...]; the result has
+  /// (extent - 1) * stride - padding + (kernel - 1) * dilation + 1 + output_padding.
+  ValueId conv_transpose(ValueId x, ValueId weight, const Window& window, const std::vector<int64_t>& output_padding);
+  ValueId window(OpCode code, ValueId x, const Window& window);   ///< window_sum, window_max
+  ValueId warp(ValueId image, ValueId matrix, bool bilinear);     ///< image of two spatial axes, matrix [2, 3]
+
   /// The lowest level: appends an op of raw axes after inferring and checking its type. Equal leaves are not merged.
   ValueId add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},
               std::optional<bool> per_sample = {});
@@ -90,6 +107,10 @@ private:
   ValueId expand(ValueId x, const Shape& sample_shape, bool per_sample);
   void align(std::vector<ValueId*> values, const char* what);        ///< all to one sample shape and kind
   ValueId raw_reshape(ValueId x, Shape sample_shape);
+  void check_window(const std::string& what, const Window& window, const Shape& image, const Shape& size) const;
+  void check_weights(const std::string& what, ValueId x, ValueId weight, int64_t groups, bool transposed) const;
+  ValueId with_samples(ValueId x);
+  ValueId without_samples(ValueId y);
 
   Graph& graph_;
   Loc loc_;

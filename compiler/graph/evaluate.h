@@ -21,6 +21,7 @@ template <class T> Array<T> evaluate_shape(const Op& op, const Operands<T>& in);
 template <class T> Array<T> evaluate_reduce(const Op& op, const Operands<T>& in);
 template <class T> Array<T> evaluate_contract(const Op& op, const Operands<T>& in);
 template <class T> Array<T> evaluate_lookup(const Frame<T>& frame, const Op& op, const Operands<T>& in);
+template <class T> Array<T> evaluate_window(const Graph& graph, const Op& op, const Operands<T>& in);
 
 /// Wraps to 32 bits, as machines do.
 inline int64_t wrap_i32(int64_t x) { return static_cast<int32_t>(static_cast<uint32_t>(x)); }

@@ -1,5 +1,5 @@
 #include "compiler/base/diagnostics.h"
-#include "compiler/graph/ir.h"
+#include "compiler/graph/window.h"
 
 #include <algorithm>
 #include <cmath>
@@ -48,6 +48,7 @@ private:
     case OpClass::reduce: return reduce();
     case OpClass::contract: return contract();
     case OpClass::lookup: return lookup();
+    case OpClass::window: return infer_window(graph_, op_);
     }
     throw InternalError("unknown class of op");
   }
@@ -297,6 +298,7 @@ private:
 
   Type lookup() const {
     const Type &x = in(0).type, &index = in(1).type;
+    if (op_.code == OpCode::warp) return warp(x, index);
     want(is_integer(index.dtype), "the index must be i32, i64 or u8");
     if (op_.code == OpCode::take) {
       want(!in(0).per_sample, "the table must be shared");
@@ -322,6 +324,14 @@ private:
     return out;
   }
 
+  Type warp(const Type& image, const Type& matrix) const {
+    want(is_float(image.dtype) && image.shape.size() == 4, "the image is [n, channels, height, width], of floats");
+    Shape shape = in(1).per_sample ? Shape{image.shape[0], 2, 3} : Shape{2, 3};
+    want(matrix.dtype == image.dtype && matrix.shape == shape, "the matrix is [2, 3], one for all or one per sample");
+    want(attr_.labels == "nearest" || attr_.labels == "bilinear", "the mode is nearest or bilinear");
+    return image;
+  }
+
   const Graph& graph_;
   const Op& op_;
   const Attributes& attr_;
@@ -338,12 +348,18 @@ bool infer_per_sample(const Graph& graph, const Op& op) {
   case OpCode::iota:
   case OpCode::state:
   case OpCode::scalar:
-  case OpCode::take_grad: return false;
+  case OpCode::take_grad:
+  case OpCode::conv_wgrad: return false;
   case OpCode::input: return true;
   case OpCode::uniform:
   case OpCode::normal: return op.per_sample;
   case OpCode::broadcast: return op.per_sample || operand(0);
   case OpCode::take: return operand(1);
+  case OpCode::conv:
+  case OpCode::conv_dgrad: return operand(0);
+  case OpCode::warp:
+    if (operand(1) && !operand(0)) throw InternalError("a matrix per sample needs an image per sample");
+    return operand(0);
   case OpCode::reduce_sum:
   case OpCode::reduce_max:
   case OpCode::reduce_min:

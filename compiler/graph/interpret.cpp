@@ -44,6 +44,7 @@ template <class T> Array<T> evaluate_op(const Frame<T>& frame, const Op& op, con
     case OpClass::reduce: return evaluate_reduce(op, in);
     case OpClass::contract: return evaluate_contract(op, in);
     case OpClass::lookup: return evaluate_lookup(frame, op, in);
+    case OpClass::window: return evaluate_window(frame.graph, op, in);
     }
     throw InternalError("interpreter: unknown class of op");
   };

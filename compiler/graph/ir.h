@@ -17,7 +17,7 @@ enum class OpCode : uint8_t {
 #include "compiler/graph/ops.def"
 };
 
-enum class OpClass : uint8_t { leaf, unary, binary, select, shape, reduce, contract, lookup };
+enum class OpClass : uint8_t { leaf, unary, binary, select, shape, reduce, contract, lookup, window };
 
 struct OpInfo {
   std::string_view name;
@@ -43,11 +43,13 @@ inline constexpr ValueId kNoValue = ~ValueId{0};
 struct Attributes {
   std::vector<double> values;        ///< constant: one or all elements; pad: the fill
   std::vector<int64_t> dims, begin, end, step;
+  std::vector<int64_t> size, dilation;   ///< windows: taps and their distance; begin, end: padding (an end may be negative)
+  int64_t groups = 1;                ///< conv: channels in groups that do not meet
   int64_t axis = 0;
   int32_t tensor = -1;               ///< input, state: TensorId
   int32_t index = -1;                ///< scalar: index in Graph::scalars
   uint32_t stream = 0;               ///< uniform, normal: names the drawing site
-  std::string labels;                ///< contract
+  std::string labels;                ///< contract; warp: its mode
   bool operator==(const Attributes&) const = default;
 };
 

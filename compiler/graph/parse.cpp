@@ -292,6 +292,12 @@ private:
       attr.end = in.list<int64_t>();
     else if (name == "step")
       attr.step = in.list<int64_t>();
+    else if (name == "size")
+      attr.size = in.list<int64_t>();
+    else if (name == "dilation")
+      attr.dilation = in.list<int64_t>();
+    else if (name == "groups")
+      attr.groups = in.number<int64_t>();
     else if (name == "axis")
       attr.axis = in.number<int64_t>();
     else if (name == "stream")

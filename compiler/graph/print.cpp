@@ -21,6 +21,9 @@ std::string attribute(const Op& op, std::string_view name) {
   if (name == "begin") return format_shape(a.begin);
   if (name == "end") return format_shape(a.end);
   if (name == "step") return format_shape(a.step);
+  if (name == "size") return format_shape(a.size);
+  if (name == "dilation") return format_shape(a.dilation);
+  if (name == "groups") return std::to_string(a.groups);
   if (name == "axis") return std::to_string(a.axis);
   if (name == "tensor") return "@" + std::to_string(a.tensor);
   if (name == "index") return "#" + std::to_string(a.index);

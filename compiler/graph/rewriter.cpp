@@ -48,9 +48,9 @@ uint64_t hash_op(const Op& op) {
   h.add(op.type.shape);
   const Attributes& a = op.attr;
   h.add(a.values);
-  for (const auto* list : {&a.dims, &a.begin, &a.end, &a.step}) h.add(*list);
+  for (const auto* list : {&a.dims, &a.begin, &a.end, &a.step, &a.size, &a.dilation}) h.add(*list);
   for (uint64_t word : {static_cast<uint64_t>(a.axis), static_cast<uint64_t>(a.tensor), static_cast<uint64_t>(a.index),
-                        uint64_t{a.stream}})
+                        uint64_t{a.stream}, static_cast<uint64_t>(a.groups)})
     h.add(word);
   h.add(hash_bytes(a.labels));
   return h.value;
@@ -65,7 +65,7 @@ bool same_value(const Op& a, const Op& b) {
     return false;
   const Attributes &x = a.attr, &y = b.attr;
   return same_bits(x.values, y.values) && x.dims == y.dims && x.begin == y.begin && x.end == y.end &&
-         x.step == y.step && x.axis == y.axis && x.tensor == y.tensor && x.index == y.index && x.stream == y.stream &&
+         x.step == y.step && x.size == y.size && x.dilation == y.dilation && x.groups == y.groups && x.axis == y.axis && x.tensor == y.tensor && x.index == y.index && x.stream == y.stream &&
          x.labels == y.labels;
 }
 

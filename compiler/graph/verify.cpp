@@ -26,6 +26,9 @@ void verify_attributes(const Op& op) {
   unused("begin", attr.begin.empty());
   unused("end", attr.end.empty());
   unused("step", attr.step.empty());
+  unused("size", attr.size.empty());
+  unused("dilation", attr.dilation.empty());
+  unused("groups", attr.groups == none.groups);
   unused("axis", attr.axis == none.axis);
   unused("tensor", attr.tensor == none.tensor);
   unused("index", attr.index == none.index);

@@ -228,6 +228,44 @@ void pick_vjp(Vjp& r) {
   });
 }
 
+void conv_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::conv_dgrad, {r.g.id, r.op.in[1]}, r.op.attr, r.in(0).op().type); });
+  r.give(1, [&] { return add(r.g, OpCode::conv_wgrad, {r.op.in[0], r.g.id}, r.op.attr, r.in(1).op().type); });
+}
+
+void conv_dgrad_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::conv, {r.g.id, r.op.in[1]}, r.op.attr); });
+  r.give(1, [&] { return add(r.g, OpCode::conv_wgrad, {r.g.id, r.op.in[0]}, r.op.attr, r.in(1).op().type); });
+}
+
+void conv_wgrad_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::conv_dgrad, {r.op.in[1], r.g.id}, r.op.attr, r.in(0).op().type); });
+  r.give(1, [&] { return add(r.g, OpCode::conv, {r.op.in[0], r.g.id}, r.op.attr); });
+}
+
+void window_sum_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::window_sum_grad, {r.g.id}, r.op.attr, r.in(0).op().type); });
+}
+
+void window_sum_grad_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::window_sum, {r.g.id}, r.op.attr); });
+}
+
+void window_max_vjp(Vjp& r) {
+  r.give(0, [&] {
+    V index = add(r.g, OpCode::window_argmax, {r.op.in[0]}, r.op.attr);
+    return add(r.g, OpCode::window_scatter, {r.g.id, index.id}, r.op.attr, r.in(0).op().type);
+  });
+}
+
+void window_scatter_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::window_pick, {r.g.id, r.op.in[1]}, r.op.attr); });
+}
+
+void window_pick_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::window_scatter, {r.g.id, r.op.in[1]}, r.op.attr, r.in(0).op().type); });
+}
+
 }  // namespace
 
 std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueId cotangent,

@@ -55,6 +55,65 @@ Row reduction(OpCode code, std::string name, Operand x, std::optional<std::vecto
             [=](Builder& b, auto& in) { return b.reduce(code, in[0], dims, keepdim, batch); });
 }
 
+/// Windows of every kind: strides that leave inputs out, uneven padding, dilation, groups, one to three axes.
+void add_windows(std::vector<Row>& out) {
+  using O = OpCode;
+  const Window plain{{2, 2}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}}, strided{{3, 2}, {2, 3}, {1, 1}, {{1, 0}, {1, 1}}};
+  const Window dilated{{2, 3}, {2, 1}, {2, 2}, {{2, 1}, {1, 3}}, 2}, line{{3}, {2}, {1}, {{1, 2}}}, cube{{2, 2, 2}, {1, 2, 1}, {1, 1, 1}, {{1, 0}, {0, 1}, {0, 0}}};
+  struct Case {
+    std::string name;
+    Shape image, weights;
+    Window window;
+  };
+  const Case cases[] = {{"plain", {2, 3, 4}, {3, 2, 2, 2}, plain},
+                        {"strided", {2, 5, 6}, {2, 2, 3, 2}, strided},
+                        {"dilated, in groups", {4, 4, 5}, {2, 2, 2, 3}, dilated},
+                        {"one axis", {2, 6}, {3, 2, 3}, line},
+                        {"three axes", {1, 3, 4, 2}, {2, 1, 2, 2, 2}, cube}};
+  for (const Case& c : cases) {
+    for (bool shared : {false, true})
+      out.push_back(on(O::conv, c.name + (shared ? ", shared" : ""), {{c.image, shared}, {c.weights, true}}, [c](Builder& b, auto& x) { return b.conv(x[0], x[1], c.window); }));
+    Shape swapped = c.weights, image = c.image;
+    image[0] = c.weights[0];
+    out.push_back(on(O::conv_dgrad, c.name, {{image}, {swapped, true}}, [c](Builder& b, auto& x) {
+      std::vector<int64_t> extra(c.window.stride.size(), 0);
+      extra.back() = c.window.stride.back() - 1;
+      return b.conv_transpose(x[0], x[1], c.window, extra);
+    }));
+    out.push_back(on(O::conv_wgrad, c.name, {{c.image}, {c.weights, true}, {{}}}, [c](Builder& b, auto& x) {
+      ValueId y = b.conv(x[0], x[1], c.window);
+      ValueId g = b.binary(OpCode::add, y, b.binary(OpCode::mul, y, x[2]));
+      Attributes attr = b.graph().op(y).attr;
+      return b.add(OpCode::conv_wgrad, {x[0], g}, attr, Type{DType::f32, c.weights});
+    }));
+    Window w = c.window;
+    w.size = Shape(c.weights.begin() + 2, c.weights.end()), w.groups = 1;
+    out.push_back(on(O::window_sum, c.name, {{c.image}}, [w](Builder& b, auto& x) { return b.window(OpCode::window_sum, x[0], w); }));
+    out.push_back(on(O::window_sum_grad, c.name, {{c.image}}, [w](Builder& b, auto& x) {
+      ValueId y = b.window(OpCode::window_sum, x[0], w);
+      return b.add(OpCode::window_sum_grad, {b.binary(OpCode::mul, y, y)}, b.graph().op(y).attr, b.graph().type(x[0]));
+    }));
+  }
+  const Window pool{{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}};
+  const Operand image{{2, 5, 4}};
+  out.push_back(on(O::window_max, "", {image}, [pool](Builder& b, auto& x) { return b.window(OpCode::window_max, x[0], pool); }));
+  auto indices = [pool](Builder& b, ValueId x) {
+    ValueId y = b.window(OpCode::window_max, x, pool);
+    return b.add(OpCode::window_argmax, {x}, b.graph().op(y).attr);
+  };
+  out.push_back(on(O::window_argmax, "", {image}, [indices](Builder& b, auto& x) { return indices(b, x[0]); }));
+  out.push_back(on(O::window_pick, "", {image, image}, [indices](Builder& b, auto& x) {
+    ValueId i = indices(b, x[1]);
+    return b.binary(OpCode::add, b.add(OpCode::window_pick, {x[0], i}, b.graph().op(i).attr), b.window(OpCode::window_max, x[1], {{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}}));
+  }));
+  out.push_back(on(O::window_scatter, "", {image}, [indices](Builder& b, auto& x) {
+    ValueId i = indices(b, x[0]);
+    ValueId y = b.window(OpCode::window_max, x[0], {{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}});
+    return b.add(OpCode::window_scatter, {b.binary(OpCode::mul, y, y), i}, b.graph().op(i).attr, b.graph().type(x[0]));
+  }));
+  out.push_back(on(O::warp, "", {{{2, 4, 5}}, {{2, 3}}}, [](Builder& b, auto& x) { return b.warp(x[0], x[1], true); }));
+}
+
 std::vector<Row> rows() {
   using O = OpCode;
   const Operand positive{{4}, false, 0.3, 2}, apart{{4}, false, 2.5, 4};
@@ -152,6 +211,7 @@ std::vector<Row> rows() {
       on(O::pick, "shared values", {{{5, 2}, true}, index_below(5, {2})},
          [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
   };
+  add_windows(out);
   const std::pair<Operand, Operand> products[] = {
       {{{4}}, {{4, 2}, true}},
       {{{3, 4}}, {{4, 2}, true}},
