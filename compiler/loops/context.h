@@ -94,6 +94,8 @@ private:
   Reg random(ValueId op, const Indices& idx);
   Reg input(ValueId op, const Indices& idx);
   Reg take(ValueId op);
+  Reg warp(ValueId op);
+  Reg gather(ValueId image, const Index& samples, const Index& channel, Reg row, Reg column);
   Indices reshape_index(const Shape& from, const Shape& to, const Indices& idx, bool per_sample);
   void split_index(const Index& linear, const Shape& shape, Indices& out);
   Access finish(Access a) const;

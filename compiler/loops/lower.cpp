@@ -11,6 +11,7 @@ Lowered lower(const Graph& graph, const Group& group, const Plan& plan, const Ta
   case Form::update: lower_update(graph, group, plan, out); break;
   case Form::attention: lower_attention(graph, group, plan, target, out); break;
   case Form::special: lower_special(graph, group, plan, out); break;
+  case Form::window: lower_window(graph, group, plan, target, templates, out); break;
   case Form::contract:
     if (templates && lower_contract(graph, group, plan, target, out)) break;
     [[fallthrough]];

@@ -15,6 +15,9 @@ void lower_update(const Graph& graph, const Group& group, const Plan& plan, Lowe
 /// Attention by blocks of 16 queries, the scores of a block in scratch; see plan/attention.h. The same sums in the same
 /// order as the generic form of its ops.
 void lower_attention(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
+/// A window op with its epilogue. `templates` false: one channel at a time.
+void lower_window(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out);
+void lower_weight_gradient(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out);
 /// concat, pad, cumsum, take_grad.
 void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 

@@ -1,6 +1,7 @@
 #include "compiler/plan/axes.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/graph/window.h"
 
 #include <algorithm>
 #include <numeric>
@@ -44,7 +45,7 @@ bool is_expensive(OpCode code) {
   case OpCode::sqrt:
   case OpCode::rsqrt:
   case OpCode::div: return true;
-  default: return is_reducing(code);
+  default: return is_reducing(code) || is_window(code) || code == OpCode::warp;
   }
 }
 

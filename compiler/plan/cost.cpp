@@ -1,5 +1,6 @@
 #include "compiler/plan/cost.h"
 
+#include "compiler/graph/window.h"
 #include "compiler/plan/axes.h"
 
 #include <algorithm>
@@ -25,6 +26,11 @@ double op_flops(const Graph& graph, ValueId id) {
     for (size_t i = 0; i < labels.a.size(); ++i)
       if (labels.out.find(labels.a[i]) == std::string::npos) points *= static_cast<double>(a[i]);
     return 2 * points;
+  }
+  if (is_window(op.code)) {
+    WindowShape w = window_shape(graph, op);
+    double pairs = is_convolution(op.code) ? 2 * static_cast<double>(w.channels / w.groups) : 1;
+    return pairs * static_cast<double>(w.samples * w.results * w.outputs()) * static_cast<double>(w.taps());
   }
   return static_cast<double>(is_reducing(op.code) ? graph.type(op.in[0]).elements() : op.type.elements());
 }

@@ -1,9 +1,10 @@
-// Grouping by the rules of docs/fusion.md: contractions take an elementwise chain behind them (F6); reductions, the
+// Grouping by the rules of docs/fusion.md: contractions and windows take an elementwise chain behind them (F6); reductions, the
 // elementwise ops before and after them and their siblings share one loop over rows (F1, F3, F4, F5); the optimizer is
 // one pass over all parameters (F12). Producers are visited before consumers; each op joins the first group that may
 // take it, and every refusal is kept.
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/text.h"
+#include "compiler/graph/window.h"
 #include "compiler/plan/attention.h"
 #include "compiler/plan/axes.h"
 #include "compiler/plan/plan.h"
@@ -42,9 +43,9 @@ public:
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
       if (is_inline(op.code) || op.group >= 0) continue;
-      if (enabled && !is_special(op.code) && op.code != OpCode::contract && join(id)) continue;
+      if (enabled && !is_special(op.code) && op.code != OpCode::contract && !is_window(op.code) && join(id)) continue;
       Group g;
-      g.form = op.code == OpCode::contract ? Form::contract : is_special(op.code) ? Form::special : Form::rows;
+      g.form = op.code == OpCode::contract ? Form::contract : is_window(op.code) ? Form::window : is_special(op.code) ? Form::special : Form::rows;
       g.anchor = id;
       g.body = {id};
       graph_.ops[id].group = static_cast<int>(groups_.size());
@@ -58,7 +59,9 @@ public:
 private:
   Form g_form(ValueId id) const { return groups_[static_cast<size_t>(graph_.ops[id].group)].form; }
 
-  // Groups of the op's producers, contractions first, then the nearest.
+  static bool has_epilogue(const Group& group) { return group.form == Form::contract || group.form == Form::window; }
+
+  // Groups of the op's producers, contractions and windows first, then the nearest.
   std::vector<int> producer_groups(ValueId id) const {
     std::vector<int> found;
     for (const Source& s : sources_of(graph_, id)) {
@@ -66,7 +69,7 @@ private:
       if (g >= 0 && g != graph_.ops[id].group && !std::count(found.begin(), found.end(), g)) found.push_back(g);
     }
     std::sort(found.begin(), found.end(), [&](int a, int b) {
-      bool ca = groups_[static_cast<size_t>(a)].form == Form::contract, cb = groups_[static_cast<size_t>(b)].form == Form::contract;
+      bool ca = has_epilogue(groups_[static_cast<size_t>(a)]), cb = has_epilogue(groups_[static_cast<size_t>(b)]);
       return ca != cb ? ca : a > b;
     });
     return found;
@@ -97,7 +100,7 @@ private:
       Group &from = groups_[static_cast<size_t>(g)], &to = groups_[static_cast<size_t>(own)];
       if (from.form != Form::rows) continue;
       // Into an epilogue, only what costs no pass over memory of its own: masks, decays, chains on inputs.
-      if (to.form == Form::contract && from.body.size() > kMostSideOps) continue;
+      if (has_epilogue(to) && from.body.size() > kMostSideOps) continue;
       std::vector<ValueId> body = to.body;
       body.insert(body.end(), from.body.begin(), from.body.end());
       std::sort(body.begin(), body.end());
@@ -136,6 +139,7 @@ private:
         }
         if (!s.plain) return Reason{"F2", "the index map between them is a reshape or slice"};
         if (graph_.ops[id].code == OpCode::take && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "a table is gathered from memory"};
+        if (graph_.ops[id].code == OpCode::warp) return Reason{"F15", "an image is gathered from memory"};
       }
     }
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
@@ -143,7 +147,7 @@ private:
     AxisClasses axes = classify_axes(graph_, body);
     for (ValueId id : body)
       if (meets_itself(axes, id)) return Reason{"F2", "a value is read in two orders of its axes"};
-    return form == Form::contract ? check_epilogue(anchor, body, axes) : check_rows(body, inside, axes);
+    return form == Form::rows ? check_rows(body, inside, axes) : check_epilogue(anchor, body, axes);
   }
 
   // True when two axes of an op would be one loop: its operands reach one value through different transposes.
@@ -156,14 +160,15 @@ private:
     return repeats(axes.result.at(id)) || (operands != axes.operands.end() && std::any_of(operands->second.begin(), operands->second.end(), repeats));
   }
 
-  // F6: everything behind the contraction has its shape, axis by axis.
+  // F6: everything behind the contraction or window has its shape, axis by axis.
   std::optional<Reason> check_epilogue(ValueId anchor, const std::vector<ValueId>& body, const AxisClasses& axes) {
     for (ValueId id : body) {
       if (id == anchor) continue;
       const Op& op = graph_.ops[id];
-      if (op.code == OpCode::contract || is_reducing(op.code)) return Reason{"F7", "a reduction needs the whole result of the contraction"};
-      if (!is_elementwise(op.code)) return Reason{"F6", "only elementwise ops follow a contraction"};
-      if (axes.result.at(id) != axes.result.at(anchor)) return Reason{"F6", "it has other axes than the contraction"};
+      bool window = is_window(graph_.ops[anchor].code);
+      if (is_reducing(op.code)) return Reason{"F7", window ? "a reduction needs the whole result of the window" : "a reduction needs the whole result of the contraction"};
+      if (!is_elementwise(op.code)) return Reason{"F6", window ? "only elementwise ops follow a window" : "only elementwise ops follow a contraction"};
+      if (axes.result.at(id) != axes.result.at(anchor)) return Reason{"F6", window ? "it has other axes than the window's result" : "it has other axes than the contraction"};
       if (op.layout != graph_.ops[anchor].layout) return Reason{"layout", "it lies in another layout"};
     }
     return std::nullopt;
@@ -176,6 +181,7 @@ private:
     for (ValueId id : body) {
       const Op& op = graph_.ops[id];
       if (op.code == OpCode::contract) return Reason{"F9", "the contraction reads its operands from memory"};
+      if (is_window(op.code)) return Reason{"F9", "the window reads its operand from memory"};
       if (!is_reducing(op.code)) continue;
       if (++reductions > kMostReductions) return Reason{"F5", "more than 8 reductions in one group"};
       std::set<int> kept = axes.kept(id);
@@ -315,6 +321,7 @@ const char* form_name(Form form) {
   switch (form) {
   case Form::rows: return "rows";
   case Form::contract: return "contract";
+  case Form::window: return "window";
   case Form::update: return "update";
   case Form::attention: return "attention";
   case Form::special: return "special";

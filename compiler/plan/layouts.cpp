@@ -1,6 +1,7 @@
 // Layout assignment: batch panels for per-sample values, feature panels for the vector operand of weight gradients.
 #include "compiler/base/diagnostics.h"
 #include "compiler/graph/rewriter.h"
+#include "compiler/graph/window.h"
 #include "compiler/plan/attention.h"
 #include "compiler/plan/axes.h"
 #include "compiler/plan/plan.h"
@@ -62,6 +63,7 @@ private:
     switch (op.code) {
     case OpCode::contract: return of_contraction(op);
     case OpCode::take: return axis_[op.in[1]];
+    case OpCode::warp: return kUnknown;
     case OpCode::transpose:
       for (size_t i = 0; from > 0 && i < op.attr.dims.size(); ++i)
         if (op.attr.dims[i] == from) return static_cast<int>(i);
@@ -70,6 +72,7 @@ private:
     case OpCode::reshape: return from > 0 ? through_reshape(graph_.type(op.in[0]).shape, op.type.shape, static_cast<size_t>(from)) : kUnknown;
     default: break;
     }
+    if (is_window(op.code)) return kUnknown;
     if (is_reducing(op.code)) {
       if (from <= 0) return kUnknown;
       int gone = 0;
@@ -141,12 +144,15 @@ public:
     for (ValueId id = 0; id < old.size(); ++id) {
       Op op = old[id];
       for (ValueId& in : op.in) in = remap_[in];
-      if (op.per_sample) op.layout = natural(op.type.shape.size(), lanes.of(id));
+      bool window = is_window(op.code) || op.code == OpCode::warp;
+      if (op.per_sample) op.layout = natural(op.type.shape.size(), window ? 0 : lanes.of(id));
+      // Windows have the samples in lanes on both sides.
+      for (size_t i = 0; window && i < (is_window(op.code) ? op.in.size() : 1); ++i) op.in[i] = by_sample(op.in[i]);
       // What reads an operand once reads through index maps.
       bool attending = attends.count(id) > 0;
       if (op.code == OpCode::contract || (is_special(op.code) && op.code != OpCode::concat && op.code != OpCode::pad))
         for (ValueId& in : op.in) in = attending && reads_in_place(graph_, in) ? in : in_memory(in);
-      if (op.code == OpCode::take && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
+      if ((op.code == OpCode::take || op.code == OpCode::warp) && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
       if (op.code == OpCode::contract && !attending && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
@@ -187,6 +193,13 @@ private:
   ValueId in_memory(ValueId value) {
     const Op& op = graph_.ops[value];
     return op.per_sample && is_inline(op.code) ? in_layout(value, op.layout, true) : value;
+  }
+
+  ValueId by_sample(ValueId value) {
+    const Op& op = graph_.ops[value];
+    if (!op.per_sample) return value;
+    Layout layout = natural(op.type.shape.size(), 0);
+    return op.layout == layout ? in_memory(value) : in_layout(value, layout, true);
   }
 
   ValueId copy(ValueId value, const Layout& layout) {

@@ -42,10 +42,10 @@ std::string print_layout(const Layout& layout, size_t rank);
 
 /// How a group is lowered. `rows` is the generic form: a loop over the outer space, and in it loops over inner axes in
 /// levels, each level after the reductions it needs. `contract` is a contraction with an epilogue; `update` one flat pass
-/// over the parameters of an optimizer; `attention` contractions and what lies between them, by blocks of queries
-/// (plan/attention.h); `special` an op with a lowering of its own (concat, pad, cumsum, take_grad).
-/// Leaves and index maps (is_inline) are in no group: their readers apply them.
-enum class Form : uint8_t { rows, contract, update, attention, special };
+/// over the parameters of an optimizer; `window` a window op with an epilogue; `attention` contractions and what lies
+/// between them, by blocks of queries (plan/attention.h); `special` an op with a lowering of its own (concat, pad, cumsum,
+/// take_grad). Leaves and index maps (is_inline) are in no group: their readers apply them.
+enum class Form : uint8_t { rows, contract, window, update, attention, special };
 const char* form_name(Form form);
 
 /// One parameter of an update group: the ops that make its new value and slots. All members compute the same formula.
@@ -58,7 +58,7 @@ struct UpdateMember {
 
 struct Group {
   Form form = Form::rows;
-  ValueId anchor = kNoValue;           ///< the contraction or first reduction, else the first op
+  ValueId anchor = kNoValue;           ///< the contraction, window op or first reduction, else the first op
   std::vector<ValueId> body;           ///< in graph order
   std::vector<ValueId> reads, writes;  ///< values from outside; values that others (or stores) read
   std::vector<UpdateMember> members;   ///< of an update group

@@ -67,7 +67,7 @@ public:
     for (size_t g = 0; g < grouping_.groups.size(); ++g) {
       const Group& group = grouping_.groups[g];
       bool reducing = group.form == Form::rows && std::any_of(group.body.begin(), group.body.end(), [&](ValueId v) { return is_reducing(graph_.ops[v].code); });
-      if (reducing || (group.form != Form::rows && group.form != Form::contract)) continue;
+      if (reducing || (group.form != Form::rows && group.form != Form::contract && group.form != Form::window)) continue;
       for (ValueId result : group.writes) {
         if (!life_.count(result) || taken_.count(result)) continue;
         for (ValueId operand : group.reads) {

@@ -1,26 +1,12 @@
 // Conformance of compiled code, one row per primitive: per-sample and shared forms, odd extents, every width and number
 // of threads against the interpreter. A primitive without a row fails the test.
 #include "tests/unit/compile/differential.h"
+#include "tests/unit/compile/ops_rows.h"
 
-#include "compiler/graph/builder.h"
-
-#include <functional>
 #include <set>
 
 namespace mlc {
 namespace {
-
-struct Inputs {
-  Builder& b;
-  std::function<ValueId(Shape)> x;         ///< f32 on -1..1, per-sample
-  std::function<ValueId(Shape)> p;         ///< f32 on -0.5..0.5, shared
-  std::function<ValueId(Shape)> index;     ///< i32 below 4, per-sample
-};
-
-struct Row {
-  std::string name;
-  std::function<std::vector<ValueId>(Inputs&)> make;
-};
 
 ValueId positive(Builder& b, ValueId x) { return b.binary(OpCode::add, b.unary(OpCode::abs, x), b.constant(0.1)); }
 
@@ -125,6 +111,7 @@ std::vector<Row> rows() {
     return std::vector<ValueId>{differentiate(in.b.graph(), loss, {table})[0]};
   });
   row("pick", [](Inputs& in) { return std::vector<ValueId>{in.b.pick(in.x({4}), in.index({}), 0), in.b.pick(in.b.unary(OpCode::exp, in.x({6, 4})), in.index({6}), 1)}; });
+  for (Row& r : window_rows()) out.push_back(std::move(r));
   return out;
 }
 
