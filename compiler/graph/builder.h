@@ -69,6 +69,8 @@ public:
   ValueId transpose(ValueId x, int64_t a, int64_t b);
   ValueId slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step = 1);
   ValueId pad(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, double value);  ///< per sample axis
+  /// Padding by elements of x: mirrored at the border element, or that element again and again.
+  ValueId pad_with_own(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, bool mirrored);
   ValueId concat(const std::vector<ValueId>& parts, int64_t dim);
 
   /// reduce_sum/max/min/prod over sample axes (all of them when `dims` is nothing); with `batch` over the batch too,
@@ -107,6 +109,7 @@ private:
   ValueId expand(ValueId x, const Shape& sample_shape, bool per_sample);
   void align(std::vector<ValueId*> values, const char* what);        ///< all to one sample shape and kind
   ValueId raw_reshape(ValueId x, Shape sample_shape);
+  void check_widths(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths) const;
   void check_window(const std::string& what, const Window& window, const Shape& image, const Shape& size) const;
   void check_weights(const std::string& what, ValueId x, ValueId weight, int64_t groups, bool transposed) const;
   ValueId with_samples(ValueId x);

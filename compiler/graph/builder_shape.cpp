@@ -91,17 +91,54 @@ ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std
   return add(OpCode::slice, {x}, std::move(attr));
 }
 
-ValueId Builder::pad(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, double value) {
+void Builder::check_widths(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths) const {
   if (static_cast<int64_t>(widths.size()) != rank(x))
     fail("pad: the shape " + format_shape(sample_shape(x)) + " has " + std::to_string(rank(x)) + " axes, " +
          std::to_string(widths.size()) + " widths given");
+  for (auto [before, after] : widths) {
+    if (before < 0 || after < 0) fail("pad: a width is negative; slice takes elements away");
+    if (before > 1'000'000'000 || after > 1'000'000'000) fail("pad: a width is too large");
+  }
+}
+
+ValueId Builder::pad_with_own(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, bool mirrored) {
+  constexpr int64_t kMostMirrored = 4096;
+  check_widths(x, widths);
+  for (size_t i = 0; i < widths.size(); ++i) {
+    auto [before, after] = widths[i];
+    if (before == 0 && after == 0) continue;
+    auto dim = static_cast<int64_t>(i);
+    int64_t n = sample_shape(x)[i];
+    auto element = [&](int64_t at) { return slice(x, dim, at, at + 1); };
+    std::vector<ValueId> parts;
+    if (mirrored) {
+      if (before >= n || after >= n || before + after > kMostMirrored)
+        fail("pad: reflect needs widths below the " + std::to_string(n) + " elements of the axis, found " + std::to_string(std::max(before, after)));
+      for (int64_t k = before; k > 0; --k) parts.push_back(element(k));
+      parts.push_back(x);
+      for (int64_t k = 1; k <= after; ++k) parts.push_back(element(n - 1 - k));
+    } else {
+      auto edge = [&](int64_t at, int64_t width) {
+        Shape shape = sample_shape(x);
+        shape[i] = width;
+        parts.push_back(broadcast_to(element(at), shape, graph_.op(x).per_sample));
+      };
+      if (before) edge(0, before);
+      parts.push_back(x);
+      if (after) edge(n - 1, after);
+    }
+    x = concat(parts, dim);
+  }
+  return x;
+}
+
+ValueId Builder::pad(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, double value) {
+  check_widths(x, widths);
   size_t first = first_axis(x), n = first + widths.size();
   Attributes attr{.values = {value}, .begin = std::vector<int64_t>(n, 0), .end = std::vector<int64_t>(n, 0)};
   bool any = false;
   for (size_t i = 0; i < widths.size(); ++i) {
     auto [before, after] = widths[i];
-    if (before < 0 || after < 0) fail("pad: a width is negative; slice takes elements away");
-    if (before > 1'000'000'000 || after > 1'000'000'000) fail("pad: a width is too large");
     any |= before > 0 || after > 0;
     attr.begin[first + i] = before, attr.end[first + i] = after;
   }

@@ -54,15 +54,14 @@ void check_argument(const Definition& d, const std::string& name, Value& value, 
   if (value.is(Kind::real) && !rule.allows("number") && rule.allows("int")) value = Value::of_integer(static_cast<int64_t>(value.real));
 }
 
-// Parts in braces are names whose values are shown: "p must lie in 0..1, not {p}".
+// Parts in braces are formulas whose values are shown: "p must lie in 0..1, not {p}".
 std::string fill_message(const std::string& message, Evaluator& evaluator, Env& env, Loc loc) {
   std::string out;
   for (size_t at = 0; at < message.size();) {
     size_t open = message.find('{', at), close = open == std::string::npos ? open : message.find('}', open);
     if (close == std::string::npos) return out + message.substr(at);
     out += message.substr(at, open - at);
-    const Value* value = evaluator.lookup(message.substr(open + 1, close - open - 1), env, loc);
-    out += value ? show_value(*value) : message.substr(open, close - open + 1);
+    out += show_value(evaluator.eval(parse_formula(std::string_view(message).substr(open + 1, close - open - 1), loc), env));
     at = close + 1;
   }
   return out;

@@ -235,7 +235,6 @@ Value Evaluator::call_expr(const Expr& expr, Env& env) {
   const Primitive* primitive = definition ? nullptr : find_primitive(expr.name);
   if (!definition && !primitive) definition = context_.library.find(DefinitionKind::function, expr.name, file);
   if (!definition && !primitive) {
-    if (is_planned_primitive(expr.name)) throw SpecError(loc, "'" + expr.name + "' is not supported by this version yet");
     std::vector<std::string> names = context_.library.names(DefinitionKind::function);
     for (const Primitive& p : primitives()) names.emplace_back(p.name);
     if (context_.networks)

@@ -21,23 +21,8 @@ const std::vector<std::pair<std::string_view, Host>> kUnary = {
 
 bool whole_result(std::string_view name) { return name == "floor" || name == "round" || name == "ceil"; }
 
-std::string what(const PrimitiveCall& c, size_t i) {
-  std::vector<std::string> names = split(find_primitive(c.name)->parameters, ' ');
-  std::string name = names[i];
-  if (name.back() == '?') name.pop_back();
-  return "'" + name + "' of " + c.name;
-}
+std::string what(const PrimitiveCall& c, size_t i) { return argument_name(c, i); }
 
-ValueId tensor_argument(PrimitiveCall& c, size_t i, ValueId like = kNoValue) {
-  if (!c.args[i].is(Kind::tensor) && !c.args[i].is_scalar())
-    throw SpecError(c.loc, what(c, i) + " must be a tensor; it is " + show_value(c.args[i]));
-  return c.evaluator.tensor(c.args[i], c.loc, like);
-}
-
-int64_t integer_argument(PrimitiveCall& c, size_t i, int64_t fallback) {
-  return c.args[i].is(Kind::none) ? fallback : integer_of(c.args[i], c.loc, what(c, i));
-}
-int64_t integer_argument(PrimitiveCall& c, size_t i) { return integer_of(c.args[i], c.loc, what(c, i)); }
 bool flag_argument(PrimitiveCall& c, size_t i) { return truth_of(c.args[i], c.loc, what(c, i)); }
 Shape shape_argument(PrimitiveCall& c, size_t i) {
   if (c.args[i].is(Kind::integer)) return {c.args[i].whole};
@@ -184,8 +169,10 @@ Value slice(PrimitiveCall& c) {
 }
 
 Value pad(PrimitiveCall& c) {
-  if (!c.args[3].is(Kind::none) && !(c.args[3].is(Kind::text) && c.args[3].text == "constant"))
-    throw SpecError(c.loc, "'mode' of pad: only constant is supported by this version");
+  const Value& mode = c.args[3];
+  static const std::vector<std::string> modes = {"constant", "reflect", "replicate"};
+  if (!mode.is(Kind::none) && !(mode.is(Kind::text) && std::count(modes.begin(), modes.end(), mode.text)))
+    throw SpecError(c.loc, what(c, 3) + " must be constant, reflect or replicate; it is " + show_value(mode));
   if (!c.args[1].is(Kind::list)) throw SpecError(c.loc, what(c, 1) + " must be a list of [before, after], one per axis");
   std::vector<std::pair<int64_t, int64_t>> widths;
   for (const Value& pair : *c.args[1].list) {
@@ -194,7 +181,10 @@ Value pad(PrimitiveCall& c) {
     widths.emplace_back(two[0], two[1]);
   }
   double fill = c.args[2].is(Kind::none) ? 0 : number_of(c.args[2], c.loc, what(c, 2));
-  return Value::of_tensor(c.evaluator.builder().pad(tensor_argument(c, 0), widths, fill));
+  Builder& b = c.evaluator.builder();
+  ValueId x = tensor_argument(c, 0);
+  if (mode.is(Kind::none) || mode.text == "constant") return Value::of_tensor(b.pad(x, widths, fill));
+  return Value::of_tensor(b.pad_with_own(x, widths, mode.text == "reflect"));
 }
 
 Value concat(PrimitiveCall& c) {
@@ -202,6 +192,24 @@ Value concat(PrimitiveCall& c) {
   std::vector<ValueId> parts;
   for (const Value& part : *c.args[0].list) parts.push_back(c.evaluator.tensor(part, c.loc));
   return Value::of_tensor(c.evaluator.builder().concat(parts, integer_argument(c, 1)));
+}
+
+Value stack(PrimitiveCall& c) {
+  if (!c.args[0].is(Kind::list) || c.args[0].list->empty()) throw SpecError(c.loc, "stack needs a list of tensors");
+  Builder& b = c.evaluator.builder();
+  std::vector<ValueId> parts;
+  int64_t dim = 0;
+  for (const Value& part : *c.args[0].list) {
+    ValueId x = c.evaluator.tensor(part, c.loc);
+    Shape shape = b.sample_shape(x);
+    auto axes = static_cast<int64_t>(shape.size()) + 1;
+    dim = integer_argument(c, 1, 0);
+    if (dim < -axes || dim >= axes) throw SpecError(c.loc, argument_name(c, 1) + " is outside the result's " + std::to_string(axes) + " axes");
+    if (dim < 0) dim += axes;
+    shape.insert(shape.begin() + dim, 1);
+    parts.push_back(b.reshape(x, std::move(shape)));
+  }
+  return Value::of_tensor(b.concat(parts, dim));
 }
 
 Value cumsum(PrimitiveCall& c) { return Value::of_tensor(c.evaluator.builder().cumsum(tensor_argument(c, 0), integer_argument(c, 1))); }
@@ -261,6 +269,23 @@ Value random(PrimitiveCall& c) {
 
 }  // namespace
 
+std::string argument_name(const PrimitiveCall& c, size_t i) {
+  std::string name = split(find_primitive(c.name)->parameters, ' ')[i];
+  if (name.back() == '?') name.pop_back();
+  return "'" + name + "' of " + c.name;
+}
+
+ValueId tensor_argument(PrimitiveCall& c, size_t i, ValueId like) {
+  if (!c.args[i].is(Kind::tensor) && !c.args[i].is_scalar())
+    throw SpecError(c.loc, argument_name(c, i) + " must be a tensor; it is " + show_value(c.args[i]));
+  return c.evaluator.tensor(c.args[i], c.loc, like);
+}
+
+int64_t integer_argument(PrimitiveCall& c, size_t i, int64_t fallback) {
+  return c.args[i].is(Kind::none) ? fallback : integer_of(c.args[i], c.loc, argument_name(c, i));
+}
+int64_t integer_argument(PrimitiveCall& c, size_t i) { return integer_of(c.args[i], c.loc, argument_name(c, i)); }
+
 const std::vector<Primitive>& primitives() {
   static const std::vector<Primitive> table = {
       {"abs", "x", unary, "Absolute value."},
@@ -299,10 +324,16 @@ const std::vector<Primitive>& primitives() {
       {"slice", "x dim start? stop? step?", slice, "A part along one axis."},
       {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis."},
       {"concat", "parts dim", concat, "Tensors one after the other along dim."},
+      {"stack", "parts dim?", stack, "Tensors of one shape along a new axis, the first by default."},
       {"cumsum", "x dim", cumsum, "Running sum along dim."},
       {"matmul", "a b", matmul, "Matrix product, batched over leading axes."},
       {"take", "table i", take, "Rows of a table."},
       {"pick", "x i dim?", pick, "One element along dim for each index."},
+      {"conv", "x w stride? padding? dilation? groups?", conv, "Convolution of [channels, spatial...] with weights [out, channels / groups, kernel...]; padding: an integer, a list, pairs, same or valid."},
+      {"conv_transpose", "x w stride? padding? output_padding? dilation? groups?", conv_transpose, "The gradient of conv as an operator; weights [channels, out / groups, kernel...]."},
+      {"window_max", "x size stride? padding? dilation?", window, "Greatest of each window over the spatial axes of [channels, spatial...]; its stride is 1 unless given."},
+      {"window_sum", "x size stride? padding? dilation?", window, "Sum of each window; padding adds 0."},
+      {"warp", "image matrix mode?", warp, "Pixel (x, y) is the image's at matrix [x, y, 1], counted from the centre; nearest or bilinear, 0 outside. No gradient."},
       {"arange", "n", arange, "0, 1, ..., n - 1."},
       {"tensor", "list", tensor_of_list, "A tensor of the numbers of a list."},
       {"zeros", "shape", filled, "Zeros."},
@@ -317,12 +348,6 @@ const Primitive* find_primitive(std::string_view name) {
   for (const Primitive& p : primitives())
     if (name == p.name) return &p;
   return nullptr;
-}
-
-bool is_planned_primitive(std::string_view name) {
-  for (std::string_view planned : {"conv", "conv_transpose", "window_max", "window_sum", "warp"})
-    if (name == planned) return true;
-  return false;
 }
 
 Value apply_primitive(const Primitive& primitive, Evaluator& evaluator, const std::vector<Given>& given, Loc loc) {

@@ -23,10 +23,20 @@ struct Primitive {
   const char* doc;
 };
 
+/// Arguments by type; faults name the argument. Numbers count as tensors of one element.
+ValueId tensor_argument(PrimitiveCall& call, size_t i, ValueId like = kNoValue);
+int64_t integer_argument(PrimitiveCall& call, size_t i);
+int64_t integer_argument(PrimitiveCall& call, size_t i, int64_t fallback);
+std::string argument_name(const PrimitiveCall& call, size_t i);      ///< "'x' of conv"
+
+/// primitives_window.cpp
+Value conv(PrimitiveCall& call);
+Value conv_transpose(PrimitiveCall& call);
+Value window(PrimitiveCall& call);
+Value warp(PrimitiveCall& call);
+
 const std::vector<Primitive>& primitives();
 const Primitive* find_primitive(std::string_view name);
-/// Functions of the language that this version does not have yet.
-bool is_planned_primitive(std::string_view name);
 /// Binds the arguments and applies. Faults stand at the arguments or at `loc`.
 Value apply_primitive(const Primitive& primitive, Evaluator& evaluator, const std::vector<Given>& given, Loc loc);
 

@@ -18,6 +18,7 @@ struct Inputs {
 struct Row {
   std::string name;
   std::function<std::vector<ValueId>(Inputs&)> make;
+  bool large = false;                      ///< many kernels: one batch in every variant, the others in some
 };
 
 std::vector<Row> window_rows();          ///< ops of class window, and warp

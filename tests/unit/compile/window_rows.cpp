@@ -128,6 +128,7 @@ std::vector<Row> window_rows() {
                    }
                    return y;
                  }});
+  for (Row& r : out) r.large = true;
   return out;
 }
 
