@@ -59,6 +59,8 @@ Value Items::run_item(const Item& item, ItemScope& scope, const Value& input, bo
     if (!transforms) throw SpecError(evaluator_.place(item.on->loc), "'on' goes with transforms only");
     if (on != "train" && on != "eval" && on != "all") throw SpecError(evaluator_.place(item.on->loc), "'on' must be train, eval or all");
     if (on != "all" && (on == "train") != context_.train()) return input;
+  } else if (transforms && item.op.starts_with("random_") && !context_.train()) {
+    return input;
   }
   Env env(&scope.env);
   env.set("in", input);
@@ -215,6 +217,7 @@ Value Items::apply(Call& call, bool transforms) {
   for (const Value& input : call.inputs) given.push_back({"", input, loc});
   for (Given& g : given_of(call, d, parameters, call.inputs.size())) given.push_back(std::move(g));
   if (unknown) return Value::make_unknown();
+  if (d) check_input(call, *d);
   Value value = d ? evaluator_.call(*d, given, loc) : apply_primitive(*primitive, evaluator_, given, loc);
   if (!value.is(Kind::tensor)) throw SpecError(loc, "'" + op + "' gives no tensor here but " + show_value(value));
   std::set<std::string> outer;

@@ -133,6 +133,8 @@ Value ints(PrimitiveCall& c) {
   return Value::of_shape(Shape(static_cast<size_t>(std::clamp<int64_t>(n, 0, 64)), integer_argument(c, 0)));
 }
 
+Value is_list(PrimitiveCall& c) { return Value::of_flag(c.args[0].is(Kind::list)); }
+
 // How many entries of a rising list lie at or below a number: the index of a piece of a schedule.
 Value reached(PrimitiveCall& c) {
   if (!c.args[0].is(Kind::list)) throw SpecError(c.loc, what(c, 0) + " must be a list");
@@ -314,6 +316,7 @@ const std::vector<Primitive>& primitives() {
       {"len", "list", len, "The number of elements of a list."},
       {"range", "start stop? step?", range, "The integers from start, below stop."},
       {"ints", "v n", ints, "A list of n integers, from one integer or n of them."},
+      {"is_list", "v", is_list, "Whether v is a list, known at build time."},
       {"reached", "list k", reached, "How many entries of a rising list are at most k."},
       {"where", "c a b", where, "a where c holds, else b."},
       {"cast", "x type", cast, "x in another element type."},

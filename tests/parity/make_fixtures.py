@@ -15,6 +15,7 @@ import zlib
 import torch
 
 import tensors
+import images  # noqa: F401 adds its cases
 from cases import CASES
 from initializers import write_initializers
 

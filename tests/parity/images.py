@@ -1,0 +1,134 @@
+"""Parity cases of images: convolutions, pools, norms over channels, and a small residual network."""
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from cases import Net, Residual, case, index, linear, normal
+
+
+def conv(name, *args, d=2, **options):
+    return (name, getattr(nn, f"Conv{d}d")(*args, **options))
+
+
+def flat(x):
+    return x.flatten(1)
+
+
+def image_case(name, layer, make, shape, target, **rest):
+    """A layer whose output is compared with targets of its shape."""
+    case(name, layer, make, x=normal(6, *shape), y=normal(6, *target), batch=rest.pop("batch", 3), steps=4, **rest)
+
+
+# Convolutions ---------------------------------------------------------------------------------------------------------
+image_case("conv2d", "- conv2d: {out: 3, kernel: 3}", lambda: Net(conv("conv2d1", 2, 3, 3)), (2, 6, 5), (3, 4, 3), predict=True)
+image_case("conv2d_same", "- conv2d: {out: 3, kernel: [3, 4], padding: same}", lambda: Net(conv("conv2d1", 2, 3, (3, 4), padding="same")), (2, 6, 5), (3, 6, 5))
+image_case("conv2d_strided", "- conv2d: {out: 5, kernel: 3, stride: [2, 3], padding: [1, 2]}",
+           lambda: Net(conv("conv2d1", 3, 5, 3, stride=(2, 3), padding=(1, 2))), (3, 7, 8), (5, 4, 4))
+image_case("conv2d_before_after", "- conv2d: {out: 2, kernel: 3, stride: 2, padding: [[0, 2], [1, 0]]}",
+           lambda: Net(lambda x: F.pad(x, (1, 0, 0, 2)), conv("conv2d1", 3, 2, 3, stride=2)), (3, 7, 8), (2, 4, 4))
+image_case("conv2d_dilated", "- conv2d: {out: 4, kernel: [2, 3], dilation: [3, 2], padding: 2}",
+           lambda: Net(conv("conv2d1", 2, 4, (2, 3), dilation=(3, 2), padding=2)), (2, 7, 6), (4, 8, 6))
+image_case("conv2d_stride_and_dilation", "- conv2d: {out: 2, kernel: 3, stride: 4, dilation: 2, padding: 3}",
+           lambda: Net(conv("conv2d1", 2, 2, 3, stride=4, dilation=2, padding=3)), (2, 9, 11), (2, 3, 4))
+image_case("conv2d_groups", "- conv2d: {out: 6, kernel: 3, groups: 2, bias: false}", lambda: Net(conv("conv2d1", 4, 6, 3, groups=2, bias=False)), (4, 5, 5), (6, 3, 3))
+image_case("conv2d_depthwise", "- conv2d: {out: 4, kernel: 3, groups: 4, padding: 1}\n- conv2d: {out: 3, kernel: 1}",
+           lambda: Net(conv("conv2d1", 4, 4, 3, groups=4, padding=1), conv("conv2d2", 4, 3, 1)), (4, 5, 5), (3, 5, 5))
+image_case("conv2d_deep", "- conv2d: {out: 9, kernel: 3, padding: 1}\n- tanh\n- conv2d: {out: 20, kernel: 3, stride: 2}\n- tanh\n- conv2d: {out: 2, kernel: 2}",
+           lambda: Net(conv("conv2d1", 3, 9, 3, padding=1), torch.tanh, conv("conv2d2", 9, 20, 3, stride=2), torch.tanh, conv("conv2d3", 20, 2, 2)),
+           (3, 8, 9), (2, 2, 3), batch=5)
+image_case("conv1d", "- conv1d: {out: 4, kernel: 5, stride: 2, padding: 2, dilation: 2}\n- tanh\n- conv1d: {out: 2, kernel: 3, groups: 2}",
+           lambda: Net(conv("conv1d1", 3, 4, 5, d=1, stride=2, padding=2, dilation=2), torch.tanh, conv("conv1d2", 4, 2, 3, d=1, groups=2)), (3, 20), (2, 6))
+image_case("conv3d", "- conv3d: {out: 3, kernel: [2, 3, 2], stride: [1, 2, 1], padding: [1, 1, 0]}",
+           lambda: Net(conv("conv3d1", 2, 3, (2, 3, 2), d=3, stride=(1, 2, 1), padding=(1, 1, 0))), (2, 4, 5, 3), (3, 5, 3, 2))
+image_case("conv_transpose2d", "- conv_transpose2d: {out: 3, kernel: 4, stride: 2, padding: 1}",
+           lambda: Net(("conv_transpose2d1", nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1))), (2, 3, 4), (3, 6, 8), predict=True)
+image_case("conv_transpose2d_all", "- conv_transpose2d: {out: 6, kernel: [3, 2], stride: [3, 2], padding: [2, 0], output_padding: [2, 1], groups: 2, dilation: [2, 1], bias: false}",
+           lambda: Net(("conv_transpose2d1", nn.ConvTranspose2d(4, 6, (3, 2), stride=(3, 2), padding=(2, 0), output_padding=(2, 1), groups=2, dilation=(2, 1), bias=False))),
+           (4, 3, 4), (6, 9, 9))
+image_case("conv_transpose1d", "- conv_transpose1d: {out: 2, kernel: 3, stride: 2, output_padding: 1}",
+           lambda: Net(("conv_transpose1d1", nn.ConvTranspose1d(3, 2, 3, stride=2, output_padding=1))), (3, 5), (2, 12))
+
+# Pools ----------------------------------------------------------------------------------------------------------------
+BEFORE = "- conv2d: {out: 4, kernel: 3, padding: 1}\n"
+
+
+def behind(module):
+    return lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), module)
+
+
+image_case("max_pool2d", BEFORE + "- max_pool2d: 2", behind(nn.MaxPool2d(2)), (2, 6, 7), (4, 3, 3))
+image_case("max_pool2d_padded", BEFORE + "- max_pool2d: {kernel: 3, stride: 2, padding: 1}", behind(nn.MaxPool2d(3, 2, 1)), (2, 7, 7), (4, 4, 4))
+image_case("max_pool2d_ceil", BEFORE + "- max_pool2d: {kernel: [3, 2], stride: [2, 3], dilation: [1, 2], ceil_mode: true}",
+           behind(nn.MaxPool2d((3, 2), (2, 3), dilation=(1, 2), ceil_mode=True)), (2, 8, 8), (4, 4, 3))
+# Equal elements: the gradient goes to the first.
+image_case("max_pool2d_ties", "- {conv2d: {out: 4, kernel: 3, padding: 1}, as: c}\n- expr: round(2 * c) + 0.25 * (c - stop_gradient(c))\n- max_pool2d: {kernel: 2, stride: 1}",
+           lambda: Net(conv("c", 2, 4, 3, padding=1), lambda x: torch.round(2 * x) + 0.25 * (x - x.detach()), nn.MaxPool2d(2, 1)), (2, 6, 6), (4, 5, 5))
+image_case("max_pool1d", "- conv1d: {out: 3, kernel: 3}\n- max_pool1d: {kernel: 3, stride: 2, padding: 1}",
+           lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.MaxPool1d(3, 2, 1)), (2, 12), (3, 5))
+image_case("avg_pool2d", BEFORE + "- avg_pool2d: 2", behind(nn.AvgPool2d(2)), (2, 6, 7), (4, 3, 3))
+image_case("avg_pool2d_padded", BEFORE + "- avg_pool2d: {kernel: 3, stride: 2, padding: 1}", behind(nn.AvgPool2d(3, 2, 1)), (2, 6, 7), (4, 3, 4))
+image_case("avg_pool2d_without_pad", BEFORE + "- avg_pool2d: {kernel: [3, 2], stride: 2, padding: 1, count_include_pad: false}",
+           behind(nn.AvgPool2d((3, 2), 2, 1, count_include_pad=False)), (2, 6, 7), (4, 3, 4))
+image_case("avg_pool2d_ceil", BEFORE + "- avg_pool2d: {kernel: 3, stride: 2, padding: 1, ceil_mode: true}", behind(nn.AvgPool2d(3, 2, 1, ceil_mode=True)), (2, 6, 8), (4, 4, 5))
+image_case("avg_pool1d", "- conv1d: {out: 3, kernel: 3}\n- avg_pool1d: {kernel: 4, stride: 3, padding: 2, ceil_mode: true}",
+           lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.AvgPool1d(4, 3, 2, ceil_mode=True)), (2, 12), (3, 4))
+image_case("adaptive_avg_pool2d", BEFORE + "- adaptive_avg_pool2d: [3, 2]", behind(nn.AdaptiveAvgPool2d((3, 2))), (2, 6, 6), (4, 3, 2))
+image_case("adaptive_avg_pool2d_uneven", BEFORE + "- adaptive_avg_pool2d: [3, 5]", behind(nn.AdaptiveAvgPool2d((3, 5))), (2, 7, 6), (4, 3, 5))
+image_case("global_avg_pool", BEFORE + "- global_avg_pool", lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), lambda x: x.mean((2, 3))), (2, 5, 6), (4,))
+
+# Other layers of images -----------------------------------------------------------------------------------------------
+image_case("upsample_nearest", BEFORE + "- upsample: 2", behind(nn.Upsample(scale_factor=2)), (2, 3, 4), (4, 6, 8))
+image_case("upsample_bilinear", BEFORE + "- upsample: {scale: [3, 2], mode: bilinear}", behind(nn.Upsample(scale_factor=(3, 2), mode="bilinear")), (2, 3, 4), (4, 9, 8))
+image_case("upsample_line", "- conv1d: {out: 3, kernel: 3}\n- upsample: 3", lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.Upsample(scale_factor=3)), (2, 6), (3, 12))
+image_case("pixel_shuffle", BEFORE + "- pixel_shuffle: 2", behind(nn.PixelShuffle(2)), (2, 3, 4), (1, 6, 8))
+image_case("group_norm", BEFORE + "- group_norm: 2\n- tanh", lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), ("group_norm1", nn.GroupNorm(2, 4)), torch.tanh), (2, 4, 5), (4, 4, 5),
+           rtol=2e-5, atol=5e-6)
+image_case("batch_norm_images", "- conv2d: {out: 4, kernel: 3, bias: false}\n- batch_norm\n- tanh",
+           lambda: Net(conv("conv2d1", 2, 4, 3, bias=False), ("batch_norm1", nn.BatchNorm2d(4)), torch.tanh), (2, 6, 5), (4, 4, 3), predict=True, rtol=2e-5, atol=5e-6)
+
+
+# A residual network ---------------------------------------------------------------------------------------------------
+RESNET = """- conv2d: {out: 8, kernel: 3, padding: 1, bias: false}
+- batch_norm
+- relu
+- residual:
+    - conv2d: {out: 8, kernel: 3, padding: 1, bias: false}
+    - batch_norm
+    - relu
+    - conv2d: {out: 8, kernel: 3, padding: 1, bias: false}
+    - batch_norm
+- relu
+- residual:
+    - conv2d: {out: 12, kernel: 3, stride: 2, padding: 1, bias: false}
+    - batch_norm
+    - relu
+    - conv2d: {out: 12, kernel: 3, padding: 1, bias: false}
+    - batch_norm
+  shortcut:
+    - conv2d: {out: 12, kernel: 1, stride: 2, bias: false}
+    - batch_norm
+- relu
+- global_avg_pool
+- linear: 3"""
+
+
+def bn(name, channels):
+    return (name, nn.BatchNorm2d(channels))
+
+
+def branch(i, o, stride):
+    return [conv("conv2d1", i, o, 3, stride=stride, padding=1, bias=False), bn("batch_norm1", o), torch.relu,
+            conv("conv2d2", o, o, 3, padding=1, bias=False), bn("batch_norm2", o)]
+
+
+def resnet():
+    shortcut = Net(conv("conv2d1", 8, 12, 1, stride=2, bias=False), bn("batch_norm1", 12))
+    return Net(conv("conv2d1", 3, 8, 3, padding=1, bias=False), bn("batch_norm1", 8), torch.relu,
+               ("residual1", Residual(*branch(8, 8, 1))), torch.relu,
+               ("residual2", Residual(*branch(8, 12, 2), shortcut=shortcut)), torch.relu,
+               lambda x: x.mean((2, 3)), linear(12, 3))
+
+
+case("resnet_blocks", RESNET, resnet, x=normal(12, 3, 8, 8), y=index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, batch=6, steps=5,
+     optimizer="{type: sgd, lr: 0.05, momentum: 0.9, weight_decay: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-4),
+     predict=True, rtol=2e-5, atol=5e-6)
