@@ -269,6 +269,44 @@ def k_fold_trains_each_fold(c):
     need("mean" in c.run(spec).err, "no table of folds")
 
 
+SWEEP = "sweep={method: random, trials: 4, objective: max val_accuracy, over: {vars.width: [4, 8], train.optimizer.lr: {log: [1e-3, 0.3]}}}"
+
+
+@test
+def sweep_compares_trials(c):
+    spec = c.write("swept.yaml", "vars: {width: 8}\n" + VALIDATED.replace("linear: 8", "linear: width"))
+    run = lambda out, *flags: c.mlc("sweep", spec, "--out", c.path(out), *c.device, *flags)
+    done = run("a", "--set", SWEEP, "--json", "--quiet")
+    trials = [e for e in done.events if e["event"] == "trial"]
+    need([t["trial"] for t in trials] == [1, 2, 3, 4], f"trials {trials}")
+    best = max(trials, key=lambda t: t["val_accuracy"])
+    need(done.summary["value"] == best["val_accuracy"] == best["objective"], f"the best of {[t['val_accuracy'] for t in trials]} is {done.summary}")
+    again = [e for e in run("b", "--set", SWEEP, "--json", "--quiet").events if e["event"] == "trial"]
+    need([t["values"] for t in again] == [t["values"] for t in trials], "the same seed draws other values")
+    need(len({t["values"]["train.optimizer.lr"] for t in trials}) == 4, "two trials drew the same rate")
+    # A trial is the run that its values describe, and its folder says which.
+    t = trials[1]
+    sets = [word for path, value in t["values"].items() for word in ("--set", f"{path}={value}")]
+    c.run(spec, *sets, "--quiet", out="plain")
+    need(tensors_of(c.checkpoint("plain")) == tensors_of(c.checkpoint("a/trial2")), "trial 2 is not the run of its values")
+    c.run(c.path("a", "trial2", "spec.yaml"), "--quiet", out="kept")
+    need(tensors_of(c.checkpoint("kept")) == tensors_of(c.checkpoint("plain")), "the spec of trial 2 trains other weights")
+
+
+@test
+def sweep_of_rates_compiles_once(c):
+    spec = c.write("rates.yaml", VALIDATED + "sweep: {objective: min val_loss, over: {train.batch_size: [16, 32], train.optimizer.lr: [0.1, 0.01, 0.001]}}\n")
+    done = c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--json", "--quiet")
+    trials = [e for e in done.events if e["event"] == "trial"]
+    need([t["compile_ms"] > 0 for t in trials] == [True, False, False] * 2, f"compiled in {[t['compile_ms'] for t in trials]} ms")
+    need(len({t["val_loss"] for t in trials}) == 6, "trials share their results")
+    lines = c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--quiet").out.splitlines()
+    losses = [float(line.split()[3]) for line in lines[1:]]
+    need(lines[0].split()[:4] == ["trial", "train.batch_size", "train.optimizer.lr", "val_loss"] and losses == sorted(losses) and len(losses) == 6, "\n".join(lines))
+    done = c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--json", "--quiet", "--set", "train.optimizer={type: sgd}", "--set", "sweep.over={train.optimizer.lr: [1e30, 0.1]}")
+    need(done.summary["best"] == 2, "a trial that ends in nan is the best, or ends the sweep")
+
+
 @test
 def groups_stay_in_one_part(c):
     rows = [f"{i % 7 * 0.1:.1f},{i % 5 * 0.3:.1f},{'abcdefgh'[i % 8]},{i % 3 * 1.5}" for i in range(96)]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Faulty specs and data with the exact message: run.py --mlc PROGRAM [--update] [CASE...].
 
-cases/NAME.yaml is the spec; its first line may be `# args: ...` (options for `mlc run`, {dir} is the folder of cases).
+cases/NAME.yaml is the spec; its first line may be `# args: ...` (options for `mlc run`, {dir} is the folder of cases), or
+`# sweep` (the command is `mlc sweep`).
 cases/NAME.expected holds standard error and, last, the exit status. --update writes them anew: read the difference.
 """
 import argparse, glob, os, subprocess, sys
@@ -21,7 +22,8 @@ for spec in sorted(glob.glob(os.path.join(here, "*.yaml"))):
         continue
     first = open(spec, encoding="utf-8", errors="replace").readline()
     extra = first.split(":", 1)[1].split() if first.startswith("# args:") else []
-    done = subprocess.run([os.path.abspath(options.mlc), "run", name + ".yaml", "--out", os.path.join("/tmp", f"mlc-errors-{os.getpid()}"), "--device", "reference", "--quiet", *extra],
+    command = "sweep" if first.startswith("# sweep") else "run"
+    done = subprocess.run([os.path.abspath(options.mlc), command, name + ".yaml", "--out", os.path.join("/tmp", f"mlc-errors-{os.getpid()}"), "--device", "reference", "--quiet", *extra],
                           cwd=here, capture_output=True, env=environment, timeout=60)
     text = done.stderr.decode("utf-8", "replace") + f"exit {done.returncode}\n"
     expected = os.path.join(here, name + ".expected")

@@ -113,6 +113,7 @@ Node read_spec(const std::string& path, const Arguments& arguments, Sources& sou
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
       {"run", "train a spec", run_command},
+      {"sweep", "train a spec with many settings and compare", sweep_command},
       {"check", "check a spec: shapes, parameters, memory; no training", check_command},
       {"show", "print the effective spec with the origin of each value", show_command},
       {"dump-ir", "print a level of the compiler", dump_ir_command},

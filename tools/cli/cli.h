@@ -58,6 +58,7 @@ const std::vector<Command>& commands();
 int run_mlc(int argc, char** argv);
 
 int run_command(int argc, char** argv);
+int sweep_command(int argc, char** argv);
 int check_command(int argc, char** argv);
 int profile_command(int argc, char** argv);
 int show_command(int argc, char** argv);

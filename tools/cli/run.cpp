@@ -75,7 +75,11 @@ RunFolder make_run_folder(const Arguments& arguments, const Node& spec) {
   return RunFolder::create(name ? name->text : fs::path(arguments.text("SPEC")).stem().string());
 }
 
-std::string Run::kept_spec() const { return print_spec(with_absolute_paths(spec_, path_, data_.files), false, sources_); }
+std::string Run::kept_spec(bool with_sweep) const {
+  Node spec = with_absolute_paths(spec_, path_, data_.files);
+  if (!with_sweep) std::erase_if(spec.entries, [](const auto& e) { return e.first.text == "sweep"; });
+  return print_spec(spec, false, sources_);
+}
 
 void catch_interrupts() {
   std::signal(SIGINT, on_signal);

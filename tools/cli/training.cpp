@@ -70,7 +70,7 @@ bool Training::make_ready(Reuse* reuse) {
 void Training::leave(Reuse& reuse) {
   reuse.data_key = data_key();
   reuse.data = std::move(data_);
-  reuse.bench = std::move(bench_);
+  if (bench_) reuse.bench = std::move(bench_);
 }
 
 // What only the number of rows tells: the last, smaller batch is a program of its own, with faults of its own, and a

@@ -36,6 +36,8 @@ public:
   const TrainSettings& settings() const { return settings_; }
   /// How many trainings data.split.k_fold asks for; 0: a single one (no k_fold, or `fold` names one).
   int64_t folds() const { return folds_; }
+  Diagnostics& diagnostics() { return diagnostics_; }
+  bool validates() const { return !data_.val.empty(); }
 
 protected:
   /// The job without observer and stop flag. Valid as long as this.
