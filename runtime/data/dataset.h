@@ -1,10 +1,12 @@
 // Datasets: resident typed columns, and which rows belong to which part.
 #pragma once
+#include "compiler/base/diagnostics.h"
 #include "compiler/base/schema.h"
 #include "runtime/data/settings.h"
 #include "runtime/store/bytes.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +24,13 @@ struct Dataset {
   const Bytes* find(const std::string& column) const;
 };
 
+/// A file or a dataset is not where it was looked for.
+struct MissingData : SpecError {
+  using SpecError::SpecError;
+};
+
 /// Opens what the settings name: found, decoded, transformed as far as happens at load, split. Faults of the spec are
-/// SpecErrors at its place; faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files "FILE: ...".
+/// SpecErrors at its place (MissingData where there is no file); faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files "FILE: ...".
 Dataset open_dataset(const DataSettings& settings);
 
 /// Only the schema, as far as the files tell it; reads the data too where they must be (tables).
@@ -32,6 +39,9 @@ Schema read_schema(const DataSettings& settings);
 /// Rows for `predict`: the columns that are no targets, read from a file of any reader (told by its content and name).
 /// Tables need the feature names of the schema (in any order) or as many columns without names.
 Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv);
+
+/// The schema of a dataset of images by name, which is known without its files; nothing for other names.
+std::optional<Schema> known_schema(const std::string& dataset);
 
 /// Names that `dataset:` knows.
 std::vector<std::string> dataset_names();

@@ -92,7 +92,7 @@ private:
       if (std::string found = existing(place); !found.empty()) return out_.files[path.text] = found;
     Diagnostic d{.loc = path.loc, .text = "no such file: '" + path.text + "'"};
     if (!fs::path(path.text).is_absolute()) d.lines.push_back("looked in " + join(s_.folders, ", "));
-    throw SpecError(std::move(d));
+    throw MissingData(std::move(d));
   }
 
   // The sources that the settings name, with the part of each: 0 train, 1 val, 2 test; or one of all rows.
@@ -159,7 +159,9 @@ private:
     }
     std::string where = "dataset '" + name.text + "' was not found; looked in " + join(looked, ", ");
     if (!s_.fallback)
-      throw RuntimeError(where + ". Put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz into one of these folders, or set MLC_DATA");
+      throw MissingData(Diagnostic{.loc = name.loc, .text = "dataset '" + name.text + "' was not found",
+                                   .lines = {"looked in " + join(looked, ", "),
+                                             "put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz into one of these folders, or set MLC_DATA"}});
     const DataSettings::Fallback& fallback = *s_.fallback;
     named(fallback.dataset, fallback.transforms);
     out_.missing_dataset = where;
@@ -585,6 +587,16 @@ const Bytes* Dataset::find(const std::string& column) const {
   for (size_t i = 0; i < schema.columns.size(); ++i)
     if (schema.columns[i].name == column) return &columns[i];
   return nullptr;
+}
+
+std::optional<Schema> known_schema(const std::string& dataset) {
+  for (const Known& k : known_datasets())
+    if (k.images && dataset == k.name) {
+      ColumnSchema x{.name = "x", .type = {DType::u8, {1, 28, 28}}, .range = 255};
+      ColumnSchema y{.name = "y", .type = {DType::i32, {}}, .target = true, .meaning = ColumnSchema::Meaning::index, .classes = k.classes};
+      return Schema{.dataset = dataset, .columns = {x, y}};
+    }
+  return std::nullopt;
 }
 
 std::vector<std::string> dataset_names() {

@@ -375,4 +375,32 @@ std::vector<std::string> bind_reports(const Node& spec) {
   return out;
 }
 
+std::optional<GenerateSettings> bind_generate(const Node& spec, const Schema& schema, Diagnostics& diagnostics) {
+  const Node* eval = spec.find("eval");
+  const Node* list = eval ? eval->find("report") : nullptr;
+  Binder b(spec, diagnostics);
+  for (size_t i = 0; list && i < list->items.size(); ++i) {
+    const Node& item = list->items[i];
+    bool map = item.is(Node::Kind::map) && item.entries.size() == 1;
+    if ((map ? item.entries[0].first : item).text != "generate") continue;
+    GenerateSettings g;
+    bool line_end = std::count(schema.vocabulary.begin(), schema.vocabulary.end(), "\n") > 0;
+    g.prompt = line_end || schema.vocabulary.empty() ? "\n" : schema.vocabulary[0];
+    for (size_t k = 0; map && k < item.entries[0].second.entries.size(); ++k) {
+      const auto& [key, value] = item.entries[0].second.entries[k];
+      b.guard([&, &key = key, &value = value] {
+        if (key.text == "prompt") g.prompt = value.text;
+        else if (key.text == "length") g.length = b.integer(value, "length", 1);
+        else if (key.text == "top_k") g.top_k = b.integer(value, "top_k", 0);
+        else if (key.text == "seed") g.seed = static_cast<uint64_t>(b.integer(value, "seed", 0));
+        else if (key.text == "temperature") g.temperature = b.number(value, "temperature");
+        else throw SpecError(unknown_name(key.loc, "key", key.text, {"prompt", "length", "temperature", "top_k", "seed"}));
+        if (!(g.temperature >= 0)) throw SpecError(value.loc, "'temperature' is 0 or more");
+      });
+    }
+    return g;
+  }
+  return std::nullopt;
+}
+
 }  // namespace mlc

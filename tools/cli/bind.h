@@ -3,7 +3,12 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/spec/node.h"
 #include "runtime/data/settings.h"
+#include "runtime/train/generate.h"
 #include "runtime/train/settings.h"
+
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace mlc {
 
@@ -11,7 +16,10 @@ namespace mlc {
 DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& diagnostics);
 /// `train` and `eval`.
 TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics);
-/// `eval.report`: which of confusion_matrix, classification_report.
+/// `eval.report`: which of confusion_matrix, classification_report, generate.
 std::vector<std::string> bind_reports(const Node& spec);
+/// The settings of `generate` in `eval.report`; nothing without it. Without a prompt the text begins with a line end, or
+/// with the first token where there is none.
+std::optional<GenerateSettings> bind_generate(const Node& spec, const Schema& schema, Diagnostics& diagnostics);
 
 }  // namespace mlc

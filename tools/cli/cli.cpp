@@ -1,6 +1,7 @@
 #include "tools/cli/cli.h"
 
 #include "compiler/base/text.h"
+#include "tools/cli/paths.h"
 
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
@@ -100,6 +101,7 @@ Node read_spec(const std::string& path, const Arguments& arguments, Sources& sou
                const std::vector<Assignment>& values) {
   Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values);
   if (!spec.is(Node::Kind::null)) check_vocabulary(spec, diagnostics);
+  resolve_paths(spec, path, sources);
   if (diagnostics.errors()) {
     report(diagnostics, false);
     return {};

@@ -4,6 +4,8 @@
 #include "compiler/plan/cost.h"
 #include "runtime/cpu/jit.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/declared.h"
+#include "tools/cli/evaluation.h"
 #include "tools/cli/workbench.h"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -29,7 +31,24 @@ struct Checked {
   Schema schema;
   std::unique_ptr<Model> model;
   int64_t batch = 1;
+  std::string note;              ///< the data were not there
 };
+
+// The data's schema; where they are not here, the one that the spec declares.
+Schema schema_of(Checked& c, const DataSettings& data) {
+  try {
+    return read_schema(data);
+  } catch (const MissingData& missing) {
+    std::variant<Schema, std::vector<std::string>> declared = declared_schema(c.spec, data);
+    if (auto* schema = std::get_if<Schema>(&declared)) {
+      c.note = missing.diagnostic.text + ": checked against what the spec says of the data";
+      return std::move(*schema);
+    }
+    SpecError error = missing;
+    error.diagnostic.lines.push_back("to check without the data, write " + join(std::get<std::vector<std::string>>(declared), " and "));
+    throw error;
+  }
+}
 
 // Null model: faults were printed.
 std::unique_ptr<Checked> check(const Arguments& a) {
@@ -42,8 +61,9 @@ std::unique_ptr<Checked> check(const Arguments& a) {
   c->batch = train.batch_size;
   if (!c->diagnostics.errors()) {
     try {
-      c->schema = read_schema(data);
+      c->schema = schema_of(*c, data);
       c->model = elaborate(c->spec, c->schema, c->sources, c->diagnostics);
+      check_evaluation(c->spec, c->schema, c->diagnostics);
     } catch (const SpecError& e) {
       c->diagnostics.report(e.diagnostic);
     }
@@ -135,6 +155,7 @@ int check_command(int argc, char** argv) {
   if (!a.parse(argc, argv)) return kDone;
   std::unique_ptr<Checked> c = check(a);
   if (!c->model) return kFault;
+  if (!c->note.empty()) std::cout << c->note << "\n";
   print_table(*c);
   if (!c->spec.find("train")) return kDone;
   Workbench bench(c->spec, workbench_options(a), *c->model);

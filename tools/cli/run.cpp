@@ -7,6 +7,7 @@
 #include "runtime/train/classification.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
+#include "tools/cli/paths.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -41,30 +42,6 @@ int64_t peak_rss_mb() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
-}
-
-// Paths of the data become those where they were found: the effective spec lies in the run's folder.
-void make_absolute(Node& node, const std::map<std::string, std::string>& files) {
-  if (node.is(Node::Kind::text))
-    if (auto found = files.find(node.text); found != files.end()) node.text = fs::absolute(found->second).lexically_normal().string();
-  for (Node& item : node.items) make_absolute(item, files);
-  for (auto& [key, value] : node.entries) make_absolute(value, files);
-}
-
-Node with_absolute_paths(Node spec, const std::string& path, const std::map<std::string, std::string>& files) {
-  fs::path folder = fs::absolute(path).parent_path();
-  auto beside = [&](Node& node) {
-    if (node.is(Node::Kind::text) && !fs::path(node.text).is_absolute()) node.text = (folder / node.text).lexically_normal().string();
-  };
-  if (Node* data = spec.find("data")) {
-    if (Node* root = data->find("root")) beside(*root);
-    for (const char* key : {"path", "train", "val", "test"})
-      if (Node* n = data->find(key)) make_absolute(*n, files);
-  }
-  if (Node* init = spec.find("init"))
-    for (Node& rule : init->items)
-      if (Node* load = rule.find("load")) beside(*load);
-  return spec;
 }
 
 }  // namespace
@@ -165,12 +142,13 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
     if (kept) load_checkpoint(best, *model_, *bench_);
     text += evaluate_test(json, kept ? fmt::format("  (weights of epoch {}, the best)", r.best_epoch) : "");
   }
+  if (!stopped && r.ending != Ending::interrupted) text += sample_text();
   double eval_seconds = r.eval_seconds + seconds_since(begin_) - eval_begin;
   double total = seconds_since(begin_);
   text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
                       bench_->compile_ms(), duration_text(total));
   if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
-  text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + " --input FILE\n";
+  text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
   json["step_ms"] = r.step_ms;
   json["compile_ms"] = bench_->compile_ms();
   json["first_step_ms"] = 1e3 * (before + r.first_step_seconds);
@@ -184,6 +162,14 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
   printer.summary(text, json);
   *summary = json;
   return stopped ? kStopped : r.ending == Ending::interrupted ? kInterrupted : kDone;
+}
+
+std::string Run::sample_text() {
+  std::optional<GenerateSettings> settings = bind_generate(spec_, data_.schema, diagnostics_);
+  if (!settings) return "";
+  std::string text = settings->prompt;
+  generate(*bench_, data_.schema, *settings, [&](const std::string& token) { text += token; });
+  return "sample\n" + text + "\n";
 }
 
 std::string Run::evaluate_test(nlohmann::ordered_json& json, const std::string& which) {

@@ -30,6 +30,8 @@ private:
   void save(const std::string& path, const TrainCounters& counters);
   void print_header(Printer& printer, const RunFolder& folder);
   int finish(Printer& printer, RunFolder& folder, const TrainResult& result, double before, nlohmann::ordered_json* summary);
+  /// What `generate` of eval.report asks for.
+  std::string sample_text();
   std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which);
 
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

@@ -1,5 +1,7 @@
 #include "tools/cli/training.h"
 
+#include "tools/cli/evaluation.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <utility>
@@ -41,6 +43,8 @@ bool Training::read(Reuse* reuse) {
       data_ = same ? std::move(reuse->data) : open_dataset(data);
       if (reuse) reuse->data_key.clear();
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
+      check_evaluation(spec_, data_.schema, diagnostics_);
+      bind_generate(spec_, data_.schema, diagnostics_);
       if (model_) check_steps();
     } catch (const SpecError& e) {
       diagnostics_.report(e.diagnostic);
