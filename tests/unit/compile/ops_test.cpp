@@ -144,6 +144,21 @@ TEST_P(Ops, AgreesEverywhere) {
 
 INSTANTIATE_TEST_SUITE_P(All, Ops, testing::Range(size_t{0}, rows().size()), [](const auto& info) { return rows()[info.param].name; });
 
+// Windows of one stream: a row begins before the one ahead of it ends.
+TEST(Input, RowsOverlap) {
+  for (int64_t pitch : {1, 3}) {
+    Graph g;
+    g.batch = 19;
+    Builder b(g);
+    ValueId table = b.state(b.add_tensor({"table", {DType::f32, {4, 6}}, Role::parameter}));
+    ValueId tokens = b.input(b.add_tensor({"tokens", {DType::i32, {5}}, Role::input, pitch}));
+    ValueId x = b.input(b.add_tensor({"x", {DType::f32, {5, 6}}, Role::input, pitch}));
+    b.output("y", b.binary(OpCode::mul, b.take(table, tokens), x));
+    b.output("tokens", tokens);
+    Differential(std::move(g), 2, 5).check();
+  }
+}
+
 TEST(OpsTable, EveryPrimitiveHasARow) {
   std::set<std::string> have;
   for (const Row& r : rows()) have.insert(r.name);

@@ -18,6 +18,7 @@ Graph rich_graph() {
   graph.host_state = {{"optimizer.b1 power", 1, {{{F::variable, 0, 3}, {F::number, 0.9}, {F::mul}}}},
                       {"t", -0.5, {{{F::variable, 0, 1}}}}};
   ValueId x = test::leaf(b, "x", {6}, false, DType::u8);
+  graph.tensors.back().pitch = 2;
   b.enter("model.linear1", {});
   ValueId w = test::leaf(b, "model.linear1.weight", {5, 6}, true);
   ValueId y = b.matmul(b.binary(OpCode::div, x, b.constant(255)), b.transpose(w, 0, 1));
