@@ -4,6 +4,7 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/loops/context.h"
 #include "compiler/loops/templates.h"
+#include "compiler/plan/contraction.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +18,6 @@ constexpr int64_t kLeastPacked = 32, kMostPacked = 4096;   // depths for which a
 constexpr int64_t kPackWidth = 32;                         // columns of a copy, two cache lines
 constexpr int64_t kLeastChunk = 64;                        // steps of a sum between two visits of scratch
 constexpr int64_t kChunkRows = 126, kChunkColumns = 256;   // of a group: operands and sums share the second-level cache
-constexpr int64_t kFarBytes = 1024;                        // a row so long that neighbours in a column lie far apart
 
 struct TileShape {
   int64_t rows = 1, vectors = 1;
@@ -81,39 +81,16 @@ private:
 
   // Finds the roles of labels; false when no operand has the result's lanes side by side.
   bool fits() {
-    if (labels_.out.empty() || op_.type.dtype != DType::f32) return false;
+    std::optional<ContractionRoles> roles = contraction_roles(graph_, group_.anchor);
+    if (!roles) return false;
     for (int o = 0; o < 2; ++o)
       for (size_t i = 0; i < text(o).size(); ++i) extent_[text(o)[i]] = graph_.type(op_.in[static_cast<size_t>(o)]).shape[i];
-    // Along the result's own blocks where an operand has them, else along another axis that an operand has side by side.
-    std::string wanted = op_.layout.blocked >= 0 ? std::string(1, labels_.out[static_cast<size_t>(op_.layout.blocked)]) : "";
-    wanted.append(labels_.out.rbegin(), labels_.out.rend());
-    for (char label : wanted)
-      if (find_lane(label)) break;
-    if (lane_ == 0) return false;
-    const Op& v = graph_.ops[op_.in[static_cast<size_t>(vector_)]];
+    lane_ = roles->lane, row_ = roles->row, vector_ = roles->vector, k_ = roles->k, others_ = roles->others;
+    far_columns_ = reads_far_columns(graph_, group_.anchor, *roles);
     masked_ = extent(lane_) % kLanes != 0;
-    padded_ = v.layout.blocked >= 0;
-    for (char l : labels_.a)
-      if (labels_.out.find(l) == std::string::npos) k_ += l;
-    for (char l : labels_.out) {
-      if (l == lane_) continue;
-      bool in_vector = text(vector_).find(l) != std::string::npos;
-      if (!in_vector) row_ = l;          // the last one that the scalar operand alone has
-    }
-    for (char l : labels_.out)
-      if (l != lane_ && l != row_) others_ += l;
-    return true;
-  }
-
-  bool find_lane(char label) {
-    bool in_a = labels_.a.find(label) != std::string::npos, in_b = labels_.b.find(label) != std::string::npos;
-    if (in_a == in_b) return false;
-    int operand = in_b ? 1 : 0;
-    const Op& v = graph_.ops[op_.in[static_cast<size_t>(operand)]];
-    size_t axis = text(operand).find(label);
-    bool side_by_side = v.layout.blocked >= 0 ? v.layout.blocked == static_cast<int>(axis) : axis + 1 == text(operand).size();
-    if (!side_by_side || (is_inline(v.code) && v.code != OpCode::state)) return false;
-    lane_ = label, vector_ = operand;
+    padded_ = graph_.ops[op_.in[static_cast<size_t>(vector_)]].layout.blocked >= 0;
+    for (ValueId v : group_.body)
+      if (graph_.ops[v].code == OpCode::reduce_sum) sums_.push_back(v);
     return true;
   }
 
@@ -123,7 +100,8 @@ private:
     for (char l : k_) depth *= extent(l);
     tile_ = choose_tile(rows, blocks, depth, target_);
     int64_t row_tiles = (rows + tile_.rows - 1) / tile_.rows, block_tiles = (blocks + tile_.vectors - 1) / tile_.vectors;
-    packed_ = wants_packing(rows, block_tiles, depth);
+    packed_ = wants_packing(block_tiles, depth);
+    if (!sums_.empty()) return whole_rows(rows, blocks, row_tiles, depth);
     chunked_ = wants_chunks(depth);
     if (chunked_) return chunks(rows, blocks, row_tiles, block_tiles, depth);
     bool blocks_outside = !packed_ && blocks_go_outside(rows, blocks, depth);
@@ -162,18 +140,70 @@ private:
     pack(rows, depth);
     Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
     row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
-    by_rows([&](int64_t mr) {
-      if (full) {
-        block_tile_ = c_->loop(0, full);
-        one_tile(mr, tile_.vectors);
-        c_->end_loop();
-      }
-      if (rest_blocks) {
-        block_tile_ = w.constant(static_cast<double>(full), Elem::index);
-        one_tile(mr, rest_blocks);
-      }
-    });
+    by_rows([&](int64_t mr) { all_blocks(mr, blocks); });
     c_->end_loop();
+  }
+
+  // Sums over all but the rows of the result: a tile has its rows to the end, lanes and all other axes inside, and one
+  // vector of sums for each row in scratch. The order is that of the generic form: blocks in turn, lanes last.
+  void whole_rows(int64_t rows, int64_t blocks, int64_t row_tiles, int64_t depth) {
+    Writer& w = c_->w();
+    packed_tiles_ = packed_ ? std::max<int64_t>(1, kPackWidth / tile_.rows) : 1;
+    int64_t width = packed_tiles_ * tile_.rows, points = rows * blocks * kLanes * depth;
+    out_.kernel.tiles = (row_tiles + packed_tiles_ - 1) / packed_tiles_;
+    for (char l : others_) points *= extent(l);
+    out_.kernel.work = static_cast<double>(points) / 30;
+    pack_ = out_.kernel.tile;
+    if (packed_) pack(rows, depth);
+    std::vector<int> row_sums;
+    for (size_t i = 0; i < sums_.size(); ++i) row_sums.push_back(c_->scratch(width * kLanes, DType::f32));
+    Reg clear = c_->loop(0, width);
+    for (int s : row_sums) w.store({.buffer = s, .at = {0, {{clear, kLanes}}}}, w.splat(w.constant(0)));
+    c_->end_loop();
+    row_sums_ = row_sums;
+    for (char l : others_) c_->set_var(class_of_.at(l), along(c_->loop(0, extent(l))));
+    Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
+    row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
+    either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) { all_blocks(mr, blocks); });
+    c_->end_loop();
+    for (char l : others_) {
+      c_->end_loop();
+      c_->clear_var(class_of_.at(l));
+    }
+    c_->clear_var(class_of_.at(lane_));
+    Reg first = c_->index_reg({0, {{pack_, width}}}), last = c_->index_reg({width, {{pack_, width}}});
+    Reg row = c_->loop_regs(first, w.emit(Code::xmin, {last, w.constant(static_cast<double>(rows), Elem::index)}));
+    c_->set_var(class_of_.at(row_), along(row));
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      Reg lanes = w.load({.buffer = row_sums[i], .at = {0, {{row, kLanes}, {pack_, -width * kLanes}}}}, true);
+      c_->write(sums_[i], w.emit(Code::sum_lanes, {lanes}), c_->index_of(sums_[i]));
+    }
+    c_->end_loop();
+  }
+
+  // All blocks of lanes of a tile's rows, in turn.
+  void all_blocks(int64_t mr, int64_t blocks) {
+    if (int64_t full = blocks / tile_.vectors) {
+      block_tile_ = c_->loop(0, full);
+      one_tile(mr, tile_.vectors);
+      c_->end_loop();
+    }
+    if (int64_t rest = blocks % tile_.vectors) {
+      block_tile_ = c_->w().constant(static_cast<double>(blocks / tile_.vectors), Elem::index);
+      one_tile(mr, rest);
+    }
+  }
+
+  // Adds a tile's element to the sums of its row; lanes behind the end count for nothing.
+  void add_to_sums(int64_t r) {
+    Writer& w = c_->w();
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      ValueId x = graph_.ops[sums_[i]].in[0];
+      Reg value = w.splat(c_->eval(x, c_->index_of(x)));
+      if (Reg mask = c_->lane_mask(); mask != kNoReg) value = w.select(mask, value, w.splat(w.constant(0)));
+      Access at{.buffer = row_sums_[i], .at = plus({r * kLanes, {{row_tile_, tile_.rows * kLanes}}}, {0, {{pack_, -packed_tiles_ * tile_.rows * kLanes}}})};
+      w.store(at, w.add(w.load(at, true), value));
+    }
   }
 
   // A long sum over two axes: tiles of both operands would leave the second-level cache before they are used again. A
@@ -266,12 +296,8 @@ private:
 
   // The scalar operand is read down columns: each step of k would touch another page. A tile of it is copied side by
   // side first, and all blocks use the copy.
-  bool wants_packing(int64_t rows, int64_t block_tiles, int64_t depth) const {
-    if (k_.size() != 1 || row_ == 0 || tile_.rows > kPackWidth || block_tiles < 2 || depth < kLeastPacked || depth > kMostPacked) return false;
-    const Op& scalar = graph_.ops[op_.in[static_cast<size_t>(1 - vector_)]];
-    const std::string& labels = text(1 - vector_);
-    if (scalar.layout.blocked >= 0 || (is_inline(scalar.code) && scalar.code != OpCode::state) || labels.size() < 2) return false;
-    return labels.back() == row_ && labels[labels.size() - 2] == k_[0] && rows * 4 >= kFarBytes;
+  bool wants_packing(int64_t block_tiles, int64_t depth) const {
+    return far_columns_ && tile_.rows <= kPackWidth && block_tiles >= 2 && depth >= kLeastPacked && depth <= kMostPacked;
   }
 
   void pack(int64_t rows, int64_t depth) {
@@ -351,7 +377,9 @@ private:
         set_row(r);
         set_block(v);
         c_->define(group_.anchor, acc[static_cast<size_t>(r * nv + v)]);
+        add_to_sums(r);
         for (ValueId value : group_.writes) {
+          if (std::count(sums_.begin(), sums_.end(), value)) continue;
           Indices idx = c_->index_of(value);
           c_->write(value, c_->eval(value, idx), idx);
         }
@@ -449,6 +477,9 @@ private:
   std::map<char, int> class_of_;
   char lane_ = 0, row_ = 0;
   int vector_ = 0;                 // which operand gives vectors
+  bool far_columns_ = false;       // the scalar operand is read down columns of a row-major value
+  std::vector<ValueId> sums_;      // over all but the rows of the result
+  std::vector<int> row_sums_;      // scratch of each: [rows of a tile][16]
   std::string k_, others_;
   bool masked_ = false;            // the last block is partial: what is stored and read beside it takes part by lanes
   bool padded_ = false;            // the vector operand has whole blocks all the same

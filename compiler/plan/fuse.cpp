@@ -7,6 +7,7 @@
 #include "compiler/graph/window.h"
 #include "compiler/plan/attention.h"
 #include "compiler/plan/axes.h"
+#include "compiler/plan/contraction.h"
 #include "compiler/plan/plan.h"
 #include "compiler/plan/updates.h"
 
@@ -17,6 +18,7 @@
 namespace mlc {
 namespace {
 
+constexpr int64_t kLeastRows = 112, kSerialWork = 150000;   // eight tiles of rows; multiply-adds that one thread does alone
 constexpr size_t kMostOps = 64, kMostReductions = 8, kMostStreams = 24, kMostSideOps = 8;
 
 struct Reason {
@@ -31,7 +33,8 @@ public:
     for (Op& op : graph_.ops) op.group = -1;
   }
 
-  Grouping run(bool enabled, bool attention) {
+  Grouping run(bool enabled, bool attention, bool templates) {
+    templates_ = templates;
     auto take = [&](std::vector<Group> found) {
       for (Group& g : found) {
         for (ValueId v : g.body) graph_.ops[v].group = static_cast<int>(groups_.size());
@@ -166,11 +169,33 @@ private:
       if (id == anchor) continue;
       const Op& op = graph_.ops[id];
       bool window = is_window(graph_.ops[anchor].code);
-      if (is_reducing(op.code)) return Reason{"F7", window ? "a reduction needs the whole result of the window" : "a reduction needs the whole result of the contraction"};
+      if (is_reducing(op.code)) {
+        if (window) return Reason{"F7", "a reduction needs the whole result of the window"};
+        if (op.code == OpCode::contract) return Reason{"F7", "a reduction needs the whole result of the contraction"};
+        if (std::optional<Reason> no = check_sum(anchor, id, axes)) return no;
+        continue;
+      }
       if (!is_elementwise(op.code)) return Reason{"F6", window ? "only elementwise ops follow a window" : "only elementwise ops follow a contraction"};
       if (axes.result.at(id) != axes.result.at(anchor)) return Reason{"F6", window ? "it has other axes than the window's result" : "it has other axes than the contraction"};
       if (op.layout != graph_.ops[anchor].layout) return Reason{"layout", "it lies in another layout"};
     }
+    return std::nullopt;
+  }
+
+  // F7: a sum over all but the rows of the contraction's tiles, which then have all of their elements.
+  std::optional<Reason> check_sum(ValueId anchor, ValueId id, const AxisClasses& axes) {
+    const Op &op = graph_.ops[id], &product = graph_.ops[anchor];
+    std::optional<ContractionRoles> roles = templates_ ? contraction_roles(graph_, anchor) : std::nullopt;
+    if (!roles || op.code != OpCode::reduce_sum || op.type.dtype != DType::f32 || roles->k.size() != 1)
+      return Reason{"F7", "a reduction needs the whole result of the contraction"};
+    if (axes.operands.at(id)[0] != axes.result.at(anchor)) return Reason{"F7", "it sums a value with other axes than the contraction's"};
+    size_t row = parse_labels(product.attr.labels).out.find(roles->row);
+    if (roles->row == 0 || axes.result.at(id) != std::vector<int>{axes.result.at(anchor)[row]}) return Reason{"F7", "the sum keeps other axes than the rows of a tile"};
+    int64_t rows = product.type.shape[row], work = product.type.elements() * graph_.type(product.in[0]).shape[parse_labels(product.attr.labels).a.find(roles->k[0])];
+    if (rows < kLeastRows && work > kSerialWork) return Reason{"F7", "too few rows to share among threads"};
+    const Op& vectors = graph_.ops[product.in[static_cast<size_t>(roles->vector)]];
+    if (!reads_far_columns(graph_, anchor, *roles) && storage_elements(vectors.type, vectors.layout) * 4 > target_.l2 / 2)
+      return Reason{"F7", "the other operand would leave the cache between the rows of a sum"};
     return std::nullopt;
   }
 
@@ -309,6 +334,7 @@ private:
 
   Graph& graph_;
   const Target& target_;
+  bool templates_ = true;
   std::vector<std::vector<ValueId>> users_;
   std::vector<bool> stored_;
   std::vector<Group> groups_;
@@ -329,7 +355,7 @@ const char* form_name(Form form) {
   return "";
 }
 
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention) { return Fuser(graph, target).run(enabled, attention); }
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention, bool templates) { return Fuser(graph, target).run(enabled, attention, templates); }
 
 void verify(const Graph& graph, const Grouping& grouping) {
   std::vector<int> seen(graph.ops.size(), 0);

@@ -77,8 +77,9 @@ struct Grouping {
 };
 
 /// Puts every op that computes into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
-/// not depend on `enabled`. `attention` as in assign_layouts().
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true);
+/// not depend on `enabled`. `attention` as in assign_layouts(); without
+/// `templates` a contraction joins only what its generic lowering can do.
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true, bool templates = true);
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
