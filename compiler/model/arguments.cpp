@@ -26,6 +26,11 @@ Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evalua
     bool only_text = rule->types == std::vector<std::string>{"text"} || (rule->types.empty() && !rule->words.empty());
     if (word || (only_text && !looks_like_formula(node.text) && !env.find(node.text))) return Value::of_text(node.text);
   }
+  // A name that nothing has, close to one of the words, is that word misspelt.
+  static const std::vector<std::string> builtin = {"none", "true", "false", "inf", "pi", "train"};
+  if (rule && !rule->words.empty() && !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtin.begin(), builtin.end(), node.text))
+    if (std::string near = suggest(node.text, rule->words); !near.empty())
+      throw SpecError({.loc = evaluator.place(node.loc), .text = "unknown word '" + node.text + "'; did you mean '" + near + "'?", .fix = near});
   return evaluator.eval(parse_formula(node), env);
 }
 

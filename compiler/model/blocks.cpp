@@ -57,12 +57,12 @@ Value Items::apply_block(Call& call, const Definition& d, const std::vector<Give
   if (inputs.size() != call.inputs.size())
     throw SpecError(loc, d.name() + " takes " + std::to_string(inputs.size()) + (inputs.size() == 1 ? " input, not " : " inputs, not ") +
                              std::to_string(call.inputs.size()));
+  check_input(call, d);
   return evaluator_.inside(d, loc, [&] {
     Env names(d.is_std ? nullptr : context_.vars);
     evaluator_.bind(d, given, names, loc);
     for (size_t i = 0; i < inputs.size(); ++i) names.set(inputs[i], call.inputs[i]);
     names.set("in", call.inputs[0]);
-    check_input(call, d);
     if (call.inputs[0].is(Kind::tensor)) evaluator_.lint(d, call.inputs[0].tensor, loc);
     return d.items ? block_of_items(call, d, names) : block_of_formulas(call, d, names);
   });

@@ -81,6 +81,57 @@ def mnist_falls_back_loudly(c):
     need(summary["parameters"] == 397510, f"{summary['parameters']} parameters")
 
 
+# On the bundled digits, enlarged.
+@test
+def cnn_accuracy(c):
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    return reaches(c, "cnn_mnist", "test_accuracy", 0.9, 20490, flags=("--set", "train.epochs=4"))
+
+
+@test
+def convolutional_specs_count(c):
+    for name, parameters in (("resnet18", "11,689,512"), ("resnet18_32", "11,173,962")):
+        out = c.mlc("check", c.spec(name)).out
+        need(f"{parameters} parameters" in out, f"{name} does not have {parameters} parameters:\n{out[-300:]}")
+
+
+@test
+def residual_network_trains(c):
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    sets = ("--set", "train.steps=3", "--set", "train.batch_size=4", "--set", "data.train.rows=8", "--set", "data.train.x=[3,16,16]")
+    loss = c.run(c.spec("resnet18_32"), "--json", *sets).summary["train_loss"]
+    need(0 < loss < 20, f"the loss is {loss}")
+
+
+CATS_AND_DOGS = """data:
+  reader: synthetic
+  train: {rows: 8, x: [3, 180, 180], y: 2}
+  transforms: [{random_flip: {horizontal: 0.5}}, {random_rotation: 10}, {random_affine: {degrees: 0, translate: [0.2, 0.2]}}]
+blocks:
+  stage(out):
+    - conv2d: {out: out, kernel: 3, padding: same}
+    - relu
+vars: {widths: [32, 64, 128, 256]}
+model:
+  - layers: [{stage: "widths[i]"}, {max_pool2d: 2}]
+    repeat: len(widths)
+  - stage: 256
+  - flatten
+  - linear: 1
+  - sigmoid
+train: {epochs: 1, batch_size: 4, loss: bce, optimizer: {type: rmsprop, lr: 1e-4}}
+expect: {parameters: 1009473}
+"""
+
+
+@test
+def cats_and_dogs_count(c):
+    out = c.mlc("check", c.write("spec.yaml", CATS_AND_DOGS)).out
+    need("1,009,473 parameters" in out, out[-300:])
+
+
 # Equal bits ---------------------------------------------------------------------------------------------------------------
 def same_bits(c, spec, variants, *flags, data=None):
     weights = {}
@@ -118,6 +169,13 @@ def mnist_bits_of_threads_and_lanes(c):
         raise Skip("too slow for the reference device")
     same_bits(c, c.spec("mnist"), THREADS + LANES, "--set", "train.epochs=1", data=c.data)
     return "MNIST" if c.data else "on the fallback"
+
+
+@test
+def cnn_bits_of_threads_and_lanes(c):
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    same_bits(c, c.spec("cnn_mnist"), THREADS + LANES, "--set", "train.steps=12")
 
 
 @test

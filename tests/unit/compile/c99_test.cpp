@@ -88,8 +88,23 @@ Graph tokens() {
   });
 }
 
+// Convolutions with all their gradients, pools and a warp; borders, strides and groups leave taps out.
+Graph windows() {
+  return with(19, [](Builder& b) {
+    ValueId x = column(b, "x", DType::f32, {4, 7, 6}), w = weight(b, "w", {6, 2, 3, 2}), v = weight(b, "v", {6, 3, 3, 3}), m = column(b, "m", DType::f32, {2, 3});
+    ValueId y = b.conv(b.warp(x, m, true), w, {{}, {2, 1}, {1, 2}, {{1, 1}, {2, 0}}, 2});
+    y = b.conv_transpose(b.unary(OpCode::tanh, y), v, {{}, {2, 1}, {1, 1}, {{1, 1}, {1, 1}}}, {1, 0});
+    ValueId top = b.window(OpCode::window_max, y, {{3, 2}, {2, 2}, {1, 1}, {{1, 1}, {0, 0}}}), mean = b.window(OpCode::window_sum, y, {{2, 2}, {1, 3}, {1, 1}, {{0, 0}, {1, 0}}});
+    ValueId loss = b.binary(OpCode::add, b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, top, top), std::nullopt, false, true), b.reduce(OpCode::reduce_sum, mean, std::nullopt, false, true));
+    std::vector<ValueId> gradients = differentiate(b.graph(), loss, {w, v});
+    b.output("top", top);
+    b.output("gradient of w", gradients[0]);
+    b.output("gradient of v", gradients[1]);
+  });
+}
+
 constexpr Case kCases[] = {{"mlp", [] { return mlp_step({16, 20, 17, 10}); }}, {"mlp_odd", [] { return mlp_step({13, 9, 33, 5}); }}, {"normalised", normalised}, {"lookups", lookups},
-                           {"pieces", pieces}, {"randoms", randoms}, {"integers", integers}, {"tokens", tokens}};
+                           {"pieces", pieces}, {"randoms", randoms}, {"integers", integers}, {"tokens", tokens}, {"windows", windows}};
 
 // A main() that reads state, columns, rows and scalars, runs the launches, and writes state and results.
 std::string program_text(const Compiled& c, const Feed& feed, const std::vector<int64_t>& column_bytes) {

@@ -75,7 +75,7 @@ private:
     Shape s = shape(v);
     auto rank = static_cast<int64_t>(s.size());
     int64_t axis = rank ? below(rank) : 0;
-    switch (below(rank ? 14 : 2)) {
+    switch (below(rank ? 17 : 2)) {
     case 0:
     case 1: return grow_elementwise();
     case 2: return b_->binary(OpCode::add, v, parameter({s.back()}));
@@ -104,11 +104,36 @@ private:
     case 10: return b_->reshape(v, {-1});
     case 11: return s[static_cast<size_t>(axis)] < 2 ? b_->unary(OpCode::neg, v) : b_->slice(v, axis, 1, std::nullopt);
     case 12: return element_count(s) > 500 ? b_->unary(OpCode::abs, v) : b_->concat({v, b_->unary(OpCode::sin, v)}, axis);
+    case 13:
+    case 14:
+    case 15: return rank == 2 || rank == 3 ? grow_window(v) : b_->unary(OpCode::sigmoid, v);
     default: {
       ValueId u = b_->uniform(s, static_cast<uint32_t>(1000 + names_++), false);
       return b_->binary(OpCode::mul, v, u);
     }
     }
+  }
+
+  // The first axis are channels. Greatest elements only where no gradient chooses among near ones.
+  ValueId grow_window(ValueId v) {
+    Shape s = shape(v);
+    Window w;
+    Shape weights{1 + below(4), s[0]};
+    for (size_t i = 1; i < s.size(); ++i) {
+      w.size.push_back(1 + below(std::min<int64_t>(s[i], 4)));
+      w.stride.push_back(1 + below(3));
+      w.dilation.push_back(w.size.back() == 1 ? 1 + below(2) : 1 + below(std::max<int64_t>(1, std::min<int64_t>(2, (s[i] - 1) / (w.size.back() - 1)))));
+      w.padding.push_back({below(w.size.back() / 2 + 1), below(w.size.back() / 2 + 1)});
+      weights.push_back(w.size.back());
+    }
+    if (element_count(s) > 4000) return b_->unary(OpCode::sin, v);
+    if (below(3) == 0) {
+      for (int64_t& d : w.dilation) d = 1;
+      return trains_ ? scaled(b_->window(OpCode::window_sum, v, w), 0.3) : b_->window(OpCode::window_max, v, w);
+    }
+    if (below(3) == 0) w.groups = s[0], weights[1] = 1, weights[0] *= s[0];
+    double norm = 2 / std::sqrt(static_cast<double>(element_count(weights) / weights[0]));
+    return b_->unary(OpCode::tanh, scaled(b_->conv(v, parameter(weights), w), norm));
   }
 
   // The mean of squares of the last value, and a step of gradient descent on what it reaches.
