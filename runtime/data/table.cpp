@@ -89,8 +89,9 @@ private:
     } else {
       for (size_t i = 0; i < records[0].fields.size(); ++i) names.push_back("c" + std::to_string(i));
     }
-    std::set<std::string> unique(names.begin(), names.end());
-    if (unique.size() != names.size()) throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the same name");
+    std::set<std::string> unique;
+    for (const std::string& name : names)
+      if (!unique.insert(name).second) throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the name " + shown(name));
     if (names_.empty()) {
       names_ = names;
       choose();
@@ -111,6 +112,10 @@ private:
     auto it = std::find(names_.begin(), names_.end(), name.text);
     if (it != names_.end()) return static_cast<int>(it - names_.begin());
     std::string near = nearest(name.text, names_);
+    // One column whose name holds separators: they are others than data.delimiter says.
+    for (const auto& [separator, word] : {std::pair{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}})
+      if (names_.size() == 1 && names_[0].find(separator) != std::string::npos)
+        throw SpecError(name.loc, "the table has one column only, " + shown(names_[0]) + "; is data.delimiter " + word + "?");
     throw SpecError({.loc = name.loc, .text = "the table has no column '" + name.text + "'" + (near.empty() ? names_.size() <= 12 ? "; columns are " + join(names_, ", ") : "" : "; did you mean '" + near + "'?"), .fix = near});
   }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -49,6 +50,10 @@ std::string read_text_file(const std::string& path) {
 
 std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t skip_lines) {
   std::string text = read_text_file(path);
+  for (const char* mark : {"\xFF\xFE", "\xFE\xFF"})
+    if (text.rfind(mark, 0) == 0) throw RuntimeError(path + ": the file is UTF-16; save it as UTF-8");
+  if (size_t nul = text.find('\0'); nul != std::string::npos)
+    throw RuntimeError(path + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')) + ": a NUL byte: this is no text file");
   size_t at = text.rfind("\xEF\xBB\xBF", 0) == 0 ? 3 : 0;
   int64_t line = 1;
   for (; skip_lines > 0 && at < text.size(); --skip_lines, ++line) {

@@ -71,12 +71,14 @@ class Context:
         return {**kept, "MLC_DATA": data} if data else kept
 
     def start(self, *arguments, data=None, **options):
-        return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 cwd=self.folder, env=self.environment(data), **options)
 
-    def mlc(self, *arguments, status=0, data=None):
-        with self.start(*arguments, data=data) as child:
-            out, err = child.communicate(timeout=600)
+    def mlc(self, *arguments, status=0, data=None, stdin=None):
+        """`stdin`: the text on standard input; none is there without it."""
+        with self.start(*arguments, data=data, **({"stdin": subprocess.PIPE} if stdin is not None else {})) as child:
+            out, err = child.communicate(stdin, timeout=600)
         if status is not None and child.returncode != status:
             raise Failure(f"mlc {' '.join(arguments)} ends with {child.returncode} instead of {status}:\n{err[-1500:]}")
         return Outcome(child.returncode, out, err)

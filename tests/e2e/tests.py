@@ -266,6 +266,84 @@ def predict_reads_csv(c):
         need(name in out, f"no {name} in\n{out}")
 
 
+PASSENGERS = """data:
+  reader: csv
+  path: passengers.csv
+  target: fate
+  classes: [lost, saved]
+  types: {sex: category}
+  missing: {tokens: ["?"], fill: mean}
+  transforms: [{one_hot: {columns: [sex]}}]
+model: [{linear: 2}]
+train: {steps: 400, batch_size: 8, loss: cross_entropy, optimizer: {type: adam, lr: 0.05}}
+"""
+
+
+@test
+def predict_keeps_categories_and_means(c):
+    """Labels of a category, means of missing values and names of classes are those of the training, with no data at hand."""
+    c.write("passengers.csv", "age,sex,fate\n" + "".join(f"{age},{sex},{fate}\n" for age, sex, fate in
+            [(20, "m", "lost"), (30, "f", "saved"), (40, "m", "lost"), (10, "f", "saved"), ("?", "m", "lost"), (50, "f", "saved"), (25, "m", "lost"), (35, "f", "saved")]))
+    c.run(c.write("spec.yaml", PASSENGERS), "--quiet")
+    os.remove(c.path("passengers.csv"))
+    # Other order, one label only, a column too many; the mean of the training, 30, stands for "?".
+    rows = "sex,name,age\nf,Ann,30\nf,Eve,?\n"
+    lines = c.mlc("predict", c.path("run"), "--input", "-", stdin=rows).out.splitlines()
+    need(lines[0] == "class,lost,saved" and lines[1].startswith("saved,"), f"printed {lines}")
+    need(lines[1] == lines[2], f"a missing age is not the mean of training: {lines}")
+    err = c.mlc("predict", c.path("run"), "--input", "-", stdin="age,sex\n30,x\n", status=1).err
+    need("-:2: column 'sex': 'x' is none of the labels that the training data had: f, m" in err, err)
+
+
+# Text -----------------------------------------------------------------------------------------------------------------------
+@test
+def sonnets_are_learnt(c):
+    summary = c.run(c.spec("sonnets"), "--json").summary
+    need(summary["val_loss"] < 2.6, f"val_loss {summary['val_loss']:.3f}; chance is 3.93")
+    need(abs(summary["val_perplexity"] - 2.718281828 ** summary["val_loss"]) < 1e-3 * summary["val_perplexity"], "perplexity is not exp of the loss")
+    prompt = ("predict", c.path("run"), "--prompt", "When I", "--length", "40")
+    texts = [c.mlc(*prompt, "--seed", "3", *more).out for more in ((), ("--threads", "1"), ("--lanes", "4"), ("--temperature", "0"), ("--top-k", "1"))]
+    need(texts[0] == texts[1] == texts[2], f"one seed gives several texts: {texts[:3]}")
+    need(texts[3] == texts[4], "the likeliest token is not the only one of the first")
+    need(all(t.startswith("When I") and len(t) == 47 for t in texts), f"texts of other lengths: {texts}")
+    need(c.mlc(*prompt, "--seed", "4").out != texts[0], "two seeds give one text")
+    # Longer than the window, from standard input.
+    long = "So long as men can breathe, or eyes can see, so long"
+    out = c.mlc("predict", c.path("run"), "--prompt", "-", "--length", "5", stdin=long).out
+    need(out.startswith(long) and len(out) == len(long) + 6, out)
+    err = c.mlc("predict", c.path("run"), "--prompt", "caf\u00e9", status=1).err
+    need("the prompt's character 4, '\u00e9' (U+00E9), is not among the" in err, err)
+    return f"val_loss {summary['val_loss']:.3f}"
+
+
+BIGRAM = """data: {reader: text, train: {path: t.txt, tokens: byte, window: 8, stride: 1}}
+model: [{embedding: {num_embeddings: data.vocab, embedding_dim: 16}}, MIDDLE{linear: data.vocab}]
+train: {steps: 150, batch_size: 16, loss: cross_entropy, optimizer: {type: adam, lr: 0.03}}
+eval: {report: [{generate: {prompt: a, length: 6, temperature: 0}}]}
+"""
+
+
+@test
+def bytes_are_generated(c):
+    c.write("t.txt", "abcd" * 20)
+    text = c.run(c.write("spec.yaml", BIGRAM.replace("MIDDLE", ""))).text
+    need("abcdabc\n" in text, "no sample in\n" + text)
+    # What comes behind a token must not matter where the window is not full.
+    c.run(c.write("open.yaml", BIGRAM.replace("MIDDLE", "{transformer_block: {heads: 2}}, ").replace("eval: {report: [{generate: {prompt: a, length: 6, temperature: 0}}]}\n", "")), "--quiet", out="open")
+    err = c.mlc("predict", c.path("open"), "--prompt", "ab", status=1).err
+    need("the model is not causal" in err, err)
+    err = c.mlc("predict", c.path("open"), "--prompt", "ab", "--input", "t.txt", status=2).err
+    need("--input FILE, or --prompt TEXT" in err, err)
+
+
+@test
+def text_without_its_file(c):
+    err = c.mlc("check", c.spec("char_transformer"), status=1).err
+    need("to check without the data, write data.classes" in err, err)
+    out = c.mlc("check", c.spec("char_transformer"), "--set", "data.classes=65").out
+    need("checked against what the spec says of the data" in out and "810,049 parameters, output [128, 65]" in out, out)
+
+
 # Training features ----------------------------------------------------------------------------------------------------------
 VALIDATED = """data: {dataset: iris, split: {train: 0.6, val: 0.2, test: 0.2}, transforms: [standardize]}
 model: [{linear: 8}, relu, {linear: 3}]

@@ -51,7 +51,7 @@ void load_run(Opened& o, const Arguments& a, StepKind kind, int64_t batch) {
 }
 
 Node run_spec(Opened& o, const Arguments& a) {
-  o.run = open_run(a.text("RUN"), o.sources, o.diagnostics);
+  o.run = open_run(a.text("RUN"), a.sets(), o.sources, o.diagnostics);
   return effective_spec(o.run.spec);
 }
 

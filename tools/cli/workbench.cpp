@@ -305,7 +305,7 @@ void load_checkpoint(const std::string& path, const Model& model, Workbench& ben
   }
 }
 
-FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& diagnostics) {
+FinishedRun open_run(const std::string& folder, const std::vector<std::string>& sets, Sources& sources, Diagnostics& diagnostics) {
   FinishedRun run;
   run.folder = folder;
   std::string spec = folder + "/spec.yaml";
@@ -319,7 +319,7 @@ FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& d
   }
   std::map<std::string, std::string> notes = SafetensorsFile(run.checkpoint).metadata();
   if (auto it = notes.find(kSchemaEntry); it != notes.end()) run.schema = schema_from_text(it->second, run.checkpoint);
-  run.spec = load_spec(sources, spec, {}, diagnostics);
+  run.spec = load_spec(sources, spec, sets, diagnostics);
   if (!diagnostics.errors()) check_vocabulary(run.spec, diagnostics);
   return run;
 }

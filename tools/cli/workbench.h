@@ -99,6 +99,7 @@ struct FinishedRun {
   Node spec;
   std::optional<Schema> schema;           ///< as the checkpoint has it
 };
-FinishedRun open_run(const std::string& folder, Sources& sources, Diagnostics& diagnostics);
+/// `sets` are put into the spec.
+FinishedRun open_run(const std::string& folder, const std::vector<std::string>& sets, Sources& sources, Diagnostics& diagnostics);
 
 }  // namespace mlc
