@@ -141,6 +141,10 @@ public:
           if (graph_.ops[v].code == OpCode::contract) attends.insert(v);
     std::vector<Op> old = std::move(graph_.ops);
     graph_.ops.clear();
+    std::vector<int> uses(old.size(), 0);
+    for (const Op& op : old)
+      for (ValueId in : op.in) ++uses[in];
+    for (const Store& s : graph_.stores) ++uses[s.value];
     for (ValueId id = 0; id < old.size(); ++id) {
       Op op = old[id];
       for (ValueId& in : op.in) in = remap_[in];
@@ -156,6 +160,7 @@ public:
       if (op.code == OpCode::contract && !attending && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
+      if (uses[id] == 1) single_.insert(remap_[id]);
     }
     for (Store& s : graph_.stores) {
       s.value = remap_[s.value];
@@ -186,7 +191,23 @@ private:
     const std::string& text = which ? labels.b : labels.a;
     if ((which ? labels.a : labels.b).find(lane) != std::string::npos) return;
     if (!graph_.ops[op.in[which]].per_sample) return;
-    op.in[which] = in_layout(op.in[which], panels(text.size(), text.find(lane)));
+    Layout wanted = panels(text.size(), text.find(lane));
+    if (!make_there(op.in[which], wanted)) op.in[which] = in_layout(op.in[which], wanted);
+  }
+
+  // F9: an elementwise chain that this contraction alone reads is computed in the panels, not copied to them, if it has one
+  // operand in memory: that is read once either way.
+  bool make_there(ValueId value, const Layout& layout) {
+    const Op& op = graph_.ops[value];
+    if (!op.per_sample || !is_elementwise(op.code) || op.code == OpCode::copy || !single_.count(value)) return false;
+    std::set<ValueId> operands;
+    for (const Source& s : sources_of(graph_, value))
+      if (!graph_.ops[s.value].in.empty() || graph_.ops[s.value].code == OpCode::input) operands.insert(s.value);
+    if (operands.size() > 1) return false;
+    graph_.ops[value].layout = layout;
+    for (ValueId in : operands)
+      if (std::count(op.in.begin(), op.in.end(), in)) make_there(in, layout);
+    return true;
   }
 
   // Contractions and gathers read per-sample operands many times: index maps and inputs are written out first.
@@ -248,6 +269,7 @@ private:
 
   Graph& graph_;
   std::vector<ValueId> remap_;
+  std::set<ValueId> single_;       // values with one reader
   std::map<std::pair<ValueId, int>, ValueId> made_;
 };
 

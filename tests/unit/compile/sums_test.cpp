@@ -38,5 +38,22 @@ TEST(Sums, CopiedColumns) { check(summed(100, {40}, 300)); }
 TEST(Sums, ColumnsInPlace) { check(summed(37, {20}, 50)); }
 TEST(Sums, TokensAndSamples) { check(summed(3, {40, 40}, 300)); }
 
+// Rule F9: what only a weight gradient reads is computed in its panels.
+TEST(Panels, ChainThatOneContractionReads) {
+  Graph g;
+  g.name = "panels";
+  g.batch = 21;
+  Builder b(g);
+  ValueId x = b.input(b.add_tensor({"x", {DType::f32, {19}}, Role::input})), y = b.input(b.add_tensor({"y", {DType::f32, {5}}, Role::input}));
+  TensorId w = b.add_tensor({"w", {DType::f32, {5, 19}}, Role::parameter});
+  ValueId weight = b.state(w), loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, b.matmul(y, weight), b.unary(OpCode::tanh, b.unary(OpCode::exp, x))), std::nullopt, false, true);
+  b.store(w, b.binary(OpCode::sub, weight, differentiate(g, loss, {weight})[0]));
+  const Compiled compiled = compile(g, {});
+  EXPECT_TRUE(std::any_of(compiled.graph.ops.begin(), compiled.graph.ops.end(), [](const Op& op) { return op.code == OpCode::tanh && op.layout.blocked == 1; }));
+  Differential d(std::move(g), 2, 3);
+  d.check_some(0, 1e-4);
+  d.check_some(1, 1e-4);
+}
+
 }  // namespace
 }  // namespace mlc
