@@ -16,6 +16,7 @@ import torch
 
 import tensors
 import images  # noqa: F401 adds its cases
+import texts  # noqa: F401 adds its cases
 from cases import CASES
 from initializers import write_initializers
 
