@@ -64,7 +64,11 @@ Value Items::apply_block(Call& call, const Definition& d, const std::vector<Give
     for (size_t i = 0; i < inputs.size(); ++i) names.set(inputs[i], call.inputs[i]);
     names.set("in", call.inputs[0]);
     if (call.inputs[0].is(Kind::tensor)) evaluator_.lint(d, call.inputs[0].tensor, loc);
-    return d.items ? block_of_items(call, d, names) : block_of_formulas(call, d, names);
+    Value result = d.items ? block_of_items(call, d, names) : block_of_formulas(call, d, names);
+    std::vector<std::pair<std::string, Value>> operands;
+    for (size_t i = 0; i < inputs.size(); ++i) operands.emplace_back(inputs[i], call.inputs[i]);
+    context_.add_use(d, loc, operands, result);
+    return result;
   });
 }
 

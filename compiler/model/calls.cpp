@@ -256,6 +256,9 @@ Value Evaluator::call(const Definition& d, const std::vector<Given>& given, Loc 
       for (const Signature::Parameter& p : d.signature.parameters) inputs.push_back(p.name);
       stated_gradient(d, std::shared_ptr<Env>(names, &names->let), inputs, result, loc);
     }
+    std::vector<std::pair<std::string, Value>> operands;
+    for (const auto& [name, entry] : names->arguments.own()) operands.emplace_back(name, entry.value);
+    context_.add_use(d, loc, operands, result);
     return result;
   });
 }

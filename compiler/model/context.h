@@ -32,6 +32,14 @@ struct LossUse {
   Loc loc;
 };
 
+/// A call of the user's own definition: what `check --grad` looks at.
+struct DefinitionUse {
+  const Definition* definition = nullptr;
+  Loc loc;
+  std::vector<std::pair<std::string, ValueId>> operands;   ///< tensors that are floats, by the argument's name
+  ValueId result = kNoValue;
+};
+
 /// A parameter of this graph that may be trained.
 struct Trainable {
   std::string path, op;
@@ -65,12 +73,13 @@ struct Context {
   bool eval_mode = false;                       ///< inside a network of `mode: eval`
   bool again = false;                           ///< inside a network that was called before: its tensors and rows are there
   Networks* networks = nullptr;                 ///< what formulas may call; null: nothing
-  bool train() const { return kind == GraphKind::train && !eval_mode; }
+  bool train() const { return (kind == GraphKind::train || kind == GraphKind::gradient) && !eval_mode; }
 
   std::map<std::string, std::string> owners;    ///< op of the item that owns a state tensor, by path
   std::vector<StateTensor> state;               ///< as tensors come into being
   std::vector<Trainable> trainables;
   std::vector<CustomGradient> gradients;
+  std::vector<DefinitionUse> uses;              ///< of GraphKind::gradient
   std::vector<LayerRow> rows;
   std::vector<Model::Fit> fits;
   std::map<ValueId, Producer> producers;
@@ -82,6 +91,8 @@ struct Context {
   std::vector<OutputValue> outputs;                 ///< what losses are looked for on
   std::map<std::string, LossUse> loss_uses;         ///< by the output's name
 
+  /// Keeps a call of the user's definition for GraphKind::gradient; other tensors than floats are left out.
+  void add_use(const Definition& definition, Loc loc, const std::vector<std::pair<std::string, Value>>& operands, const Value& result);
   /// Adds a state tensor of this path with its store of initial values, and returns its value. Not trained unless `role`
   /// is parameter and no rule freezes it. `op` is the item that owns it.
   ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);

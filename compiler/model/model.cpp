@@ -86,9 +86,17 @@ public:
     StepBuilder step(source(), kind, batch, kAllUpdates, quiet_);
     step.run();
     if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
-    static const char* kNames[] = {"train", "eval", "predict", "fit"};
+    static const char* kNames[] = {"train", "eval", "predict", "gradient", "fit"};
     step.context.graph.name = std::string(kNames[static_cast<int>(kind)]) + " b" + std::to_string(batch);
     return std::move(step.context.graph);
+  }
+
+  GradientGraph gradients(int64_t batch) const override {
+    StepBuilder step(source(), GraphKind::gradient, batch, kAllUpdates, quiet_);
+    step.run();
+    if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
+    step.derivatives.graph = std::move(step.context.graph);
+    return std::move(step.derivatives);
   }
 
   const Fit* next_fit() const override { return fitted_ < fits_.size() ? &fits_[fitted_] : nullptr; }

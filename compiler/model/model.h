@@ -3,6 +3,7 @@
 #pragma once
 #include "compiler/base/initializer.h"
 #include "compiler/base/schema.h"
+#include "compiler/graph/gradient_check.h"
 #include "compiler/graph/ir.h"
 #include "compiler/spec/node.h"
 #include "compiler/base/diagnostics.h"
@@ -64,7 +65,28 @@ enum class GraphKind : uint8_t {
   eval,       ///< forward in eval mode. Outputs: Model::outputs() (raw) by name, losses as in train where targets are there,
               ///< PREFIX"probability" or PREFIX"value" of the outputs whose loss predicts
   predict,    ///< as eval without targets and loss
+  gradient,   ///< as train, but no updates: what GradientGraph says
   fit         ///< the transforms up to the first that is still to be fitted. Output: "x"
+};
+
+/// A derivative that `mlc check --grad` compares with differences.
+struct GradientTask {
+  std::string name;                  ///< "loss", "d.loss" of an update, or the user's definition
+  Loc loc;                           ///< of the loss, or of the call
+  GradientProbe probe;
+  struct At {
+    std::string name;                ///< a parameter's path, an argument's name
+    Loc loc;                         ///< of the item, or of the stated gradient (none: derived)
+  };
+  std::vector<At> at;                ///< per entry of probe.at
+  bool of_loss = false;
+};
+/// The loss by each trained parameter, and each use of the user's own functions and blocks by its arguments. Functions that the
+/// spec does not use are called on random samples of shape [3, 4]; `unchecked`: those that do not take them, with the reason.
+struct GradientGraph {
+  Graph graph;
+  std::vector<GradientTask> tasks;
+  std::vector<std::pair<std::string, std::string>> unchecked;
 };
 
 /// A rule of `init` that loads weights: tensors of `file` whose names, after `rename`, are paths that match.
@@ -88,6 +110,7 @@ public:
   virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;
   /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.
   virtual Graph build(GraphKind kind, int64_t batch) const = 0;
+  virtual GradientGraph gradients(int64_t batch) const = 0;       ///< needs `train`
   /// Transforms with fitted state, in order: paths of their tensors (`data.standardize1.mean`, ...). Fitting runs the
   /// graph GraphKind::fit over the training rows, sets these, and calls fitted(); until all are fitted.
   struct Fit {

@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/gradients.h"
 #include "compiler/model/losses.h"
 #include "compiler/model/optimizer.h"
 #include "compiler/model/rules.h"
@@ -80,6 +81,7 @@ void StepBuilder::build() {
   if (context.kind == GraphKind::fit) return;
   data.set("x", x);
   if (context.kind == GraphKind::train) train_step(data);
+  else if (context.kind == GraphKind::gradient) differentiate_losses(data);
   else evaluation(data);
   if (!context.diagnostics.errors())
     for (const Network* network : networks_.uncalled())
@@ -97,7 +99,7 @@ Value StepBuilder::read_columns(Env& data) {
   Value first = Value::make_unknown();
   bool any = false;
   for (const ColumnSchema& column : source_.schema.columns) {
-    bool with_targets = context.kind == GraphKind::train || context.kind == GraphKind::eval;
+    bool with_targets = context.train() || context.kind == GraphKind::eval;
     if (column.target && !with_targets) {
       // What hangs on a target is left out of a prediction.
       data.set(column.name, Value::make_unknown());
@@ -244,6 +246,21 @@ void StepBuilder::train_step(Env& data) {
   }
   if (total != kNoValue) b.output("loss", total);
   context.store_changes();
+}
+
+// The losses of all updates as the step begins.
+void StepBuilder::differentiate_losses(Env& data) {
+  std::vector<std::pair<const UpdateSetting*, ValueId>> losses;
+  for (const UpdateSetting& update : source_.updates) {
+    Env names(&data);
+    forward(update, data, names);
+    context.builder.leave(0);
+    if (!context.diagnostics.errors()) losses.emplace_back(&update, loss_of(update, names));
+  }
+  if (context.diagnostics.errors()) return;
+  // Definitions first: where one of them is off, a loss is off because of it.
+  definition_gradients(evaluator, derivatives);
+  for (const auto& [update, loss] : losses) loss_gradients(*update, loss, evaluator, derivatives);
 }
 
 void StepBuilder::evaluation(Env& data) {

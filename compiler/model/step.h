@@ -39,6 +39,7 @@ public:
   Context context;
   Evaluator evaluator;
   std::vector<ModelOutput> outputs;                      ///< of eval and predict graphs
+  GradientGraph derivatives;                             ///< of GraphKind::gradient, but its graph
 
 private:
   void build();
@@ -47,6 +48,7 @@ private:
   void forward(const UpdateSetting& update, Env& data, Env& names);
   void call_model(Env& data, Env& names, Loc loc);
   void train_step(Env& data);
+  void differentiate_losses(Env& data);
   void evaluation(Env& data);
   void put_outputs();
   ValueId loss_of(const UpdateSetting& update, Env& names);

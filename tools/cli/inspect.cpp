@@ -6,6 +6,7 @@
 #include "tools/cli/bind.h"
 #include "tools/cli/declared.h"
 #include "tools/cli/evaluation.h"
+#include "tools/cli/gradients.h"
 #include "tools/cli/workbench.h"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -151,8 +152,10 @@ int check_command(int argc, char** argv) {
   Arguments a("check", "Checks a spec against its data's schema: layers, shapes, parameters, memory of a step. No device is used.", {"SPEC"});
   a.add()("plan", po::bool_switch(), "every value of the step that lies in memory: size, lifetime, offset, and the peak");
   a.add()("memory", po::value<std::string>()->default_value("")->value_name("SIZE"), "also the largest batch whose step fits SIZE, such as 500MB or 2GB");
+  a.add()("grad", po::bool_switch(), "compare the gradients of the loss and of the spec's own definitions with central differences, on rows of the data");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
+  if (a.flag("grad")) return check_gradients(a) ? kDone : kFault;
   std::unique_ptr<Checked> c = check(a);
   if (!c->model) return kFault;
   if (!c->note.empty()) std::cout << c->note << "\n";
