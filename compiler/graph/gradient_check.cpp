@@ -4,6 +4,7 @@
 #include "compiler/graph/evaluate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -29,7 +30,8 @@ public:
     forward_ = ancestors({probe.result});
   }
 
-  GradientDifference check(size_t i) {
+  /// `enough` ends the probing behind the first one.
+  template <class F> GradientDifference check(size_t i, F enough) {
     at_ = probe_.at[i];
     size_t n = base_[at_].data.size();
     GradientDifference out{.elements = static_cast<int64_t>(n)};
@@ -40,6 +42,7 @@ public:
     double size = 0;
     for (double g : gradient.data) size = std::max(size, std::fabs(g));
     for (const Direction& direction : directions(n)) {
+      if (out.probes > 0 && enough()) break;
       double given = 0;
       for (const auto& [element, amount] : direction)
         if (!gradient.data.empty()) given += gradient.data[element] * amount;
@@ -92,13 +95,13 @@ private:
 
   std::vector<Direction> directions(size_t n) {
     std::vector<Direction> out;
-    size_t stride = std::max<size_t>(1, n / kElements);
-    for (size_t k = 0; k < std::min<size_t>(n, kElements); ++k) out.push_back({{k * stride + (stride > 1 ? random_() % stride : 0), 1.0}});
     for (int d = 0; d < kDirections && n > kElements; ++d) {
       Direction all;
       for (size_t e = 0; e < n; ++e) all.push_back({e, ((random_() & 1) ? 1.0 : -1.0) / std::sqrt(static_cast<double>(n))});
       out.push_back(std::move(all));
     }
+    size_t stride = std::max<size_t>(1, n / kElements);
+    for (size_t k = 0; k < std::min<size_t>(n, kElements); ++k) out.push_back({{k * stride + (stride > 1 ? random_() % stride : 0), 1.0}});
     return out;
   }
 
@@ -137,11 +140,15 @@ private:
 
 }  // namespace
 
-std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input) {
+std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input, double seconds) {
   ensure(probe.at.size() == probe.gradient.size(), "gradient check: one gradient per value");
+  auto begin = std::chrono::steady_clock::now();
   Checker checker(graph, probe, input);
   std::vector<GradientDifference> out;
-  for (size_t i = 0; i < probe.at.size(); ++i) out.push_back(checker.check(i));
+  for (size_t i = 0; i < probe.at.size(); ++i) {
+    double share = seconds * static_cast<double>(i + 1) / static_cast<double>(probe.at.size());
+    out.push_back(checker.check(i, [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() > share; }));
+  }
   return out;
 }
 

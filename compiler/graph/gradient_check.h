@@ -2,6 +2,8 @@
 #pragma once
 #include "compiler/graph/graph.h"
 
+#include <limits>
+
 namespace mlc {
 
 /// A number of the graph and its derivative by other values of the graph.
@@ -23,8 +25,10 @@ struct GradientDifference {
 
 inline constexpr double kGradientTolerance = 1e-5;
 
-/// Moves each value of `probe.at`: up to 8 single elements, and all of them along two random directions. What
-/// stop_gradient covers stays where it is. Where the function has a kink any value between the slopes of both sides is right.
-std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input);
+/// Moves each value of `probe.at`: all elements along two random directions, and up to 8 single ones; one probe at least, more
+/// while `seconds` for all of them last. What stop_gradient covers stays where it is. Where the function has a kink any value
+/// between the slopes of both sides is right.
+std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input,
+                                               double seconds = std::numeric_limits<double>::infinity());
 
 }  // namespace mlc

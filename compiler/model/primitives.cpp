@@ -97,6 +97,12 @@ Value extreme(PrimitiveCall& c) {
 
 Value argmax(PrimitiveCall& c) {
   ValueId x = tensor_argument(c, 0);
+  if (c.args[1].is(Kind::none)) {
+    Builder& b = c.evaluator.builder();
+    int64_t rank = b.rank(x);
+    x = b.argmax(b.reshape(x, {-1}), 0, false);
+    return Value::of_tensor(flag_argument(c, 2) ? b.reshape(x, Shape(static_cast<size_t>(rank), 1)) : x);
+  }
   return Value::of_tensor(c.evaluator.builder().argmax(x, integer_argument(c, 1, -1), flag_argument(c, 2)));
 }
 
@@ -311,7 +317,7 @@ const std::vector<Primitive>& primitives() {
       {"min", "x y? dim? keepdim? batch?", extreme, "The smaller of x and y, or the smallest along dim."},
       {"sum", "x dim? keepdim? batch?", sum, "Sum along dim, of the whole sample without dim."},
       {"prod", "x dim? keepdim? batch?", prod, "Product along dim."},
-      {"argmax", "x dim? keepdim?", argmax, "Index of the first greatest element along dim (the last axis)."},
+      {"argmax", "x dim? keepdim?", argmax, "Index of the first greatest element along dim, in the whole sample without dim."},
       {"count", "x dim? keepdim? batch?", count, "How many elements such a reduction joins, known at build time."},
       {"len", "list", len, "The number of elements of a list."},
       {"range", "start stop? step?", range, "The integers from start, below stop."},
@@ -325,7 +331,7 @@ const std::vector<Primitive>& primitives() {
       {"transpose", "x a? b?", transpose, "Two axes exchanged, the last two by default."},
       {"permute", "x dims", permute, "Axes in another order."},
       {"slice", "x dim start? stop? step?", slice, "A part along one axis."},
-      {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis."},
+      {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis. mode: constant (value), reflect or replicate."},
       {"concat", "parts dim", concat, "Tensors one after the other along dim."},
       {"stack", "parts dim?", stack, "Tensors of one shape along a new axis, the first by default."},
       {"cumsum", "x dim", cumsum, "Running sum along dim."},

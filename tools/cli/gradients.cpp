@@ -13,6 +13,7 @@ namespace mlc {
 namespace {
 
 constexpr int64_t kRows = 4;
+constexpr double kSeconds = 30;    // per loss or definition; large models get fewer probes
 
 class GradientCheck : Training {
 public:
@@ -28,7 +29,7 @@ public:
       for (const GradientTask::At& at : task.at) width = std::max(width, title(task, at).size());
     std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}\n", "gradient", width, "elements", "probes", "difference");
     for (const GradientTask& task : gradients.tasks) {
-      std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input);
+      std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input, kSeconds);
       for (size_t i = 0; i < found.size(); ++i) {
         std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10.1e}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes, found[i].worst, found[i].off ? "  off" : "");
         if (found[i].off) fault(task, task.at[i], found[i]);

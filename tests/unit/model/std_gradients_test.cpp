@@ -1,0 +1,159 @@
+// Every function and block of the standard library against central differences, and every entry in a parity fixture.
+#include "compiler/model/library.h"
+#include "compiler/model/model.h"
+#include "compiler/spec/spec.h"
+#include "compiler/spec/yaml.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <regex>
+#include <sstream>
+
+namespace mlc {
+namespace {
+
+// How an entry is used. A function: a formula over x, what precedes it, and y; a block: an item on a sample of `shape`.
+struct Use {
+  std::string text;
+  Shape shape = {4, 6};
+  Type target = {DType::f32, {4, 6}};
+  DType input = DType::f32;
+};
+
+const Type kIndices = {DType::i32, {4}}, kBits = {DType::u8, {4, 6}};
+
+// Entries that `NAME(x)` or `- NAME` does not use. An entry with a single argument needs no row here.
+const std::map<std::string, Use> kUses = {
+    {"attention", {"attention: {heads: 2, causal: true, positions: none}"}},
+    {"bce", {"bce(sigmoid(x), y)", {4, 6}, kBits}},
+    {"bce_with_logits", {"bce_with_logits(x, y, pos_weight=2)", {4, 6}, kBits}},
+    {"cosine_embedding", {"cosine_embedding(x, y, 1) + cosine_embedding(x, sin(x), -1)"}},
+    {"cosine_similarity", {"cosine_similarity(x, y)"}},
+    {"cross_entropy", {"cross_entropy(x, y, weight=[1, 2, 3, 4, 5, 6], label_smoothing=0.1, ignore_index=2)", {4, 6}, kIndices}},
+    {"dice", {"dice(sigmoid(x), y)", {4, 6}, kBits}},
+    {"dropout", {"dropout(x, 0.4)"}},
+    {"embedding", {"embedding: {num_embeddings: 5, embedding_dim: 3}", {4}, {DType::f32, {4, 3}}, DType::i32}},
+    {"focal", {"focal(x, y, gamma=1.5)", {4, 6}, kBits}},
+    {"hinge", {"hinge(x, y)", {4, 6}, kBits}},
+    {"huber", {"huber(x, y)"}},
+    {"kl_div", {"kl_div(log_softmax(x), y, log_target=true)"}},
+    {"l1", {"l1(x, y)"}},
+    {"linear", {"linear: 3"}},
+    {"mse", {"mse(x, y)"}},
+    {"nll", {"nll(log_softmax(x), y, weight=[1, 2, 3, 4, 5, 6])", {4, 6}, kIndices}},
+    {"one_hot", {"x * one_hot(y, 6)", {4, 6}, kIndices}},
+    {"pairwise_distance", {"pairwise_distance(x, y, p=3)"}},
+    {"scaled_dot_product_attention", {"scaled_dot_product_attention(x, sin(x), x * y, causal=true)"}},
+    {"smooth_l1", {"smooth_l1(x, y, beta=0.5)"}},
+    {"transformer_block", {"transformer_block: {heads: 2, mlp_ratio: 2, positions: none}"}},
+    {"triplet", {"triplet(x, y, sin(x), swap=true)"}},
+};
+
+Schema schema_of(const Use& use) {
+  ColumnSchema x, y;
+  x.name = "x", x.type = {use.input, use.shape};
+  x.meaning = use.input == DType::i32 ? ColumnSchema::Meaning::free : ColumnSchema::Meaning::number;
+  y.name = "y", y.target = true, y.type = use.target;
+  y.meaning = use.target.dtype == DType::i32 ? ColumnSchema::Meaning::index : ColumnSchema::Meaning::number;
+  if (y.meaning == ColumnSchema::Meaning::index) y.classes = {"a", "b", "c", "d", "e", "f"};
+  return {"test", {x, y}, 0};
+}
+
+// Rows of a column: normal numbers, bits, or indices below 5.
+std::vector<char> column(const Type& type, int64_t rows, std::mt19937& random) {
+  std::vector<char> out(static_cast<size_t>(rows * type.bytes()));
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < rows * type.elements(); ++i) {
+    if (type.dtype == DType::f32) reinterpret_cast<float*>(out.data())[i] = normal(random);
+    else if (type.dtype == DType::i32) reinterpret_cast<int32_t*>(out.data())[i] = static_cast<int32_t>(random() % 5);
+    else out[static_cast<size_t>(i)] = static_cast<char>(random() & 1);
+  }
+  return out;
+}
+
+std::string spec_of(const std::string& name, DefinitionKind kind, const Use& use) {
+  const char* train = "train: {epochs: 1, batch_size: 4, loss: \"mean(output * sin(output + 1))\", optimizer: sgd}\n";
+  std::string text = use.text.empty() ? kind == DefinitionKind::block ? name : name + "(x)" : use.text;
+  if (kind == DefinitionKind::block) return "data: {}\nblocks:\n  under_test():\n    - " + text + "\nmodel: [under_test]\n" + train;
+  return "data: {}\nfunctions:\n  under_test(x, y):\n    y: '" + text + "'\nmodel: [{linear: 6}]\n" +
+         "train: {epochs: 1, batch_size: 4, loss: \"mean(under_test(output, y) * 1.5)\", optimizer: sgd}\n";
+}
+
+void check(const std::string& name, DefinitionKind kind) {
+  SCOPED_TRACE(name);
+  auto row = kUses.find(name);
+  Use use = row == kUses.end() ? Use{} : row->second;
+  Sources sources;
+  Diagnostics faults(sources);
+  Node spec = parse_yaml(sources, sources.add("spec.yaml", spec_of(name, kind, use)), faults);
+  std::unique_ptr<Model> model = elaborate(effective_spec(spec), schema_of(use), sources, faults);
+  ASSERT_TRUE(model) << faults.render() << "An entry that takes more than x needs a row in kUses.";
+  GradientGraph gradients = model->gradients(4);
+
+  std::mt19937 random(static_cast<uint32_t>(std::hash<std::string>()(name)));
+  StepInput<double> input;
+  std::map<TensorId, Array<double>> state;
+  std::vector<std::vector<char>> columns;
+  std::vector<int32_t> rows = {0, 1, 2, 3};
+  std::normal_distribution<double> normal;
+  columns.reserve(gradients.graph.tensors.size());
+  for (size_t t = 0; t < gradients.graph.tensors.size(); ++t) {
+    const Tensor& tensor = gradients.graph.tensors[t];
+    if (tensor.role == Role::input) input.columns[static_cast<TensorId>(t)] = columns.emplace_back(column(tensor.type, 4, random)).data();
+    if (tensor.role != Role::parameter && tensor.role != Role::running) continue;
+    Array<double>& values = state[static_cast<TensorId>(t)] = {tensor.type, std::vector<double>(static_cast<size_t>(tensor.type.elements()))};
+    for (double& v : values.data) v = tensor.role == Role::parameter ? 0.5 * normal(random) : 1;
+  }
+  input.rows = rows.data();
+  input.scalars.assign(gradients.graph.scalars.size(), 0);
+  input.state = &state;
+  int checked = 0;
+  for (const GradientTask& task : gradients.tasks) {
+    std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input);
+    for (size_t i = 0; i < found.size(); ++i, ++checked) {
+      EXPECT_FALSE(found[i].off) << task.name << " by " << task.at[i].name << ", element " << found[i].element << ": " << found[i].given << ", differences give " << found[i].expected;
+    }
+  }
+  EXPECT_GT(checked, 0);
+}
+
+std::vector<std::pair<std::string, DefinitionKind>> entries(std::initializer_list<DefinitionKind> kinds) {
+  Sources sources;
+  Library library(sources);
+  std::vector<std::pair<std::string, DefinitionKind>> out;
+  for (DefinitionKind kind : kinds)
+    for (const std::string& name : library.names(kind)) out.emplace_back(name, kind);
+  return out;
+}
+
+TEST(StdGradients, AgreeWithCentralDifferences) {
+  for (const auto& [name, kind] : entries({DefinitionKind::function, DefinitionKind::block})) check(name, kind);
+}
+
+TEST(StdGradients, RowsNameEntries) {
+  std::set<std::string> known;
+  for (const auto& [name, kind] : entries({DefinitionKind::function, DefinitionKind::block})) known.insert(name);
+  for (const auto& [name, use] : kUses) EXPECT_TRUE(known.count(name)) << name;
+}
+
+TEST(StdParity, EveryEntryIsInAFixture) {
+  std::set<std::string> words;
+  static const std::regex word("[a-z_][a-z0-9_]*");
+  for (const auto& file : std::filesystem::directory_iterator(std::string(MLC_SOURCE_DIR) + "/tests/parity/fixtures")) {
+    if (file.path().extension() != ".yaml") continue;
+    std::ifstream in(file.path());
+    for (std::string line; std::getline(in, line);) {
+      if (line.rfind("name:", 0) == 0) continue;   // the case's own
+      for (std::sregex_iterator it(line.begin(), line.end(), word), end; it != end; ++it) words.insert(it->str());
+    }
+  }
+  for (const auto& [name, kind] : entries({DefinitionKind::function, DefinitionKind::block, DefinitionKind::optimizer, DefinitionKind::schedule}))
+    EXPECT_TRUE(words.count(name)) << kind_name(kind) << " '" << name << "' has no parity case (tests/parity/cases.py)";
+}
+
+}  // namespace
+}  // namespace mlc
