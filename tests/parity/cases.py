@@ -140,6 +140,29 @@ case("embedding_repeats_i32", "- embedding: {num_embeddings: 4, embedding_dim: 5
      lambda: Net(("embedding1", nn.Embedding(4, 5)), linear(5, 3)), x=index(12, 2, high=2, dtype=torch.int32), y=normal(12, 2, 3))
 
 
+class Positions(nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(shape) * 0.02)
+
+    def forward(self, x):
+        return x + self.weight
+
+
+case("embedding_padding", "- embedding: {num_embeddings: 5, embedding_dim: 4, padding_idx: 2}\n- linear: 3",
+     lambda: Net(("embedding1", nn.Embedding(5, 4, padding_idx=2)), linear(4, 3)), x=index(12, 3, high=5), y=normal(12, 3, 3), predict=True)
+case("embedding_padding_last", "- embedding: {num_embeddings: 5, embedding_dim: 4, padding_idx: -1}\n- linear: 3",
+     lambda: Net(("embedding1", nn.Embedding(5, 4, padding_idx=-1)), linear(4, 3)), x=index(12, 3, high=5), y=normal(12, 3, 3))
+case("embedding_single", "- embedding: {num_embeddings: 5, embedding_dim: 4}\n- linear: 3", lambda: Net(("embedding1", nn.Embedding(5, 4)), linear(4, 3)), x=index(12, high=5))
+case("positions", "- positions\n- linear: 3", lambda: Net(("positions1", Positions(4, 5)), linear(5, 3)), x=normal(12, 4, 5), y=normal(12, 4, 3), predict=True)
+case("positions_embedded", "- embedding: {num_embeddings: 7, embedding_dim: 6}\n- positions\n- flatten\n- linear: 3",
+     lambda: Net(("embedding1", nn.Embedding(7, 6)), ("positions1", Positions(4, 6)), nn.Flatten(), linear(24, 3)), x=index(12, 4, high=7))
+case("layer_norm_no_bias", NORM.format("layer_norm: {bias: false}"), norm("layer_norm1", lambda: nn.LayerNorm(4, bias=False)))
+case("rms_norm_rank2", "- rms_norm\n- linear: 3", lambda: Net(("rms_norm1", nn.RMSNorm(5, eps=1.1920928955078125e-07)), linear(5, 3)), x=normal(12, 2, 5, scale=4), y=normal(12, 2, 3))
+case("flatten_axes", "- flatten: {start_dim: 1}\n- linear: 3", lambda: Net(nn.Flatten(2), linear(12, 3)), x=normal(12, 2, 3, 4), y=normal(12, 2, 3))
+case("flatten_inner", "- flatten: {start_dim: 0, end_dim: 1}\n- linear: 3", lambda: Net(nn.Flatten(1, 2), linear(4, 3)), x=normal(12, 2, 3, 4), y=normal(12, 6, 3))
+
+
 # Attention ------------------------------------------------------------------------------------------------------------
 def rotate(x):
     """Rotary positions on [..., tokens, d], halves paired."""
@@ -160,6 +183,14 @@ class Attention(nn.Module):
         q, k, v = self.qkv(x).reshape(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(self.turn(q), self.turn(k), v, is_causal=self.causal)
         return self.out(y.transpose(1, 2).reshape(b, t, d))
+
+
+class Dropped(Attention):
+    def __init__(self, d):
+        super().__init__(d, 2)
+
+    def forward(self, x):
+        return self.out(0 * x)
 
 
 class Block(nn.Module):
@@ -189,6 +220,21 @@ case("transformer_block", "- transformer_block: 2", lambda: Net(("transformer_bl
 case("transformer_blocks", "- transformer_block: {heads: 2, causal: true, mlp_ratio: 2}\n  repeat: 2\n- linear: 3",
      lambda: Net(("transformer_block1", Block(8, 2, 2, causal=True)), ("transformer_block2", Block(8, 2, 2, causal=True)), linear(8, 3)), x=normal(6, 18, 8), y=normal(6, 18, 3),
      batch=3, predict=True)
+
+STILL_BLOCK = dict(optimizer="{type: sgd, lr: 0}", make=lambda p: torch.optim.SGD(p, lr=0.0), steps=1)
+case("transformer_block_rotary", "- transformer_block: {heads: 2, mlp_ratio: 3, positions: rotary, causal: true}",
+     lambda: Net(("transformer_block1", Block(8, 2, 3, rotary=True, causal=True))), x=normal(8, 5, 8), y=normal(8, 5, 8), predict=True)
+case("transformer_block_dropout", "- transformer_block: {heads: 2, dropout: 0.5}", lambda: Net(("transformer_block1", Block(8, 2))), x=normal(8, 5, 8), y=normal(8, 5, 8), predict=True,
+     **STILL_BLOCK, still=tuple("transformer_block1." + n for n in Block(8, 2).state_dict()))
+case("attention_heads", "- attention: {heads: 4, positions: rotary}", lambda: Net(("attention1", Attention(8, 4, rotary=True))), x=normal(12, 6, 8), y=normal(12, 6, 8), predict=True)
+# Every weight dropped: only the last bias learns.
+case("attention_dropout_one", "- attention: {heads: 2, dropout: 1}", lambda: Net(("attention1", Dropped(8))), x=normal(12, 5, 8), y=normal(12, 5, 8),
+     still=("attention1.qkv.weight", "attention1.qkv.bias", "attention1.out.weight"))
+case("attention_one_token", "- attention: {heads: 2, causal: true}", lambda: Net(("attention1", Attention(8, 2, causal=True))), x=normal(12, 1, 8), y=normal(12, 1, 8))
+case("transformer_text", "- embedding: {num_embeddings: 11, embedding_dim: 8}\n- positions\n- transformer_block: {heads: 2, causal: true}\n- layer_norm\n- linear: 11",
+     lambda: Net(("embedding1", nn.Embedding(11, 8)), ("positions1", Positions(6, 8)), ("transformer_block1", Block(8, 2, causal=True)), ("layer_norm1", nn.LayerNorm(8)), linear(8, 11)),
+     x=index(12, 6, high=11), y=index(12, 6, high=11), loss="cross_entropy", criterion=lambda out, y: F.cross_entropy(out.transpose(1, 2), y.long()),
+     predict=True, rtol=3e-5, atol=5e-6)
 
 
 # Activations: the output itself is compared, and the gradient through the weights ----------------------------------------
@@ -694,6 +740,96 @@ case("own_optimizer_host_slots", **MLP, optimizer="{type: warming, lr: 0.1}", tr
      make=lambda p: (lambda q: Warming([{"params": q[0::2], "weight_decay": 0.0}, {"params": q[1::2], "weight_decay": 0.2}], lr=0.1))(list(p)))
 case("rule_nadam", **MLP, optimizer="{type: nadam, lr: 0.05}", train='  params:\n    - {match: "*.bias", lr: lr / 5, weight_decay: 0.3}\n', atol=5e-6,
      make=lambda p: (lambda q: NAdam([{"params": q[0::2]}, {"params": q[1::2], "lr": 0.01, "weight_decay": 0.3}], lr=0.05))(list(p)))
+# Functions of formulas: each gives one number per sample of a [3, 4] value h.
+def gather(h):
+    return torch.gather(h, 2, h.argmax(2, keepdim=True)).sum((1, 2))
+
+
+def shifted(h, f):
+    """A reduction over the batch."""
+    return (h - f).pow(2).sum((1, 2))
+
+
+TABLE = "[[1, 2, -1], [0.5, 3, 1], [2, -2, 1], [1, 0, 4]]"
+REDUCTIONS = {
+    "mean(h)": lambda h: h.mean((1, 2)),
+    "sum(mean(h, dim=0)**2)": lambda h: h.mean(1).pow(2).sum(1),
+    "var(h)": lambda h: h.var((1, 2)),
+    "sum(var(h, dim=-1, correction=0, keepdim=true) * h)": lambda h: (h.var(2, correction=0, keepdim=True) * h).sum((1, 2)),
+    "sum(var(h, dim=[0, 1], keepdim=true) * h)": lambda h: (h.var((1, 2), keepdim=True) * h).sum((1, 2)),
+    "max(h)": lambda h: h.amax((1, 2)),
+    "sum(min(h, dim=0)**2)": lambda h: h.amin(1).pow(2).sum(1),
+    "prod(h)": lambda h: h.reshape(-1, 12).prod(1),
+    "sum(prod(h, dim=[0]))": lambda h: h.prod(1).sum(1),
+    "logsumexp(h)": lambda h: h.logsumexp((1, 2)),
+    "sum(logsumexp(h, dim=0)**2)": lambda h: h.logsumexp(1).pow(2).sum(1),
+    "sum(logsumexp(h, dim=[0, 1], keepdim=true) * h)": lambda h: (h.logsumexp((1, 2), keepdim=True) * h).sum((1, 2)),
+    "argmax(h) * mean(h)": lambda h: h.reshape(-1, 12).argmax(1) * h.mean((1, 2)),
+    "sum(argmax(h, dim=0) * sum(h, dim=0))": lambda h: (h.argmax(1) * h.sum(1)).sum(1),
+    "count(h) * mean(h) + count(h, dim=1)": lambda h: 12 * h.mean((1, 2)) + 4,
+    "sum(cumsum(h, 1)**2)": lambda h: h.cumsum(2).pow(2).sum((1, 2)),
+    "sum((h - mean(h, dim=[], batch=true))**2)": lambda h: shifted(h, h.mean(0)),
+    "sum((h - mean(h, batch=true))**2)": lambda h: shifted(h, h.mean()),
+    "sum((h - var(h, dim=1, batch=true, keepdim=true))**2)": lambda h: shifted(h, h.var((0, 2)).reshape(3, 1)),
+    "sum((h - max(h, dim=0, batch=true))**2)": lambda h: shifted(h, h.amax((0, 1))),
+    "sum((h - logsumexp(h, dim=0, batch=true))**2)": lambda h: shifted(h, h.logsumexp((0, 1))),
+}
+SHAPES = {
+    f"sum(transpose(h) * tensor({TABLE}))": lambda h: (h.transpose(1, 2) * torch.tensor(eval(TABLE))).sum((1, 2)),
+    f"sum(permute(h, [1, 0]) * tensor({TABLE}))": lambda h: (h.permute(0, 2, 1) * torch.tensor(eval(TABLE))).sum((1, 2)),
+    "sum(pick(h, argmax(h, dim=1), 1))": gather,
+    "sum(one_hot(argmax(h), 12) * reshape(h, [-1]))": lambda h: h.amax((1, 2)),
+    "sum(stack([h, 2 * h, h * h], 1)**2 * reshape(arange(3), [1, 3, 1]))": lambda h: (torch.stack([h, 2 * h, h * h], 2).pow(2) * torch.arange(3).reshape(1, 3, 1)).sum((1, 2, 3)),
+    "sum(stack([h, 2 * h], -1)**2 * tensor([1, 3]))": lambda h: (torch.stack([h, 2 * h], -1).pow(2) * torch.tensor([1, 3])).sum((1, 2, 3)),
+    "sum(concat([h, h * h], -1)**2)": lambda h: torch.cat([h, h * h], 2).pow(2).sum((1, 2)),
+    "sum(slice(h, 1, 0, 4, 2)**2) + sum(slice(h, 0, 1)**3)": lambda h: h[:, :, 0:4:2].pow(2).sum((1, 2)) + h[:, 1:].pow(3).sum((1, 2)),
+    "sum(pad(h, [[1, 0], [0, 2]], 0.5)**2) * mean(h)": lambda h: F.pad(h, (0, 2, 1, 0), value=0.5).pow(2).sum((1, 2)) * h.mean((1, 2)),
+    'sum(pad(h, [[1, 2], [3, 1]], 0, "reflect")**3)': lambda h: F.pad(h, (3, 1, 1, 2), mode="reflect").pow(3).sum((1, 2)),
+    'sum(pad(h, [[1, 2], [3, 1]], 0, "replicate")**3)': lambda h: F.pad(h, (3, 1, 1, 2), mode="replicate").pow(3).sum((1, 2)),
+    'sum(cumsum(pad(h, [[0, 0], [3, 1]], 0, "circular"), 1)**2)': lambda h: F.pad(h, (3, 1), mode="circular").cumsum(2).pow(2).sum((1, 2)),
+    "sum(where(h > 0, h, -2 * h) + (h if h > 0.5 else 3 * h))": lambda h: (torch.where(h > 0, h, -2 * h) + torch.where(h > 0.5, h, 3 * h)).sum((1, 2)),
+    "sum(zeros([4]) + ones([3, 1]) * h * h)": lambda h: (h * h).sum((1, 2)),
+    "sum(matmul(h, transpose(h)))": lambda h: (h @ h.transpose(1, 2)).sum((1, 2)),
+    "sum(take(tensor(" + TABLE + "), argmax(h, dim=1)) * slice(h, 1, 0, 3))": lambda h: (torch.tensor(eval(TABLE))[h.argmax(2)] * h[:, :, :3]).sum((1, 2)),
+    "sum(cosine_similarity(h, h * h + 1)) + sum(cosine_similarity(h, sin(h), 0))":
+        lambda h: F.cosine_similarity(h, h * h + 1, 2).sum(1) + F.cosine_similarity(h, h.sin(), 1).sum(1),
+    "sum(pairwise_distance(h, cos(h))) + sum(pairwise_distance(h, cos(h), p=1)) + sum(pairwise_distance(h, cos(h), inf))":
+        lambda h: sum(F.pairwise_distance(h, h.cos(), p=p).sum(1) for p in (2, 1, math.inf)),
+    "sum(scaled_dot_product_attention(h, 2 * h, h * h)) + sum(scaled_dot_product_attention(h, h, h, causal=true))":
+        lambda h: F.scaled_dot_product_attention(h, 2 * h, h * h).sum((1, 2)) + F.scaled_dot_product_attention(h, h, h, is_causal=True).sum((1, 2)),
+}
+ELEMENTS = {
+    "abs(h) * sign(h)": lambda h: h, "exp(h) + expm1(h)": lambda h: h.exp() + h.expm1(), "log(1 + h * h) + log1p(abs(h))": lambda h: (1 + h * h).log() + h.abs().log1p(),
+    "sqrt(1 + h * h) * rsqrt(2 + h * h)": lambda h: (1 + h * h).sqrt() * (2 + h * h).rsqrt(), "sin(h) * cos(h)": lambda h: h.sin() * h.cos(),
+    "tanh(h) + erf(h) + sigmoid(h)": lambda h: h.tanh() + h.erf() + h.sigmoid(), "(floor(h) + ceil(h) + round(h)) * h": lambda h: (h.floor() + h.ceil() + h.round()) * h,
+    "h % 0.7 + h // 0.5 * h": lambda h: h % 0.7 + (h / 0.5).floor() * h, "abs(h)**1.5 + 2**h + (1 + h * h)**h": lambda h: h.abs() ** 1.5 + 2**h + (1 + h * h) ** h,
+    "min(max(h, -0.5), 0.5) * h": lambda h: h.clamp(-0.5, 0.5) * h, "cast(h > 0, f32) * h + (isnan(h) or not h > 1) * h": lambda h: (h > 0) * h + ~(h > 1) * h,
+    "h if 0 < h and h < 1 else -h": lambda h: torch.where((0 < h) & (h < 1), h, -h), "stop_gradient(h) * h": lambda h: h.detach() * h,
+    "h**2 - h**3 + (1 + h * h)**-1 + (1 + h * h)**0.5": lambda h: h**2 - h**3 + 1 / (1 + h * h) + (1 + h * h) ** 0.5,
+    "h / (1 + h * h) - 1 / (2 + h)**2 * 0.1": lambda h: h / (1 + h * h) - 0.1 / (2 + h) ** 2,
+}
+
+
+class Formulas(Net):
+    def __init__(self, functions):
+        super().__init__(linear(5, 4, "h"))
+        self.functions = functions
+
+    def forward(self, x):
+        h = self.h(x)
+        return torch.stack([f(h) for f in self.functions], 1)
+
+
+def formulas(name, table, wrap=lambda text: text, **rest):
+    items = "".join(f"- expr: '{wrap(text)}'\n  as: f{i}\n" for i, text in enumerate(table))
+    case(name, "- {linear: 4, as: h}\n" + items + "- expr: stack([" + ", ".join(f"f{i}" for i in range(len(table))) + "], 0)",
+         lambda: Formulas(list(table.values())), x=normal(12, 3, 5, scale=0.7), y=normal(12, len(table)), predict=True, loss="{type: mse, reduction: sum}",
+         criterion=lambda out, y: F.mse_loss(out, y, reduction="sum"), optimizer="{type: sgd, lr: 4e-6}", make=lambda p: SGD(p, lr=4e-6), steps=3, rtol=2e-5, atol=2e-6, **rest)
+
+
+formulas("formula_reductions", REDUCTIONS)
+formulas("formula_shapes", SHAPES)
+formulas("formula_elements", {text: (lambda f: lambda h: f(h).sum((1, 2)))(f) for text, f in ELEMENTS.items()}, wrap=lambda text: f"sum({text})")
 case("drop_last", **MLP, x=normal(10, 5), y=normal(10, 3), drop_last=True, epochs=3)
 case("steps_wrap_around", **MLP, x=normal(10, 5), y=normal(10, 3), steps=7)
 case("batch_of_all", **MLP, batch=12, steps=5)
