@@ -497,7 +497,12 @@ private:
 }  // namespace
 
 bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out) {
-  return Contract(graph, group, plan, target, out).run();
+  try {
+    return Contract(graph, group, plan, target, out).run();
+  } catch (const NeedsScalars&) {
+    out = {};
+    return false;
+  }
 }
 
 }  // namespace mlc::loops

@@ -6,7 +6,8 @@ namespace mlc::loops {
 
 /// Any group of elementwise ops, reductions and one contraction: the generic form.
 void lower_rows(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
-/// A contraction in register tiles with its epilogue; false when its layouts do not fit, then `out` is untouched.
+/// A contraction in register tiles with its epilogue; false when its layouts do not fit, or when a value of the epilogue cannot
+/// be had in lanes; then `out` is as before.
 /// One operand gives vectors (along the lanes of the result), the other is read as scalars, both in place. Each element
 /// sums over k in index order, as the generic form does.
 bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
