@@ -173,6 +173,18 @@ void read_key(const std::string& key, const Node& value, Definition& d) {
   }
 }
 
+// Lines that name something of the definition must name something that is there.
+void check_names(const Node& body, const char* section, const std::vector<std::string>& known, const std::string& what) {
+  const Node* map = body.find(section);
+  if (!map) return;
+  for (const auto& [name, formula] : map->entries) {
+    if (std::find(known.begin(), known.end(), name.text) != known.end()) continue;
+    std::string near = nearest(name.text, known);
+    std::string hint = !near.empty() ? "; did you mean '" + near + "'?" : known.empty() ? "; it has none" : "; it has " + join(known, ", ");
+    throw SpecError({.loc = name.loc, .text = "'" + name.text + "' is no " + what + hint, .fix = near});
+  }
+}
+
 void check_complete(const Node& key, const Definition& d) {
   auto need = [&](bool ok, const char* what) {
     if (!ok) throw SpecError(key.loc, std::string(kind_name(d.kind)) + " '" + d.name() + "' needs " + what);
@@ -228,6 +240,13 @@ Definition read_definition(DefinitionKind kind, const Node& key, const Node& bod
     }
   } else {
     (kind == DefinitionKind::schedule ? d.rate : d.result) = formula_of(d.name(), body);
+  }
+  if (body.is(Node::Kind::map)) {
+    std::vector<std::string> arguments, states;
+    for (const Signature::Parameter& p : d.signature.parameters) arguments.push_back(p.name);
+    for (const TensorRule& rule : d.state) states.push_back(rule.name);
+    check_names(body, "grad", arguments, "argument of " + d.name());
+    check_names(body, "update", states, "state of " + d.name());
   }
   check_complete(key, d);
   return d;

@@ -97,6 +97,7 @@ case("linear_wide", "- linear: 19\n- tanh\n- linear: 33\n- tanh\n- linear: 3",
      lambda: Net(linear(17, 19), torch.tanh, linear(19, 33, "linear2"), torch.tanh, linear(33, 3, "linear3")), x=normal(21, 17), y=normal(21, 3), batch=7)
 case("flatten", "- flatten\n- linear: 3", lambda: Net(nn.Flatten(), linear(6, 3)), x=normal(12, 2, 3))
 case("flatten_rank4", "- linear: 2\n- flatten\n- linear: 3", lambda: Net(linear(4, 2), nn.Flatten(), linear(12, 3, "linear2")), x=normal(8, 2, 3, 4), y=normal(8, 3))
+case("flatten_from_end", "- flatten: {start_dim: -2}\n- linear: 3", lambda: Net(nn.Flatten(-2), linear(12, 3)), x=normal(12, 2, 3, 4), y=normal(12, 2, 3))
 case("reshape", "- reshape: [2, 3]\n- linear: 4", lambda: Net(lambda x: x.reshape(-1, 2, 3), linear(3, 4)), x=normal(12, 6), y=normal(12, 2, 4))
 case("reshape_minus_one", "- reshape: [3, -1]\n- linear: 2", lambda: Net(lambda x: x.reshape(-1, 3, 4), linear(4, 2)), x=normal(8, 2, 6), y=normal(8, 3, 2))
 case("permute", "- permute: [1, 0]\n- linear: 4", lambda: Net(lambda x: x.permute(0, 2, 1), linear(2, 4)), x=normal(12, 2, 3), y=normal(12, 3, 4))
@@ -740,6 +741,64 @@ case("own_optimizer_host_slots", **MLP, optimizer="{type: warming, lr: 0.1}", tr
      make=lambda p: (lambda q: Warming([{"params": q[0::2], "weight_decay": 0.0}, {"params": q[1::2], "weight_decay": 0.2}], lr=0.1))(list(p)))
 case("rule_nadam", **MLP, optimizer="{type: nadam, lr: 0.05}", train='  params:\n    - {match: "*.bias", lr: lr / 5, weight_decay: 0.3}\n', atol=5e-6,
      make=lambda p: (lambda q: NAdam([{"params": q[0::2]}, {"params": q[1::2], "lr": 0.01, "weight_decay": 0.3}], lr=0.05))(list(p)))
+# Names, definitions with state, gradients and requirements of their own ---------------------------------------------------
+case("names_after_as", "- {linear: 4, as: a}\n- tanh\n- {linear: 4, as: b}\n- linear: 3", lambda: Net(linear(5, 4, "a"), torch.tanh, linear(4, 4, "b"), linear(4, 3)))
+case("repeat_zero", "- linear: 4\n  repeat: 0\n- linear: 3", lambda: Net(linear(5, 3)))
+case("repeat_counts_on", "- linear: 4\n- linear: 4\n  repeat: 2\n- linear: 3", lambda: Net(linear(5, 4), linear(4, 4, "linear2"), linear(4, 4, "linear3"), linear(4, 3, "linear4")))
+
+
+class Tied(Net):
+    def __init__(self):
+        super().__init__(("tok", nn.Embedding(7, 4)), linear(4, 4))
+
+    def forward(self, x):
+        return F.linear(torch.tanh(self.linear1(self.tok(x))), self.tok.weight)
+
+
+case("tied_weight", "- embedding: {num_embeddings: 7, embedding_dim: 4}\n  as: tok\n- linear: 4\n- tanh\n- linear: {out: 7, bias: false, weight: tok.weight}", Tied,
+     x=index(12, 3, high=7), y=index(12, 3, high=7), loss="cross_entropy", criterion=lambda out, y: F.cross_entropy(out.transpose(1, 2), y.long()), predict=True)
+
+
+class Averaged(nn.Module):
+    """Subtracts a running mean of what came before."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(width))
+
+    def forward(self, x):
+        y = x - self.seen
+        if self.training:
+            self.seen = 0.8 * self.seen + 0.2 * x.detach().mean(0)
+        return y
+
+
+case("own_state", "- linear: 4\n- averaged\n- tanh\n- linear: 3", lambda: Net(linear(5, 4), ("averaged1", Averaged(4)), torch.tanh, linear(4, 3, "linear2")), predict=True,
+     top="blocks:\n  averaged(share=0.2):\n    require: {0 <= share and share <= 1: share is a share}\n    state:\n      seen: {shape: in.shape, init: 0}\n"
+         "    y: x - seen\n    update:\n      seen: (1 - share) * seen + share * mean(x, dim=[], batch=true)\n")
+case("own_gradient", "- linear: 4\n- steps: 3\n- linear: 3", lambda: Net(linear(5, 4), lambda x: x + ((x * 3).round() / 3 - x).detach(), linear(4, 3, "linear2")), predict=True,
+     top="functions:\n  steps(x, n=2):\n    y: round(x * n) / n\n    grad:\n      x: g\n")
+case("own_gradient_of_result", "- linear: 4\n- squash\n- linear: 3", lambda: Net(linear(5, 4), torch.tanh, linear(4, 3, "linear2")),
+     top="functions:\n  squash(x):\n    let: {e: exp(2 * x)}\n    y: (e - 1) / (e + 1)\n    grad:\n      x: g * (1 - result * result)\n")
+case("override", "- linear: 4\n- silu\n- linear: 3", lambda: Net(linear(5, 4), lambda x: x * torch.sigmoid(1.5 * x), linear(4, 3, "linear2")),
+     top="functions:\n  override silu(x): x * sigmoid(1.5 * x)\n")
+OWN_LOSS = """functions:
+  gap(x, y, least=0.5, reduction="mean"):
+    args: {reduction: {type: text, words: [mean, sum]}}
+    target: index
+    let:
+      l: logsumexp(x, dim=-1) - pick(x, y) + least * mean(x * x)
+    y: 'l if reduction == "mean" else sum(l, batch=true)'
+    predict: {probability: softmax(x), dim: -1}
+"""
+case("own_loss", "- linear: 3", lambda: Net(linear(5, 3)), **CLASSES, **PROBABILITY, loss="{type: gap, least: 0.2}", criterion=lambda out, y: F.cross_entropy(out, y.long()) + 0.2 * (out * out).mean(), top=OWN_LOSS)
+case("own_loss_sum", "- linear: 3", lambda: Net(linear(5, 3)), **CLASSES, loss="{type: gap, reduction: sum}",
+     criterion=lambda out, y: F.cross_entropy(out, y.long(), reduction="sum") + 0.5 * (out * out).mean(-1).sum(), top=OWN_LOSS)
+case("own_optimizer_slots", **MLP, optimizer="{type: lazy, lr: 0.1, momentum: 0.5}", make=lambda p: SGD(p, lr=0.1, momentum=0.5),
+     top="optimizers:\n  lazy(lr=0.01, momentum=0):\n    state: {b: {init: 0, if: momentum > 0, else: 0}}\n    step:\n      b: momentum * b + g if momentum > 0 else g\n      p: p - lr * b\n")
+case("own_optimizer_stand_in", **MLP, optimizer="{type: lazy, lr: 0.1}", make=lambda p: SGD(p, lr=0.1),
+     top="optimizers:\n  lazy(lr=0.01, momentum=0):\n    state: {b: {init: 0, if: momentum > 0, else: 1}}\n    step:\n      d: g * b if momentum == 0 else g\n      p: p - lr * d\n")
+
 # Functions of formulas: each gives one number per sample of a [3, 4] value h.
 def gather(h):
     return torch.gather(h, 2, h.argmax(2, keepdim=True)).sum((1, 2))

@@ -17,7 +17,7 @@ Schema table(int64_t features, int classes) {
   y.type = classes ? Type{DType::i32, {}} : Type{DType::f32, {1}};
   y.meaning = classes ? ColumnSchema::Meaning::index : ColumnSchema::Meaning::number;
   for (int i = 0; i < classes; ++i) y.classes.push_back(std::to_string(i));
-  return {"test", {x, y}, 0};
+  return {"test", {x, y}, {}};
 }
 
 struct Built {

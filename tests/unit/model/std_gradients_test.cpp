@@ -60,7 +60,7 @@ Schema schema_of(const Use& use) {
   y.name = "y", y.target = true, y.type = use.target;
   y.meaning = use.target.dtype == DType::i32 ? ColumnSchema::Meaning::index : ColumnSchema::Meaning::number;
   if (y.meaning == ColumnSchema::Meaning::index) y.classes = {"a", "b", "c", "d", "e", "f"};
-  return {"test", {x, y}, 0};
+  return {"test", {x, y}, {}};
 }
 
 // Rows of a column: normal numbers, bits, or indices below 5.
