@@ -592,3 +592,27 @@ def check_shows_the_plan_and_the_largest_batch(c):
     c.mlc("check", c.spec("wine"), "--memory", "much", status=2)
     need("no batch fits" in c.mlc("check", c.spec("wine"), "--memory", "10KB").out, "10 KB are enough")
     need(f": {batch}" in memory(batch), "the largest batch depends on the spec's")
+
+
+@test
+def check_compares_gradients(c):
+    spec = lambda cube: c.write("grad.yaml", f"""data: {{dataset: wine, split: {{train: 0.8, test: 0.2}}, transforms: [standardize]}}
+functions:
+  cube(x):
+    y: x**3
+    grad: {{x: {cube}}}
+  unused(a, b): a * sigmoid(b)
+blocks:
+  gain():
+    params: {{weight: {{shape: [in.features], init: 1}}}}
+    y: x * exp(weight)
+model: [{{linear: 6}}, gain, batch_norm, {{dropout: 0.3}}, relu, cube, {{linear: 3}}]
+train: {{epochs: 1, loss: cross_entropy, optimizer: adam}}
+""")
+    out = c.mlc("check", "--grad", spec("g * 3 * x**2")).out
+    for row in ("cube by x (line 11)", "gain by x (line 11)", "unused by b", "loss by linear1.weight", "loss by gain1.weight", "loss by batch_norm1.bias"):
+        need(row in out, f"no row '{row}' in\n{out}")
+    need(" off" not in out and "12 gradients agree" in out, out)
+    wrong = c.mlc("check", "--grad", spec("g * 2 * x**2"), status=1)
+    need("grad.yaml:5:15: error: the gradient of 'cube' by 'x' is off" in wrong.err and wrong.err.count("error:") == 1, wrong.err)
+    need("  off" in wrong.out, wrong.out)
