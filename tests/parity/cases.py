@@ -246,6 +246,7 @@ def activation(name, item, f, x=None, y=None, **rest):
 activation("relu", "relu", F.relu)
 activation("leaky_relu", "leaky_relu", F.leaky_relu)
 activation("identity", "identity", lambda x: x)
+activation("softsign", "softsign", F.softsign)
 activation("selu", "selu", F.selu)
 activation("mish", "mish", F.mish)
 activation("hardswish", "hardswish", F.hardswish)
