@@ -87,6 +87,27 @@ image_case("batch_norm_images", "- conv2d: {out: 4, kernel: 3, bias: false}\n- b
            lambda: Net(conv("conv2d1", 2, 4, 3, bias=False), ("batch_norm1", nn.BatchNorm2d(4)), torch.tanh), (2, 6, 5), (4, 4, 3), predict=True, rtol=2e-5, atol=5e-6)
 
 
+# Functions of images: torchvision's affine takes the matrix from result to image.
+MATRIX = [0.93, 0.21, 0.67, -0.29, 1.13, -0.41]   # no pixel falls between two
+
+
+def warped(mode):
+    def module(x):
+        from torchvision.transforms._functional_tensor import affine
+        return affine(x, MATRIX, interpolation=mode)
+    return module
+
+
+for mode in ("nearest", "bilinear"):
+    image_case(f"warp_{mode}", f"- expr: 'warp(x, tensor([[0.93, 0.21, 0.67], [-0.29, 1.13, -0.41]]), \"{mode}\")'\n- conv2d: {{out: 2, kernel: 2}}",
+               lambda mode=mode: Net(warped(mode), conv("conv2d1", 2, 2, 2)), (2, 6, 7), (2, 5, 6))
+for mode in ("reflect", "replicate"):
+    image_case(f"pad_{mode}", f"- {{conv2d: {{out: 3, kernel: 2}}, as: c}}\n- expr: 'pad(c, [[0, 0], [2, 1], [0, 3]], mode=\"{mode}\")'\n- conv2d: {{out: 2, kernel: 3}}",
+               lambda mode=mode: Net(conv("c", 2, 3, 2), lambda x: F.pad(x, (0, 3, 2, 1), mode=mode), conv("conv2d1", 3, 2, 3)), (2, 5, 6), (2, 5, 6))
+image_case("stack", "- {conv2d: {out: 3, kernel: 2}, as: c}\n- expr: 'stack([c, tanh(c), 2 * c], 1)'\n- conv3d: {out: 2, kernel: [3, 2, 2]}",
+           lambda: Net(conv("c", 2, 3, 2), lambda x: torch.stack([x, torch.tanh(x), 2 * x], 2), conv("conv3d1", 3, 2, (3, 2, 2), d=3)), (2, 5, 6), (2, 1, 3, 4))
+
+
 # A residual network ---------------------------------------------------------------------------------------------------
 RESNET = """- conv2d: {out: 8, kernel: 3, padding: 1, bias: false}
 - batch_norm
