@@ -25,18 +25,15 @@ Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evalua
     bool word = std::find(rule->words.begin(), rule->words.end(), node.text) != rule->words.end();
     bool only_text = rule->types == std::vector<std::string>{"text"} || (rule->types.empty() && !rule->words.empty());
     if (word || (only_text && !looks_like_formula(node.text) && !env.find(node.text))) return Value::of_text(node.text);
-    // A word that is no name, nor near one, stays text: the argument then says what it takes.
     static const std::vector<std::string> builtins = {"none", "true", "false", "inf", "pi", "train"};
-    bool typed = !rule->types.empty() && !rule->allows("steps") && !rule->allows("formula");
-    if (typed && is_identifier(node.text) && std::find(builtins.begin(), builtins.end(), node.text) == builtins.end() && !env.find(node.text) &&
-        nearest(node.text, env.names()).empty())
-      return Value::of_text(node.text);
-  }
-  // A name that nothing has, close to one of the words, is that word misspelt.
-  static const std::vector<std::string> builtin = {"none", "true", "false", "inf", "pi", "train"};
-  if (rule && !rule->words.empty() && !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtin.begin(), builtin.end(), node.text))
-    if (std::string near = suggest(node.text, rule->words); !near.empty())
+    bool unknown = !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtins.begin(), builtins.end(), node.text);
+    // A name that nothing has, close to one of the words, is that word misspelt.
+    if (std::string near = unknown ? suggest(node.text, rule->words) : ""; !near.empty())
       throw SpecError({.loc = evaluator.place(node.loc), .text = "unknown word '" + node.text + "'; did you mean '" + near + "'?", .fix = near});
+    // Else, unless it is near a name, it stays text: the argument then says what it takes.
+    bool typed = !rule->types.empty() && !rule->allows("steps") && !rule->allows("formula");
+    if (unknown && typed && is_identifier(node.text) && nearest(node.text, env.names()).empty()) return Value::of_text(node.text);
+  }
   return evaluator.eval(parse_formula(node), env);
 }
 

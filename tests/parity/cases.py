@@ -108,6 +108,10 @@ case("dropout_predict", "- linear: 4\n- dropout: 0.5\n- linear: 3", lambda: Net(
      optimizer="{type: sgd, lr: 0}", make=lambda p: torch.optim.SGD(p, lr=0.0), still=("linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"))
 case("dropout_p1", "- linear: 4\n- dropout: 1\n- linear: 3", lambda: Net(linear(5, 4), lambda x: x * 0, linear(4, 3, "linear2")),
      still=("linear1.weight", "linear1.bias", "linear2.weight"))
+case("dropout2d", "- dropout2d: 0.5\n- flatten\n- linear: 3", lambda: Net(nn.Flatten(), linear(12, 3)), x=normal(12, 2, 2, 3), predict=True,
+     optimizer="{type: sgd, lr: 0}", make=lambda p: torch.optim.SGD(p, lr=0.0), still=("linear1.weight", "linear1.bias"))
+case("dropout2d_p1", "- {linear: 4, as: h}\n- reshape: [2, 2, 1]\n- dropout2d: 1\n- flatten\n- linear: 3", lambda: Net(linear(5, 4, "h"), lambda x: x * 0, linear(4, 3)),
+     still=("h.weight", "h.bias", "linear1.weight"))
 NORM = "- linear: 4\n- {}\n- tanh\n- linear: 3"
 
 
