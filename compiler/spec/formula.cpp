@@ -430,7 +430,17 @@ std::string wrapped(const Expr& e, int at_least) {
 
 }  // namespace
 
-ExprPtr parse_formula(const Node& node) { return parser_of(node).run(); }
+ExprPtr parse_formula(const Node& node) {
+  // Inside {} and [] YAML ends plain text at a comma: what is left has a bracket open.
+  auto count = [&](char c) { return std::count(node.text.begin(), node.text.end(), c); };
+  bool cut = node.is(Node::Kind::text) && !node.quoted && (count('(') > count(')') || count('[') > count(']'));
+  try {
+    return parser_of(node).run();
+  } catch (SpecError& error) {
+    if (cut) error.diagnostic.text += "; inside {} and [] a formula with a comma, a bracket or a brace must be quoted";
+    throw;
+  }
+}
 ExprPtr parse_formula(std::string_view text, Loc loc) { return Parser(text, loc, true).run(); }
 Signature parse_signature(const Node& key) { return parser_of(key).signature(); }
 
