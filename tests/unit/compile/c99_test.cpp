@@ -1,5 +1,6 @@
 // The C99 text of kernels, compiled by gcc and clang with address and undefined-behaviour sanitizers, must give the bits
 // of the LLVM path. The program it is put into has every buffer in an allocation of its exact size.
+#include "tests/unit/compile/attention.h"
 #include "tests/unit/compile/differential.h"
 #include "tests/unit/compile/mlp.h"
 
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 struct Case {
   const char* name;
   Graph (*make)();
+  int64_t l2 = Target().l2;
 };
 
 Graph with(int64_t batch, const std::function<void(Builder&)>& build) {
@@ -104,7 +106,8 @@ Graph windows() {
 }
 
 constexpr Case kCases[] = {{"mlp", [] { return mlp_step({16, 20, 17, 10}); }}, {"mlp_odd", [] { return mlp_step({13, 9, 33, 5}); }}, {"normalised", normalised}, {"lookups", lookups},
-                           {"pieces", pieces}, {"randoms", randoms}, {"integers", integers}, {"tokens", tokens}, {"windows", windows}};
+                           {"pieces", pieces}, {"randoms", randoms}, {"integers", integers}, {"tokens", tokens}, {"windows", windows},
+                           {"attention", [] { return attention_step({.batch = 3, .tokens = 33, .features = 4, .causal = true}); }, 20 << 10}};
 
 // A main() that reads state, columns, rows and scalars, runs the launches, and writes state and results.
 std::string program_text(const Compiled& c, const Feed& feed, const std::vector<int64_t>& column_bytes) {
@@ -148,10 +151,12 @@ TEST_P(C99, GivesTheBitsOfLlvmUnderSanitizers) {
   for (const Tensor& t : graph.tensors)
     if (t.role == Role::input) column_bytes.push_back(Differential::kRows * t.type.bytes());
   Differential d(std::move(graph), 3, 5);
+  d.target.l2 = kCases[number].l2;
   Outcome truth = d.compiled(16, 1);
   fs::path folder = fs::temp_directory_path() / ("mlc-c99-" + std::to_string(getpid()));
   fs::create_directories(folder);
   CompileOptions options;
+  options.target.l2 = kCases[number].l2;
   options.target.lanes = 16;
   options.target.registers = 32;
   Outcome found = d.run_by(options, [&](const Compiled& c, const Feed& feed, SharedState& state) {
