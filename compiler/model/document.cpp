@@ -30,15 +30,20 @@ std::string formulas_text(const char* title, const std::vector<NamedFormula>& fo
 
 std::string describe(const Definition& d) {
   std::string out = signature_text(d) + "  (" + (d.is_loss() ? "loss" : std::string(kind_name(d.kind))) + ")\n  " + d.doc + "\n";
+  size_t width = 14;
+  for (const auto& [name, rule] : d.arguments) width = std::max(width, name.size());
   for (const Signature::Parameter& p : d.signature.parameters) {
     auto rule = d.arguments.find(p.name);
-    if (rule == d.arguments.end()) continue;
-    out += "    " + p.name + std::string(p.name.size() < 16 ? 16 - p.name.size() : 1, ' ') + argument_text(rule->second) + "\n";
+    if (rule != d.arguments.end()) out += "    " + p.name + std::string(width + 2 - p.name.size(), ' ') + argument_text(rule->second) + "\n";
   }
+  for (const Requirement& r : d.requirements) out += "  requires: " + print_formula(*r.condition) + "\n";
   if (!d.target.empty()) out += "  target: " + d.target + "\n";
   std::vector<std::string> tensors;
   for (const TensorRule& t : d.params) tensors.push_back(t.name);
   if (!tensors.empty()) out += "  parameters: " + join(tensors, ", ") + "\n";
+  tensors.clear();
+  for (const TensorRule& t : d.state) tensors.push_back(t.name + (t.condition ? " (if " + print_formula(*t.condition) + ")" : ""));
+  if (!tensors.empty()) out += (d.kind == DefinitionKind::optimizer ? "  slots: " : "  state: ") + join(tensors, ", ") + "\n";
   out += formulas_text("let", d.let) + formulas_text("step", d.step);
   if (d.result) out += "  y: " + print_formula(*d.result) + "\n";
   if (d.rate) out += "  lr: " + print_formula(*d.rate) + "\n";
