@@ -26,7 +26,8 @@ void Builder::check_window(const std::string& what, const Window& window, const 
   entries(window.stride.size(), "stride"), entries(window.padding.size(), "padding"), entries(window.dilation.size(), "dilation");
   constexpr int64_t kMost = 1'000'000'000;
   auto within = [&](int64_t value, int64_t least, const char* name) {
-    if (value < least || value > kMost) fail(what + ": '" + name + "' must be at least " + std::to_string(least) + ", found " + std::to_string(value));
+    if (value < least || value > kMost)
+      fail(what + ": '" + name + "' must be at least " + std::to_string(least) + ", found " + std::to_string(value));
   };
   bool fits = true;
   Shape padded;
@@ -41,7 +42,8 @@ void Builder::check_window(const std::string& what, const Window& window, const 
   bool spread = std::any_of(window.dilation.begin(), window.dilation.end(), [](int64_t d) { return d != 1; });
   fail(what + ": the kernel is larger than the padded input",
        {"kernel  " + format_shape(size) + (spread ? " at dilation " + format_shape(window.dilation) : ""),
-        "input   " + format_shape(image) + (padded == Shape(image.end() - static_cast<std::ptrdiff_t>(n), image.end()) ? "" : ", padded to " + format_shape(padded))});
+        "input   " + format_shape(image) +
+            (padded == Shape(image.end() - static_cast<std::ptrdiff_t>(n), image.end()) ? "" : ", padded to " + format_shape(padded))});
 }
 
 // A shared image has no batch in front; window ops count its one sample.
@@ -62,12 +64,16 @@ ValueId Builder::without_samples(ValueId y) {
 void Builder::check_weights(const std::string& what, ValueId x, ValueId weight, int64_t groups, bool transposed) const {
   Shape image = sample_shape(x), w = sample_shape(weight);
   if (graph_.op(weight).per_sample) fail(what + ": the weights must be the same for all samples");
-  if (w.size() < 3 || w.size() > 5) fail(what + ": weights have two axes of channels and one to three of the kernel, found " + format_shape(w));
+  if (w.size() < 3 || w.size() > 5)
+    fail(what + ": weights have two axes of channels and one to three of the kernel, found " + format_shape(w));
   if (image.size() + 1 != w.size())
-    fail_shapes(what + ": weights of " + std::to_string(w.size() - 2) + " spatial axes need an image of " + std::to_string(w.size() - 1) + " axes", "weights", w, "image", image);
+    fail_shapes(what + ": weights of " + std::to_string(w.size() - 2) + " spatial axes need an image of " + std::to_string(w.size() - 1) +
+                    " axes",
+                "weights", w, "image", image);
   if (groups < 1) fail(what + ": 'groups' must be at least 1, found " + std::to_string(groups));
   if (image[0] % groups || w[0] % groups)
-    fail(what + ": " + std::to_string(groups) + " groups do not divide " + std::to_string(image[0] % groups ? image[0] : w[0]) + " channels");
+    fail(what + ": " + std::to_string(groups) + " groups do not divide " + std::to_string(image[0] % groups ? image[0] : w[0]) +
+         " channels");
   int64_t expected = transposed ? w[0] : w[1] * groups;
   if (image[0] != expected)
     fail_shapes(what + ": the weights need an image of " + std::to_string(expected) + " channels", "weights", w, "image", image);
@@ -88,7 +94,9 @@ ValueId Builder::conv_transpose(ValueId x, ValueId weight, const Window& window,
   Shape size(w.begin() + 2, w.end());
   // Its windows lie on the result: they always fit.
   check_window("conv_transpose", window, Shape(n, int64_t{1} << 40), size);
-  if (output_padding.size() != n) fail("conv_transpose: 'output_padding' has " + std::to_string(output_padding.size()) + " entries for " + std::to_string(n) + " spatial axes");
+  if (output_padding.size() != n)
+    fail("conv_transpose: 'output_padding' has " + std::to_string(output_padding.size()) + " entries for " + std::to_string(n) +
+         " spatial axes");
   x = with_samples(x);
   Attributes attr = attributes_of(window);
   Shape result{graph_.type(x).shape[0], w[1] * window.groups};
@@ -97,11 +105,15 @@ ValueId Builder::conv_transpose(ValueId x, ValueId weight, const Window& window,
     if (output_padding[i] < 0 || (output_padding[i] > 0 && output_padding[i] >= std::max(window.stride[i], window.dilation[i])))
       fail("conv_transpose: 'output_padding' must be smaller than the stride or the dilation, found " + std::to_string(output_padding[i]));
     int64_t extent = (image[i + 1] - 1) * window.stride[i] + (size[i] - 1) * window.dilation[i] + 1 - before - after + output_padding[i];
-    if (extent < 1) fail("conv_transpose: the padding takes away all of the result", {"image    " + format_shape(image), "kernel   " + format_shape(size), "padding  " + std::to_string(before) + " before, " + std::to_string(after) + " after"});
+    if (extent < 1)
+      fail("conv_transpose: the padding takes away all of the result",
+           {"image    " + format_shape(image), "kernel   " + format_shape(size),
+            "padding  " + std::to_string(before) + " before, " + std::to_string(after) + " after"});
     result.push_back(extent);
-    attr.end[i] -= output_padding[i];   // the windows of conv end where they would without it
+    attr.end[i] -= output_padding[i];  // the windows of conv end where they would without it
   }
-  return without_samples(add(OpCode::conv_dgrad, {x, cast(weight, graph_.type(x).dtype)}, std::move(attr), Type{graph_.type(x).dtype, std::move(result)}));
+  return without_samples(
+      add(OpCode::conv_dgrad, {x, cast(weight, graph_.type(x).dtype)}, std::move(attr), Type{graph_.type(x).dtype, std::move(result)}));
 }
 
 ValueId Builder::window(OpCode code, ValueId x, const Window& window) {
@@ -109,7 +121,9 @@ ValueId Builder::window(OpCode code, ValueId x, const Window& window) {
   Shape image = sample_shape(x);
   if (window.size.empty() || window.size.size() > 3) fail(what + ": a window has one to three axes, found " + format_shape(window.size));
   if (image.size() != window.size.size() + 1)
-    fail_shapes(what + ": a window of " + std::to_string(window.size.size()) + " axes needs an image of " + std::to_string(window.size.size() + 1), "window", window.size, "image", image);
+    fail_shapes(what + ": a window of " + std::to_string(window.size.size()) + " axes needs an image of " +
+                    std::to_string(window.size.size() + 1),
+                "window", window.size, "image", image);
   check_window(what, window, image, window.size);
   x = with_samples(x);
   Attributes attr = attributes_of(window);

@@ -13,7 +13,7 @@ namespace {
 /// Calls f(input, output, tap), row-major numbers within their spatial shapes, for every tap that lies inside; outputs
 /// in order, and the taps of each in order.
 template <class F> void each_tap(const WindowShape& w, F&& f) {
-  std::array<WindowAxis, 3> a;   // axes of extent 1 in front
+  std::array<WindowAxis, 3> a;  // axes of extent 1 in front
   std::copy(w.axes.begin(), w.axes.end(), a.end() - static_cast<std::ptrdiff_t>(w.axes.size()));
   for (size_t i = 0; i + w.axes.size() < 3; ++i) a[i].outputs = 1;
   auto inside = [&](size_t i, int64_t o, int64_t k, int64_t* at) {
@@ -49,9 +49,12 @@ template <class T> Array<T> convolution(const Op& op, const WindowShape& w, cons
   double* out = sums.data();
   each_plane(w, [&](int64_t image, int64_t outputs, int64_t weights) {
     each_tap(w, [&](int64_t i, int64_t o, int64_t k) {
-      if (op.code == OpCode::conv) out[outputs + o] += static_cast<double>(a[image + i]) * b[weights + k];
-      else if (op.code == OpCode::conv_dgrad) out[image + i] += static_cast<double>(a[outputs + o]) * b[weights + k];
-      else out[weights + k] += static_cast<double>(a[image + i]) * b[outputs + o];
+      if (op.code == OpCode::conv)
+        out[outputs + o] += static_cast<double>(a[image + i]) * b[weights + k];
+      else if (op.code == OpCode::conv_dgrad)
+        out[image + i] += static_cast<double>(a[outputs + o]) * b[weights + k];
+      else
+        out[weights + k] += static_cast<double>(a[image + i]) * b[outputs + o];
     });
   });
   Array<T> result{op.type, {}};

@@ -51,9 +51,11 @@ WindowShape read(const Op& op, const Parts& parts) {
   }
   constexpr int64_t kMost = int64_t{1} << 32;
   for (size_t i = 0; i < n; ++i) {
-    WindowAxis a{(*parts.image)[i + 2], 0, parts.weights ? (*parts.weights)[i + 2] : attr.size[i], attr.step[i], attr.begin[i], attr.end[i], attr.dilation[i]};
+    WindowAxis a{(*parts.image)[i + 2], 0, parts.weights ? (*parts.weights)[i + 2] : attr.size[i], attr.step[i], attr.begin[i], attr.end[i],
+                 attr.dilation[i]};
     want(a.taps >= 1 && a.stride >= 1 && a.dilation >= 1 && a.before >= 0, "size, step and dilation are at least 1, begin at least 0");
-    want(a.inputs < kMost && a.taps < kMost && a.stride < kMost && a.dilation < kMost && a.before < kMost && a.after < kMost && a.after > -kMost,
+    want(a.inputs < kMost && a.taps < kMost && a.stride < kMost && a.dilation < kMost && a.before < kMost && a.after < kMost &&
+             a.after > -kMost,
          "a window's extent is too large");
     want(a.taps == 1 || a.dilation < kMost / a.taps, "a window's extent is too large");
     a.outputs = a.fitting();
@@ -102,7 +104,8 @@ Type infer_window(const Graph& graph, const Op& op) {
   Parts parts = parts_of(graph, op);
   WindowShape w = read(op, parts);
   Shape outputs = output_shape(w);
-  if (op.code == OpCode::window_max || op.code == OpCode::window_argmax || op.code == OpCode::window_scatter || op.code == OpCode::window_pick)
+  if (op.code == OpCode::window_max || op.code == OpCode::window_argmax || op.code == OpCode::window_scatter ||
+      op.code == OpCode::window_pick)
     for (const WindowAxis& a : w.axes) want(every_window_has_input(a), "a window lies in the padding alone");
   if (op.code == OpCode::window_pick || op.code == OpCode::window_scatter) {
     want(graph.type(op.in[1]).dtype == DType::i32 && graph.type(op.in[1]).shape == outputs, "the index is i32, one per window");

@@ -23,15 +23,13 @@ bool every_window_has_input(const WindowAxis& axis);
 struct WindowShape {
   int64_t samples = 1, channels = 1, results = 1, groups = 1;
   std::vector<WindowAxis> axes;
-  int64_t inputs() const;                          ///< elements of one channel of the image
+  int64_t inputs() const;  ///< elements of one channel of the image
   int64_t outputs() const;
   int64_t taps() const;
 };
 
 inline bool is_window(OpCode code) { return op_info(code).cls == OpClass::window; }
-inline bool is_convolution(OpCode code) {
-  return code == OpCode::conv || code == OpCode::conv_dgrad || code == OpCode::conv_wgrad;
-}
+inline bool is_convolution(OpCode code) { return code == OpCode::conv || code == OpCode::conv_dgrad || code == OpCode::conv_wgrad; }
 /// The result is the image: its elements take from the windows that they lie in.
 inline bool gives_image(OpCode code) {
   return code == OpCode::conv_dgrad || code == OpCode::window_sum_grad || code == OpCode::window_scatter;

@@ -15,7 +15,8 @@ Reg Context::warp(ValueId id) {
     return eval(op.in[1], at);
   };
   double cx = static_cast<double>(width - 1) / 2, cy = static_cast<double>(height - 1) / 2;
-  Reg dx = w().sub(w().emit(Code::to_f32, {integer(idx[3])}), number(cx)), dy = w().sub(w().emit(Code::to_f32, {integer(idx[2])}), number(cy));
+  Reg dx = w().sub(w().emit(Code::to_f32, {integer(idx[3])}), number(cx)),
+      dy = w().sub(w().emit(Code::to_f32, {integer(idx[2])}), number(cy));
   auto coordinate = [&](int64_t row, double centre) {
     Reg turned = w().add(w().mul(matrix(row, 0), dx), w().mul(matrix(row, 1), dy));
     return w().add(w().add(turned, matrix(row, 2)), number(centre));
@@ -43,7 +44,8 @@ Reg Context::warp(ValueId id) {
 // image[samples, channel, row, column] with rows and columns in registers, scalar or one per lane.
 Reg Context::gather(ValueId image, const Index& samples, const Index& channel, Reg row, Reg column) {
   const Op& op = graph_.ops[image];
-  int b = op.code == OpCode::state ? argument({ArgRef::Kind::state, kNoValue, op.attr.tensor}, op.type.dtype, false, graph_.tensors[static_cast<size_t>(op.attr.tensor)].path)
+  int b = op.code == OpCode::state ? argument({ArgRef::Kind::state, kNoValue, op.attr.tensor}, op.type.dtype, false,
+                                              graph_.tensors[static_cast<size_t>(op.attr.tensor)].path)
                                    : argument({ArgRef::Kind::value, image, -1}, op.type.dtype, false, "%" + std::to_string(image));
   Access a = access(b, op.type, op.layout, {samples, channel, fixed(0), fixed(0)});
   int64_t step = access(b, op.type, op.layout, {samples, channel, fixed(0), fixed(1)}).at.base - a.at.base;

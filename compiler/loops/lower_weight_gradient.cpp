@@ -33,7 +33,8 @@ Tile choose_tile(int64_t results, int64_t channels, const Target& target) {
 class WeightGradient {
 public:
   WeightGradient(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out)
-      : graph_(graph), group_(group), out_(out), op_(graph.ops[group.anchor]), shape_(window_shape(graph, op_)), c_(graph, group, plan, out) {
+      : graph_(graph), group_(group), out_(out), op_(graph.ops[group.anchor]), shape_(window_shape(graph, op_)),
+        c_(graph, group, plan, out) {
     c_.bind(classify_axes(graph, group.body));
     classes_ = c_.axes().result.at(group.anchor);
     lanes_ = graph.op(op_.in[0]).per_sample;
@@ -43,9 +44,11 @@ public:
 
   void run() {
     Writer& w = c_.w();
-    int64_t result_tiles = (results_ + tile_.results - 1) / tile_.results, channel_tiles = (channels_ + tile_.channels - 1) / tile_.channels;
+    int64_t result_tiles = (results_ + tile_.results - 1) / tile_.results,
+            channel_tiles = (channels_ + tile_.channels - 1) / tile_.channels;
     out_.kernel.tiles = shape_.groups * result_tiles * channel_tiles * shape_.taps();
-    out_.kernel.work = 0.06 * static_cast<double>(op_.type.elements() * shape_.outputs()) * static_cast<double>((shape_.samples + kLanes - 1) / kLanes * kLanes);
+    out_.kernel.work = 0.06 * static_cast<double>(op_.type.elements() * shape_.outputs()) *
+                       static_cast<double>((shape_.samples + kLanes - 1) / kLanes * kLanes);
     Reg rest = out_.kernel.tile;
     auto take = [&](int64_t n) {
       if (n == 1) return number(0);
@@ -149,7 +152,7 @@ private:
   }
 
   Address result(int64_t r) const { return {r, {{channel_group_, results_}, {result_tile_, tile_.results}}}; }
-  Address channel(int64_t i) const { return {i, {{channel_tile_, tile_.channels}}}; }   // within its group
+  Address channel(int64_t i) const { return {i, {{channel_tile_, tile_.channels}}}; }  // within its group
 
   void finish(int64_t results, int64_t channels, const Sums& sums) {
     for (int64_t r = 0; r < results; ++r)
@@ -175,7 +178,7 @@ private:
   Context c_;
   std::vector<int> classes_;
   bool lanes_;
-  int64_t results_, channels_;             // of a group
+  int64_t results_, channels_;  // of a group
   Tile tile_;
   Reg result_tile_ = kNoReg, channel_tile_ = kNoReg, channel_group_ = kNoReg;
   std::vector<Address> tap_;

@@ -13,12 +13,13 @@ namespace mlc::loops {
 namespace {
 
 constexpr int64_t kTilesWanted = 32;
-constexpr int64_t kMostUnrolled = 4;    // taps of the last axis, written out
+constexpr int64_t kMostUnrolled = 4;  // taps of the last axis, written out
 
 class WindowNest {
 public:
   WindowNest(const Graph& graph, const Group& group, const Plan& plan, int64_t most_channels, Lowered& out)
-      : graph_(graph), group_(group), out_(out), op_(graph.ops[group.anchor]), shape_(window_shape(graph, op_)), c_(graph, group, plan, out) {
+      : graph_(graph), group_(group), out_(out), op_(graph.ops[group.anchor]), shape_(window_shape(graph, op_)),
+        c_(graph, group, plan, out) {
     c_.bind(classify_axes(graph, group.body));
     classes_ = c_.axes().result.at(group.anchor);
     convolution_ = is_convolution(op_.code);
@@ -53,14 +54,16 @@ public:
     part_ = take(parts);
     channel_group_ = take(groups_);
     set_samples(rest);
-    Reg begin = w.emit(Code::xmul, {row_part, number(row_size)}), end = w.emit(Code::xmin, {w.emit(Code::xadd, {begin, number(row_size)}), number(rows)});
+    Reg begin = w.emit(Code::xmul, {row_part, number(row_size)}),
+        end = w.emit(Code::xmin, {w.emit(Code::xadd, {begin, number(row_size)}), number(rows)});
     place_.push_back({0, {{c_.loop_regs(begin, end), 1}}});
     for (size_t i = 3; i < op_.type.shape.size(); ++i) place_.push_back({0, {{c_.loop(0, op_.type.shape[i]), 1}}});
     int64_t last = per_group_ - (parts - 1) * width_;
     if (last == width_) {
       point(width_);
     } else {
-      either(w.emit(Code::ilt, {part_, number(parts - 1)}), [&] { point(width_); }, [&] { point(last); });
+      either(
+          w.emit(Code::ilt, {part_, number(parts - 1)}), [&] { point(width_); }, [&] { point(last); });
     }
     for (size_t i = 2; i < op_.type.shape.size(); ++i) c_.end_loop();
   }
@@ -87,7 +90,7 @@ private:
     count_ = c_.w().emit(Code::xmin, {c_.index_reg({op_.type.shape[0], {{block, -kLanes}}}), number(kLanes)});
   }
 
-  Address channel(int64_t r) const { return {r, {{channel_group_, per_group_}, {part_, width_}}}; }   // of the result
+  Address channel(int64_t r) const { return {r, {{channel_group_, per_group_}, {part_, width_}}}; }  // of the result
   Address in_group(int64_t r) const { return {r, {{part_, width_}}}; }
   static Index index(Address a) { return {std::move(a), 0, {}}; }
 
@@ -115,11 +118,14 @@ private:
     if (!clipped || !constant) return sums();
     std::vector<TapLoop> within = taps;
     for (TapLoop& t : within) t.begin = t.end = kNoReg;
-    either(full, [&] {
-      std::vector<Reg> acc = start(width, within);
-      join(acc, within);
-      finish(acc);
-    }, sums);
+    either(
+        full,
+        [&] {
+          std::vector<Reg> acc = start(width, within);
+          join(acc, within);
+          finish(acc);
+        },
+        sums);
   }
 
   std::vector<Reg> start(int64_t width, const std::vector<TapLoop>& taps) {
@@ -156,7 +162,8 @@ private:
     carried_loop(kNoReg, kNoReg, joined_, acc, [&](Reg k) { axis(0, acc, taps, {0, {{k, 1}}}, source, tap); });
   }
 
-  void axis(size_t depth, std::vector<Reg>& acc, const std::vector<TapLoop>& taps, const Address& joined, std::vector<Address>& source, std::vector<Address>& tap) {
+  void axis(size_t depth, std::vector<Reg>& acc, const std::vector<TapLoop>& taps, const Address& joined, std::vector<Address>& source,
+            std::vector<Address>& tap) {
     if (depth == taps.size()) return step(acc, joined, source, tap);
     const TapLoop& t = taps[depth];
     auto turn = [&](const Address& at) {
@@ -251,10 +258,10 @@ private:
   Context c_;
   std::vector<int> classes_;
   bool convolution_, transposed_, lanes_;
-  int64_t groups_ = 1, per_group_ = 1, joined_ = 1, width_ = 1;   // channels of the result, of the operand, of a tile
+  int64_t groups_ = 1, per_group_ = 1, joined_ = 1, width_ = 1;  // channels of the result, of the operand, of a tile
   Reg part_ = kNoReg, channel_group_ = kNoReg, count_ = kNoReg;
   Index samples_;
-  std::vector<Address> place_;             // spatial index of the result
+  std::vector<Address> place_;  // spatial index of the result
 };
 
 }  // namespace

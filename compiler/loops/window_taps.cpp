@@ -32,9 +32,7 @@ Reg at_least_zero(Context& c, const Address& value) {
 
 Reg divided(Context& c, Reg value, int64_t by) { return by == 1 ? value : c.w().emit(Code::xdiv, {value, number(c, by)}); }
 
-Reg divided_up(Context& c, const Address& value, int64_t by) {
-  return divided(c, at_least_zero(c, plus(value, {by - 1, {}})), by);
-}
+Reg divided_up(Context& c, const Address& value, int64_t by) { return divided(c, at_least_zero(c, plus(value, {by - 1, {}})), by); }
 
 TapLoop taps_of_output(Context& c, const WindowAxis& a, const Address& at) {
   TapLoop loop{.source = plus({-a.before, {}}, at, a.stride), .source_step = a.dilation, .trips = a.taps};

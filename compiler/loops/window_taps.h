@@ -10,7 +10,7 @@ namespace mlc::loops {
 struct TapLoop {
   Address source, first;
   int64_t source_step = 1, step = 1;
-  int64_t trips = 0;               ///< if none is left out; -1: it depends on the place
+  int64_t trips = 0;  ///< if none is left out; -1: it depends on the place
   Reg begin = kNoReg, end = kNoReg;
   bool clipped() const { return begin != kNoReg; }
 };
@@ -25,7 +25,7 @@ std::pair<Reg, Reg> outputs_of_tap(Context& c, const WindowAxis& axis, const Add
 
 /// Index arithmetic.
 Reg at_least_zero(Context& c, const Address& value);
-Reg divided(Context& c, Reg value, int64_t by);              ///< of a value that is not negative
-Reg divided_up(Context& c, const Address& value, int64_t by);   ///< rounded up; 0 for a negative value
+Reg divided(Context& c, Reg value, int64_t by);                ///< of a value that is not negative
+Reg divided_up(Context& c, const Address& value, int64_t by);  ///< rounded up; 0 for a negative value
 
 }  // namespace mlc::loops

@@ -29,7 +29,8 @@ void read_padding(PrimitiveCall& c, size_t i, const Shape& image, Window& w) {
   w.padding.assign(axes, {0, 0});
   if (v.is(Kind::none)) return;
   if (v.is(Kind::text)) {
-    if (v.text != "same" && v.text != "valid") throw SpecError(c.loc, argument_name(c, i) + " must be an integer, a list, same or valid; it is '" + v.text + "'");
+    if (v.text != "same" && v.text != "valid")
+      throw SpecError(c.loc, argument_name(c, i) + " must be an integer, a list, same or valid; it is '" + v.text + "'");
     for (size_t a = 0; v.text == "same" && a < axes && image.size() > axes; ++a) {
       int64_t n = image[image.size() - axes + a], s = std::max<int64_t>(1, w.stride[a]);
       int64_t total = std::max<int64_t>(0, ((n + s - 1) / s - 1) * s + (w.size[a] - 1) * w.dilation[a] + 1 - n);
@@ -43,12 +44,14 @@ void read_padding(PrimitiveCall& c, size_t i, const Shape& image, Window& w) {
     return;
   }
   if (v.list->size() != axes)
-    throw SpecError(c.loc, argument_name(c, i) + " must have an entry for each of " + std::to_string(axes) + " axes; it is " + show_value(v));
+    throw SpecError(c.loc,
+                    argument_name(c, i) + " must have an entry for each of " + std::to_string(axes) + " axes; it is " + show_value(v));
   for (size_t a = 0; a < axes; ++a) {
     const Value& entry = (*v.list)[a];
     if (entry.is(Kind::list)) {
       std::vector<int64_t> pair = integers_of(entry, c.loc, "each entry of " + argument_name(c, i));
-      if (pair.size() != 2) throw SpecError(c.loc, "each entry of " + argument_name(c, i) + " must be an integer or a pair, before and after");
+      if (pair.size() != 2)
+        throw SpecError(c.loc, "each entry of " + argument_name(c, i) + " must be an integer or a pair, before and after");
       w.padding[a] = {pair[0], pair[1]};
     } else {
       int64_t width = integer_of(entry, c.loc, "each entry of " + argument_name(c, i));
@@ -59,7 +62,8 @@ void read_padding(PrimitiveCall& c, size_t i, const Shape& image, Window& w) {
 
 Shape kernel_of(PrimitiveCall& c, ValueId weight) {
   Shape w = c.evaluator.builder().sample_shape(weight);
-  if (w.size() < 3) throw SpecError(c.loc, argument_name(c, 1) + " must be weights with an axis of kernel; their shape is " + format_shape(w));
+  if (w.size() < 3)
+    throw SpecError(c.loc, argument_name(c, 1) + " must be weights with an axis of kernel; their shape is " + format_shape(w));
   return Shape(w.begin() + 2, w.end());
 }
 
@@ -83,7 +87,8 @@ Value conv_transpose(PrimitiveCall& c) {
   w.stride = per_axis(c, 2, w.size.size(), 1);
   w.dilation = per_axis(c, 5, w.size.size(), 1);
   w.groups = integer_argument(c, 6, 1);
-  if (c.args[3].is(Kind::text) && c.args[3].text == "same") throw SpecError(c.loc, argument_name(c, 3) + " must be numbers: the size of the result follows from them");
+  if (c.args[3].is(Kind::text) && c.args[3].text == "same")
+    throw SpecError(c.loc, argument_name(c, 3) + " must be numbers: the size of the result follows from them");
   read_padding(c, 3, b.sample_shape(x), w);
   return Value::of_tensor(b.conv_transpose(x, weight, w, per_axis(c, 4, w.size.size(), 0)));
 }
@@ -92,7 +97,8 @@ Value window(PrimitiveCall& c) {
   ValueId x = tensor_argument(c, 0);
   Builder& b = c.evaluator.builder();
   Shape image = b.sample_shape(x);
-  if (image.size() < 2) throw SpecError(c.loc, argument_name(c, 0) + " must be [channels, spatial...]; its shape is " + format_shape(image));
+  if (image.size() < 2)
+    throw SpecError(c.loc, argument_name(c, 0) + " must be [channels, spatial...]; its shape is " + format_shape(image));
   size_t axes = image.size() - 1;
   Window w{.size = per_axis(c, 1, axes, 1)};
   w.stride = per_axis(c, 2, axes, 1);

@@ -71,7 +71,8 @@ std::vector<Row> window_rows() {
                    ValueId bias = in.b.reshape(in.p({31}), {31, 1, 1});
                    y[0] = in.b.binary(OpCode::max, in.b.binary(OpCode::add, y[0], bias), in.b.constant(0));
                    y.push_back(in.b.conv(in.p({3, 7, 6}), in.p({4, 3, 3, 3}), cases()[0].window));
-                   y.push_back(in.b.conv(in.b.permute(in.x({6, 7, 3}), {2, 1, 0}), in.b.permute(in.p({3, 3, 3, 4}), {3, 0, 1, 2}), cases()[0].window));
+                   y.push_back(in.b.conv(in.b.permute(in.x({6, 7, 3}), {2, 1, 0}), in.b.permute(in.p({3, 3, 3, 4}), {3, 0, 1, 2}),
+                                         cases()[0].window));
                    return y;
                  }});
   out.push_back(row("conv_dgrad", [](Inputs& in, const Case& c) {
@@ -103,9 +104,12 @@ std::vector<Row> window_rows() {
     ValueId x = image(in, c.image);
     return differentiate(in.b.graph(), weigh(in, in.b.window(OpCode::window_sum, x, sized(c))), {x})[0];
   }));
-  out.push_back(row("window_max", [](Inputs& in, const Case& c) { return in.b.window(OpCode::window_max, image(in, c.image), pooled(c)); }));
+  out.push_back(
+      row("window_max", [](Inputs& in, const Case& c) { return in.b.window(OpCode::window_max, image(in, c.image), pooled(c)); }));
   // Few different values: the first of equal ones is meant.
-  auto steps = [](Inputs& in, const Shape& shape) { return in.b.unary(OpCode::round, in.b.binary(OpCode::mul, in.x(shape), in.b.constant(2))); };
+  auto steps = [](Inputs& in, const Shape& shape) {
+    return in.b.unary(OpCode::round, in.b.binary(OpCode::mul, in.x(shape), in.b.constant(2)));
+  };
   auto index = [steps](Inputs& in, const Case& c) {
     ValueId x = steps(in, c.image), y = in.b.window(OpCode::window_max, x, pooled(c));
     return in.b.add(OpCode::window_argmax, {x}, in.b.graph().op(y).attr);
