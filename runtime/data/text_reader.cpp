@@ -84,22 +84,20 @@ private:
       if ((other.part == 1 && split.val > 0) || (other.part == 2 && split.test > 0))
         throw SpecError(split.loc, std::string("the data come with a file for '") + kParts[other.part] + "': 'split' cannot take this part from the training text");
     if (split.train == 0) split.train = std::max(0.0, 1 - split.val - split.test);
-    // Characters, so that no cut falls into one; a fault of the text is found here.
-    std::vector<size_t> begins;
-    for (size_t at = 0; at < text.size();) {
-      size_t n = bytes_ ? 1 : utf8_character(text, at);
-      if (n == 0) fail({0, text, &file.path, 0, text, {}}, {at, 0}, true, 0);
-      begins.push_back(at);
-      at += n;
-    }
-    begins.push_back(text.size());
-    std::array<int64_t, 3> counts = split_counts(static_cast<int64_t>(begins.size()) - 1, split);
-    size_t from = 0;
+    // Characters are counted, so that no cut falls into one; a fault of the text is found here.
+    auto advance = [&](size_t at, int64_t tokens) {
+      for (; tokens > 0 && at < text.size(); --tokens) at += bytes_ ? 1 : utf8_character(text, at);
+      return at;
+    };
+    int64_t tokens = 0;
+    for (size_t at = 0, n = 0; at < text.size(); at += n, ++tokens)
+      if (n = bytes_ ? 1 : utf8_character(text, at); n == 0) fail({0, text, &file.path, 0, text, {}}, {at, 0}, true, 0);
+    std::array<int64_t, 3> counts = split_counts(tokens, split);
+    size_t begin = 0;
     for (int part = 0; part < 3; ++part) {
-      size_t to = from + static_cast<size_t>(counts[static_cast<size_t>(part)]);
-      size_t begin = begins[from], end = begins[to];
-      if (to > from) pieces_.push_back({part, std::string_view(text).substr(begin, end - begin), &file.path, begin, text, split.loc});
-      from = to;
+      size_t end = advance(begin, counts[static_cast<size_t>(part)]);
+      if (end > begin) pieces_.push_back({part, std::string_view(text).substr(begin, end - begin), &file.path, begin, text, split.loc});
+      begin = end;
     }
   }
 

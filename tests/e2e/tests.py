@@ -328,6 +328,18 @@ def bytes_are_generated(c):
     c.write("t.txt", "abcd" * 20)
     text = c.run(c.write("spec.yaml", BIGRAM.replace("MIDDLE", ""))).text
     need("abcdabc\n" in text, "no sample in\n" + text)
+    # Rows of tokens, as i64 too: a class for each position, and no line of CSV.
+    header = json.dumps({"x": {"dtype": "I64", "shape": [2, 8], "data_offsets": [0, 128]}}).encode()
+    with open(c.path("x.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header + struct.pack("<16q", *b"abcdabcd", *b"dabcdabc"))
+    c.mlc("predict", c.path("run"), "--input", "x.safetensors", "--output", "y.safetensors")
+    with open(c.path("y.safetensors"), "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(size)), file.read()
+    begin, end = header["class"]["data_offsets"]
+    need(header["class"]["shape"] == [2, 8] and bytes(struct.unpack("<16i", data[begin:end])) == b"bcdabcdaabcdabcd", f"classes {header['class']}")
+    err = c.mlc("predict", c.path("run"), "--input", "x.safetensors", status=1).err
+    need("a row of the result is [8, 256], no line of CSV" in err, err)
     # What comes behind a token must not matter where the window is not full.
     c.run(c.write("open.yaml", BIGRAM.replace("MIDDLE", "{transformer_block: {heads: 2}}, ").replace("eval: {report: [{generate: {prompt: a, length: 6, temperature: 0}}]}\n", "")), "--quiet", out="open")
     err = c.mlc("predict", c.path("open"), "--prompt", "ab", status=1).err
