@@ -66,22 +66,25 @@ int32_t draw(const std::vector<float>& logits, const GenerateSettings& s, uint32
   return order[static_cast<size_t>(std::min<std::ptrdiff_t>(found - upto.begin(), static_cast<std::ptrdiff_t>(order.size()) - 1))];
 }
 
-std::vector<int32_t> encode_prompt(const Vocabulary& vocabulary, const std::string& prompt) {
-  std::vector<int32_t> tokens;
-  if (prompt.empty()) throw RuntimeError("the prompt is empty: the model continues at least one token");
-  std::optional<EncodingFault> fault = vocabulary.encode(prompt, &tokens);
-  if (!fault) return tokens;
-  std::string place = "the prompt's character " + std::to_string(utf8_length(std::string_view(prompt).substr(0, fault->at)) + 1);
-  if (fault->length == 0) throw RuntimeError(place + " is not UTF-8");
-  throw RuntimeError(place + ", " + show_token(std::string_view(prompt).substr(fault->at, fault->length)) + ", is not among the " + std::to_string(vocabulary.size()) + " characters of the training text");
-}
-
 }  // namespace
+
+std::optional<std::string> prompt_fault(const Schema& schema, const std::string& prompt) {
+  if (prompt.empty()) return "the prompt is empty: the model continues at least one token";
+  Vocabulary vocabulary(schema);
+  std::vector<int32_t> tokens;
+  std::optional<EncodingFault> fault = vocabulary.encode(prompt, &tokens);
+  if (!fault) return std::nullopt;
+  std::string place = "the prompt's character " + std::to_string(utf8_length(std::string_view(prompt).substr(0, fault->at)) + 1);
+  if (fault->length == 0) return place + " is not UTF-8";
+  return place + ", " + show_token(std::string_view(prompt).substr(fault->at, fault->length)) + ", is not among the " + std::to_string(vocabulary.size()) + " characters of the training text";
+}
 
 void generate(ProgramSource& source, const Schema& schema, const GenerateSettings& settings, const std::function<void(const std::string&)>& emit) {
   NextToken model(source, schema);
+  if (std::optional<std::string> fault = prompt_fault(schema, settings.prompt)) throw RuntimeError(*fault);
   Vocabulary vocabulary(schema);
-  std::vector<int32_t> tokens = encode_prompt(vocabulary, settings.prompt);
+  std::vector<int32_t> tokens;
+  vocabulary.encode(settings.prompt, &tokens);
   bool short_prompt = tokens.size() < model.window() && vocabulary.size() > 1;
   if (short_prompt && model.logits(tokens, 0) != model.logits(tokens, 1))
     throw RuntimeError("the model is not causal: what stands behind a token changes what is predicted for it; attention needs causal: true");

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace mlc {
@@ -16,6 +17,9 @@ struct GenerateSettings {
   int64_t top_k = 0;        ///< draw among this many likeliest tokens; 0: among all
   uint64_t seed = 0;
 };
+
+/// Why a text cannot be continued: it is empty, or holds what is no token of these data. Nothing where it can.
+std::optional<std::string> prompt_fault(const Schema& schema, const std::string& prompt);
 
 /// Draws `length` tokens after the prompt, each from the model's logits for it (output [window, vocabulary]), and hands over
 /// the text of each as it comes; the model sees the last `window` tokens. A function of weights and settings alone. Throws

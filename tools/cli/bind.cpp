@@ -389,12 +389,21 @@ std::optional<GenerateSettings> bind_generate(const Node& spec, const Schema& sc
     for (size_t k = 0; map && k < item.entries[0].second.entries.size(); ++k) {
       const auto& [key, value] = item.entries[0].second.entries[k];
       b.guard([&, &key = key, &value = value] {
-        if (key.text == "prompt") g.prompt = value.text;
-        else if (key.text == "length") g.length = b.integer(value, "length", 1);
-        else if (key.text == "top_k") g.top_k = b.integer(value, "top_k", 0);
-        else if (key.text == "seed") g.seed = static_cast<uint64_t>(b.integer(value, "seed", 0));
-        else if (key.text == "temperature") g.temperature = b.number(value, "temperature");
-        else throw SpecError(unknown_name(key.loc, "key", key.text, {"prompt", "length", "temperature", "top_k", "seed"}));
+        if (key.text == "prompt") {
+          g.prompt = value.text;
+          std::optional<std::string> fault = prompt_fault(schema, g.prompt);
+          if (fault && !schema.vocabulary.empty()) throw SpecError(value.loc, *fault);
+        } else if (key.text == "length") {
+          g.length = b.integer(value, "length", 1);
+        } else if (key.text == "top_k") {
+          g.top_k = b.integer(value, "top_k", 0);
+        } else if (key.text == "seed") {
+          g.seed = static_cast<uint64_t>(b.integer(value, "seed", 0));
+        } else if (key.text == "temperature") {
+          g.temperature = b.number(value, "temperature");
+        } else {
+          throw SpecError(unknown_name(key.loc, "key", key.text, {"prompt", "length", "temperature", "top_k", "seed"}));
+        }
         if (!(g.temperature >= 0)) throw SpecError(value.loc, "'temperature' is 0 or more");
       });
     }

@@ -168,7 +168,11 @@ std::string Run::sample_text() {
   std::optional<GenerateSettings> settings = bind_generate(spec_, data_.schema, diagnostics_);
   if (!settings) return "";
   std::string text = settings->prompt;
-  generate(*bench_, data_.schema, *settings, [&](const std::string& token) { text += token; });
+  try {
+    generate(*bench_, data_.schema, *settings, [&](const std::string& token) { text += token; });
+  } catch (const RuntimeError& e) {   // the training is done: its summary is worth more
+    return std::string("no sample: ") + e.what() + "\n";
+  }
   return "sample\n" + text + "\n";
 }
 
