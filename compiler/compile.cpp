@@ -23,6 +23,8 @@ struct Pipeline {
   struct Call {
     int kernel;                          // index in out.kernels
     std::vector<loops::ArgRef> args;
+    std::string contraction;
+    std::vector<Tiling> tilings;
   };
   std::vector<Call> calls;               // by group
 
@@ -111,7 +113,7 @@ std::string run_lower(Pipeline& p) {
     if (p.options.verify) loops::verify(lowered.kernel);
     auto [it, fresh] = known.insert({lowered.kernel.name, static_cast<int>(p.out.kernels.size())});
     if (fresh) p.out.kernels.push_back(std::move(lowered.kernel));
-    p.calls.push_back({it->second, std::move(lowered.args)});
+    p.calls.push_back({it->second, std::move(lowered.args), std::move(lowered.contraction), std::move(lowered.tilings)});
   }
   return text;
 }
@@ -141,6 +143,7 @@ std::string run_emit(Pipeline& p) {
     launch.parallel = kernel.work > kParallelWork && kernel.tiles > 1;
     launch.barrier_after = s.barrier_after;
     place_args(c, call.args, launch);
+    if (!call.contraction.empty()) c.tiled.push_back({static_cast<int>(c.program.launches.size()), call.contraction, call.tilings});
     c.program.launches.push_back(std::move(launch));
   }
   return text;

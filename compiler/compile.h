@@ -29,6 +29,13 @@ struct PassTime {
   double ms = 0;
 };
 
+/// A launch that runs a tiled contraction.
+struct TiledLaunch {
+  int launch = 0;
+  std::string contraction;                ///< its name in a Tuning
+  std::vector<Tiling> tilings;            ///< worth measuring, the cost model's choice first
+};
+
 /// Everything that compiling made, kept for dumps, checks and profiles. `program` is all that a device needs.
 struct Compiled {
   Graph graph;
@@ -37,6 +44,7 @@ struct Compiled {
   StateLayout state;
   std::vector<loops::Kernel> kernels;
   Program program;
+  std::vector<TiledLaunch> tiled;
   std::vector<PassTime> times;
 };
 

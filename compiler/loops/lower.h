@@ -25,6 +25,8 @@ struct ArgRef {
 struct Lowered {
   Kernel kernel;
   std::vector<ArgRef> args;     ///< of the kernel's argument buffers, in order
+  std::string contraction;      ///< of a tiled contraction: what its tiling is known by in a Tuning; else empty
+  std::vector<Tiling> tilings;  ///< of a tiled contraction: worth measuring, the cost model's choice first
 };
 
 /// Requires a fused graph with layouts and its plan (results made in place are the argument of their operand). `templates` false: the generic form only.

@@ -18,10 +18,7 @@ constexpr int64_t kLeastPacked = 32, kMostPacked = 4096;   // depths for which a
 constexpr int64_t kPackWidth = 32;                         // columns of a copy, two cache lines
 constexpr int64_t kLeastChunk = 64;                        // steps of a sum between two visits of scratch
 constexpr int64_t kChunkRows = 126, kChunkColumns = 256;   // of a group: operands and sums share the second-level cache
-
-struct TileShape {
-  int64_t rows = 1, vectors = 1;
-};
+constexpr size_t kMeasured = 3;                            // tiles that a tuner measures, in both orders
 
 // Cycles for all tiles, remainders included: two multiply-adds or two loads a cycle, and a start-up per tile. Depends on
 // shapes and target; the sums of each element do not depend on the choice.
@@ -40,20 +37,20 @@ double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t
   return total * (1 + (m_rest ? 0.02 : 0) + (n_rest ? 0.02 : 0));   // each remainder is one more piece of code
 }
 
-TileShape choose_tile(int64_t rows, int64_t vectors, int64_t k, const Target& target) {
+// Tiles that keep their sums in registers, by cycles.
+std::vector<Tiling> rank_tiles(int64_t rows, int64_t vectors, int64_t k, const Target& target) {
   int parts = kLanes / target.lanes;
   // Sums, vectors, and two scalars on their way. Of 32 registers the code generator's scheduler wants three more, for loads of
   // the next step; without them it puts sums on the stack.
   int registers = target.registers > 16 ? target.registers - 3 : target.registers;
-  TileShape best;
-  double best_cycles = 0;
-  for (int64_t nv = 1; nv <= std::min<int64_t>(vectors, 6); ++nv)
-    for (int64_t mr = 1; mr <= std::min<int64_t>(rows, 14); ++mr) {
-      if (mr * nv * parts + nv * parts + 2 > registers) continue;
-      double cycles = tile_cycles(rows, vectors, k, mr, nv, parts);
-      if (best_cycles == 0 || cycles < best_cycles) best = {mr, nv}, best_cycles = cycles;
-    }
-  return best;
+  std::vector<std::pair<double, Tiling>> found;
+  for (int nv = 1; nv <= std::min<int64_t>(vectors, 6); ++nv)
+    for (int mr = 1; mr <= std::min<int64_t>(rows, 14); ++mr)
+      if (mr * nv * parts + nv * parts + 2 <= registers) found.push_back({tile_cycles(rows, vectors, k, mr, nv, parts), {mr, nv}});
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Tiling> out;
+  for (const auto& [cycles, tile] : found) out.push_back(tile);
+  return out;
 }
 
 class Contract {
@@ -98,13 +95,13 @@ private:
     Writer& w = c_->w();
     int64_t rows = row_ ? extent(row_) : 1, blocks = (extent(lane_) + kLanes - 1) / kLanes, depth = 1;
     for (char l : k_) depth *= extent(l);
-    tile_ = choose_tile(rows, blocks, depth, target_);
+    choose_tiling(rows, blocks, depth);
     int64_t row_tiles = (rows + tile_.rows - 1) / tile_.rows, block_tiles = (blocks + tile_.vectors - 1) / tile_.vectors;
     packed_ = wants_packing(block_tiles, depth);
     if (!sums_.empty()) return whole_rows(rows, blocks, row_tiles, depth);
     chunked_ = wants_chunks(depth);
     if (chunked_) return chunks(rows, blocks, row_tiles, block_tiles, depth);
-    bool blocks_outside = !packed_ && blocks_go_outside(rows, blocks, depth);
+    bool blocks_outside = !packed_ && tile_.blocks_outside;
     Reg rest = out_.kernel.tile;
     auto take = [&](int64_t n, bool last) {
       if (last) return rest;
@@ -204,6 +201,24 @@ private:
       Access at{.buffer = row_sums_[i], .at = plus({r * kLanes, {{row_tile_, tile_.rows * kLanes}}}, {0, {{pack_, -packed_tiles_ * tile_.rows * kLanes}}})};
       w.store(at, w.add(w.load(at, true), value));
     }
+  }
+
+  // The cost model's tiling, or the one that was measured for this contraction; and what a tuner may measure.
+  void choose_tiling(int64_t rows, int64_t blocks, int64_t depth) {
+    auto operand = [&](size_t i) { return format_type(graph_.type(op_.in[i])) + print_layout(graph_.ops[op_.in[i]].layout, graph_.type(op_.in[i]).shape.size()); };
+    out_.contraction = op_.attr.labels + " " + operand(0) + " " + operand(1) + " " + std::to_string(target_.lanes) + " lanes";
+    std::vector<Tiling> tiles = rank_tiles(rows, blocks, depth, target_);
+    tiles.resize(std::min(tiles.size(), kMeasured));
+    for (Tiling& t : tiles) {
+      tile_ = t;
+      t.blocks_outside = blocks_go_outside(rows, blocks, depth);
+      out_.tilings.push_back(t);
+    }
+    for (Tiling t : tiles) t.blocks_outside = !t.blocks_outside, out_.tilings.push_back(t);
+    tile_ = out_.tilings[0];
+    if (!target_.tuning) return;
+    auto measured = target_.tuning->find(out_.contraction);
+    if (measured != target_.tuning->end() && std::count(out_.tilings.begin(), out_.tilings.end(), measured->second)) tile_ = measured->second;
   }
 
   // A long sum over two axes: tiles of both operands would leave the second-level cache before they are used again. A
@@ -483,7 +498,7 @@ private:
   std::string k_, others_;
   bool masked_ = false;            // the last block is partial: what is stored and read beside it takes part by lanes
   bool padded_ = false;            // the vector operand has whole blocks all the same
-  TileShape tile_;
+  Tiling tile_;
   bool chunked_ = false;           // tiles walk the first summed axis in groups
   bool packed_ = false;            // the scalar operand's tile is copied before use
   int scratch_ = -1;

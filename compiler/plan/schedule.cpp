@@ -27,31 +27,6 @@ int64_t value_bytes(const Graph& graph, ValueId v) {
   return storage_elements(graph.type(v), graph.ops[v].layout) * dtype_bytes(graph.type(v).dtype);
 }
 
-// Decreasing size, lowest place that is free over the whole lifetime.
-void place(std::vector<Buffer>& buffers, int64_t* arena) {
-  std::vector<size_t> order(buffers.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
-  std::vector<size_t> placed;
-  for (size_t i : order) {
-    Buffer& b = buffers[i];
-    std::vector<std::pair<int64_t, int64_t>> busy;
-    for (size_t j : placed)
-      if (buffers[j].first <= b.last && b.first <= buffers[j].last) busy.push_back({buffers[j].offset, buffers[j].offset + buffers[j].bytes});
-    std::sort(busy.begin(), busy.end());
-    // Best fit: the smallest gap that is large enough, else behind the last.
-    int64_t at = 0, best = -1, best_gap = 0;
-    for (auto [begin, end] : busy) {
-      int64_t gap = begin - at;
-      if (gap >= b.bytes && (best < 0 || gap < best_gap)) best = at, best_gap = gap;
-      at = std::max(at, end);
-    }
-    b.offset = best >= 0 ? best : at;
-    *arena = std::max(*arena, b.offset + b.bytes);
-    placed.push_back(i);
-  }
-}
-
 // Results that may be written over an operand: elementwise from it, at the same index, in the same layout, and nobody
 // else reads the operand then or later.
 class InPlace {
@@ -238,14 +213,8 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
     b.bytes = aligned(value_bytes(graph, v));
     add(std::move(b));
   }
-  int segments = n ? segment[static_cast<size_t>(order.back())] + 1 : 0;
-  for (int s = 0; s < segments; ++s) {
-    int64_t live = 0;
-    for (const Buffer& b : plan.buffers)
-      if (b.first <= s && s <= b.last) live += b.bytes;
-    plan.live_bytes = std::max(plan.live_bytes, live);
-  }
-  place(plan.buffers, &plan.arena_bytes);
+  plan.live_bytes = live_bytes(plan.buffers);
+  plan.arena_bytes = place_buffers(plan.buffers);
   return plan;
 }
 

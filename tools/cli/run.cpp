@@ -8,6 +8,7 @@
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
 #include "tools/cli/paths.h"
+#include "tools/cli/tune.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -74,6 +75,7 @@ int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summ
   if (!look.part && !data_.missing_dataset.empty()) printer.message(fallback_text());
   for (const std::string& note : notes_)
     if (!look.part) printer.message(note);
+  if (tunes()) folder.write("tuning.json", print_tuning(bench_->tuning()));
   TrainJob job = make_job();
   job.observer = &printer;
   job.stop = &g_stop;
@@ -214,6 +216,7 @@ int run_command(int argc, char** argv) {
   a.add()("out", po::value<std::string>()->value_name("DIR"), "run folder (default: runs/NAME/TIME)");
   a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the run folder");
   a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
+  a.add()("tune", po::bool_switch(), "first measure how contractions are best tiled here; kept for later runs on this machine, results keep their bits");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   Run run(a);

@@ -1,5 +1,9 @@
 #include "tools/cli/training.h"
 
+#include "tools/cli/tune.h"
+
+#include <fmt/core.h>
+
 #include "tools/cli/evaluation.h"
 
 #include <algorithm>
@@ -57,18 +61,33 @@ bool Training::read(Reuse* reuse) {
 
 bool Training::make_ready(Reuse* reuse) {
   try {
-    bench_ = std::make_unique<Workbench>(spec_, workbench_options(arguments_), *model_);
+    WorkbenchOptions options = workbench_options(arguments_);
+    options.tuned = true;
+    bench_ = std::make_unique<Workbench>(spec_, options, *model_);
     if (reuse) bench_->take_over(std::move(reuse->bench));
     auto rows = static_cast<int64_t>(data_.train.size());
     bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
     load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
     fit_transforms(*model_, *bench_, data_);
+    if (tunes() && !(reuse && std::exchange(reuse->tuned, true))) tune_contractions();
   } catch (const SpecError& e) {
     diagnostics_.report(e.diagnostic);
     report(diagnostics_, false);
     return false;
   }
   return true;
+}
+
+bool Training::tunes() const { return arguments_.has("tune") && arguments_.flag("tune"); }
+
+void Training::tune_contractions() {
+  if (bench_->device_name() != "cpu") throw RuntimeError("--tune measures compiled code: device cpu, not " + bench_->device_name());
+  int64_t batch = std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size);
+  Tuning tuning;
+  TuneReport report = tune(*model_, batch, bench_->options(), bench_->threads(), columns_of(data_), data_.train, tuning);
+  if (!arguments_.flag("no-cache")) store_tuning(bench_->options().target, bench_->threads(), tuning);
+  bench_->set_tuning(std::move(tuning));
+  notes_.push_back(fmt::format("tuned {} contractions in {:.1f} s, {} changed", report.contractions, report.seconds, report.changed));
 }
 
 void Training::leave(Reuse& reuse) {

@@ -16,6 +16,7 @@ struct Reuse {
   std::string data_key;                 ///< text of the sections that the data depend on
   Dataset data;
   std::unique_ptr<Workbench> bench;
+  bool tuned = false;                   ///< contractions were measured: the next trainings take what was found
   bool warned = false;                  ///< warnings were printed: those of the next trainings would be the same
 };
 
@@ -40,6 +41,8 @@ public:
   bool validates() const { return !data_.val.empty(); }
 
 protected:
+  /// Whether contractions are measured first (--tune).
+  bool tunes() const;
   /// The job without observer and stop flag. Valid as long as this.
   TrainJob make_job();
 
@@ -57,6 +60,7 @@ protected:
   int64_t folds_ = 0;
 
 private:
+  void tune_contractions();
   std::string data_key() const;
   void check_steps();
   void check_monitor(const std::string& monitor, const Node& section);

@@ -5,6 +5,7 @@
 #include "compiler/spec/yaml.h"
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/store/safetensors.h"
+#include "tools/cli/tune.h"
 #include "runtime/store/schema_file.h"
 
 #include <algorithm>
@@ -58,6 +59,13 @@ Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Mo
     threads_ = static_cast<int>(n->integer());
   }
   if (device_ == "reference") threads_ = 1;
+  if (options.tuned && options.cache && device_ == "cpu") tuning_ = load_tuning(options_.target, threads_);
+  options_.target.tuning = &tuning_;
+}
+
+void Workbench::set_tuning(Tuning tuning) {
+  tuning_ = std::move(tuning);
+  entries_.clear();
 }
 
 Workbench::~Workbench() = default;
@@ -65,7 +73,9 @@ Workbench::~Workbench() = default;
 void Workbench::take_over(std::unique_ptr<Workbench> former) {
   series_ = true;
   bool same = former && former->device_ == device_ && former->threads_ == threads_ && former->options_.disabled == options_.disabled;
-  if (same) former_ = std::move(former);
+  if (!same) return;
+  tuning_ = former->tuning_;
+  former_ = std::move(former);
 }
 
 namespace {

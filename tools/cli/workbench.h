@@ -24,6 +24,7 @@ struct WorkbenchOptions {
   int lanes = 0;                          ///< f32 lanes of vectors; 0: the CPU's
   std::vector<std::string> disabled;      ///< passes
   bool cache = true;
+  bool tuned = false;                     ///< contractions are tiled as a run with --tune has measured on this machine
 };
 WorkbenchOptions workbench_options(const Arguments& arguments);
 
@@ -52,6 +53,9 @@ public:
   int threads() const { return threads_; }
   double compile_ms() const { return compile_ms_; }
   CompileOptions options() const { return options_; }
+  /// Tilings that programs compiled from now on take; what was compiled is dropped. State and its layout stay.
+  void set_tuning(Tuning tuning);
+  const Tuning& tuning() const { return tuning_; }
 
 private:
   struct Entry {
@@ -65,6 +69,7 @@ private:
 
   const Model& model_;
   CompileOptions options_;
+  Tuning tuning_;
   std::string device_;
   int threads_ = 1;
   std::unique_ptr<Device> cpu_;
