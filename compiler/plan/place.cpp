@@ -1,4 +1,4 @@
-// Places in the arena: buffers that live at one time take different bytes. The sum of live buffers is a lower bound that one
+// Places in the arena: slices that live at one time take different bytes. The sum of live slices is a lower bound that one
 // greedy order nearly always meets; where none does, the orders that came nearest are changed until it does.
 #include "compiler/plan/plan.h"
 
@@ -10,24 +10,33 @@ namespace {
 
 using Order = std::vector<size_t>;
 
-constexpr int64_t kWork = 20'000'000;   // pairs of buffers looked at for the sake of a better order
+constexpr int64_t kWork = 20'000'000;   // pairs of slices looked at for the sake of a better order
 constexpr int64_t kMostTries = 300;
 
-/// Buffers one after another, each at the lowest gap that is large enough and free over its whole lifetime (or, with
-/// `tight`, the smallest one), else behind what is there. Returns the arena's bytes.
+struct Interval {
+  int64_t begin, end;
+  bool operator<(const Interval& o) const { return begin < o.begin || (begin == o.begin && end < o.end); }
+};
+
+/// Buffers one after another, each at the lowest place where no slice meets one that lives with it (or, with `tight`, where
+/// the least room is left before the next). Returns the arena's bytes.
 int64_t place_in_order(std::vector<Buffer>& buffers, const Order& order, bool tight) {
   int64_t arena = 0;
-  std::vector<std::pair<int64_t, int64_t>> busy;
+  std::vector<Interval> forbidden;   // offsets strictly between these let two slices meet
   for (size_t n = 0; n < order.size(); ++n) {
     Buffer& b = buffers[order[n]];
-    busy.clear();
-    for (size_t j = 0; j < n; ++j)
-      if (const Buffer& o = buffers[order[j]]; o.first <= b.last && b.first <= o.last) busy.push_back({o.offset, o.offset + o.bytes});
-    std::sort(busy.begin(), busy.end());
-    int64_t at = 0, best = -1, best_gap = 0;
-    for (auto [begin, end] : busy) {
-      int64_t gap = begin - at;
-      if (gap >= b.bytes && (best < 0 || gap < best_gap)) best = at, best_gap = gap;
+    forbidden.clear();
+    for (size_t j = 0; j < n; ++j) {
+      const Buffer& other = buffers[order[j]];
+      for (const Buffer::Slice& o : other.slices)
+        for (const Buffer::Slice& s : b.slices)
+          if (o.first <= s.last && s.first <= o.last) forbidden.push_back({other.offset + o.offset - s.offset - s.bytes, other.offset + o.offset + o.bytes - s.offset});
+    }
+    std::sort(forbidden.begin(), forbidden.end());
+    int64_t at = 0, best = -1, best_room = 0;
+    for (auto [begin, end] : forbidden) {
+      int64_t room = begin - at;
+      if (room >= 0 && (best < 0 || room < best_room)) best = at, best_room = room;
       if (best >= 0 && !tight) break;
       at = std::max(at, end);
     }
@@ -48,7 +57,8 @@ template <class Key> Order sorted_by(const std::vector<Buffer>& buffers, Key key
 
 int64_t live_bytes(const std::vector<Buffer>& buffers) {
   std::vector<std::pair<int, int64_t>> changes;   // at a segment's start
-  for (const Buffer& b : buffers) changes.push_back({b.first, b.bytes}), changes.push_back({b.last + 1, -b.bytes});
+  for (const Buffer& b : buffers)
+    for (const Buffer::Slice& s : b.slices) changes.push_back({s.first, s.bytes}), changes.push_back({s.last + 1, -s.bytes});
   std::sort(changes.begin(), changes.end());      // what ended goes first
   int64_t live = 0, most = 0;
   for (auto [segment, bytes] : changes) most = std::max(most, live += bytes);
@@ -56,41 +66,48 @@ int64_t live_bytes(const std::vector<Buffer>& buffers) {
 }
 
 int64_t place_buffers(std::vector<Buffer>& buffers) {
-  int64_t bound = live_bytes(buffers);
-  auto length = [](const Buffer& b) { return static_cast<int64_t>(b.last - b.first + 1); };
+  int64_t bound = live_bytes(buffers), goal = bound + bound / 200;   // half a percent is not worth the search
+  auto length = [](const Buffer& b) {
+    int64_t most = 0;
+    for (const Buffer::Slice& s : b.slices) most = std::max<int64_t>(most, s.last - s.first + 1);
+    return most;
+  };
+  int64_t slices = 0;
+  for (const Buffer& b : buffers) slices += static_cast<int64_t>(b.slices.size());
+  int64_t tries = std::min(kMostTries, kWork / (slices * slices + 1));
+  Order starts[] = {sorted_by(buffers, [](const Buffer& b) { return b.bytes; }), sorted_by(buffers, [&](const Buffer& b) { return b.bytes * length(b); }), sorted_by(buffers, length)};
   Order best_order;
   int64_t best = -1;
   bool best_tight = false;
-  auto attempt = [&](Order order) {
-    for (bool tight : {true, false})
-      if (int64_t arena = place_in_order(buffers, order, tight); best < 0 || arena < best) best = arena, best_tight = tight, best_order = order;
+  auto attempt = [&](const Order& order, bool tight) {
+    int64_t arena = place_in_order(buffers, order, tight);
+    if (best < 0 || arena < best) best = arena, best_tight = tight, best_order = order;
+    return arena;
   };
-  attempt(sorted_by(buffers, [](const Buffer& b) { return b.bytes; }));
-  if (best > bound) attempt(sorted_by(buffers, [&](const Buffer& b) { return b.bytes * length(b); }));
-  if (best > bound) attempt(sorted_by(buffers, length));
-  int64_t arena = place_in_order(buffers, best_order, best_tight);
-  if (arena == bound) return arena;
-
-  // By place, lowest first, the lowest gap gives the same places or lower ones. The buffer that ends the arena goes
-  // somewhere before its turn, time and again; a change stays unless the arena grows.
-  Order order = best_order;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].offset < buffers[b].offset; });
-  arena = place_in_order(buffers, order, false);
-  auto pairs = static_cast<int64_t>(buffers.size() * buffers.size()) + 1;
+  for (const Order& order : starts)
+    for (bool tight : {true, false})
+      if (int64_t arena = attempt(order, tight); arena <= goal) return arena;
+  // The buffer that ends the arena takes its turn somewhat earlier, time and again. A change stays unless the arena grows
+  // by more than a slack, which shrinks to nothing: some placements take two changes, and the first alone is worse.
   uint64_t random = 1;
-  for (int64_t tries = std::min(kMostTries, kWork / pairs); arena > bound && tries > 0; --tries) {
-    auto end = [&](size_t i) { return buffers[i].offset + buffers[i].bytes; };
-    auto top = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); });
-    random = random * 6364136223846793005u + 1442695040888963407u;
-    auto to = order.begin() + static_cast<std::ptrdiff_t>((random >> 33) % static_cast<uint64_t>(top - order.begin() + 1));
-    Order changed = order;
-    auto moved = changed.begin() + (top - order.begin());
-    std::rotate(changed.begin() + (to - order.begin()), moved, moved + 1);
-    int64_t size = place_in_order(buffers, changed, false);
-    if (size <= arena) arena = size, order = std::move(changed);
-    else place_in_order(buffers, order, false);
+  for (Order& order : starts) {
+    int64_t arena = place_in_order(buffers, order, false);
+    auto slack = [&, start = arena - bound](int64_t i) { return start * (tries - i) / tries; };
+    for (int64_t i = 0; i < tries; ++i) {
+      auto end = [&](size_t b) { return buffers[b].offset + buffers[b].bytes; };
+      auto top = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); });
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      auto to = static_cast<std::ptrdiff_t>((random >> 33) % static_cast<uint64_t>(top - order.begin() + 1));
+      Order changed = order;
+      auto moved = changed.begin() + (top - order.begin());
+      std::rotate(changed.begin() + to, moved, moved + 1);
+      int64_t size = attempt(changed, false);
+      if (size <= goal) return size;
+      if (size <= arena + slack(i)) arena = size, order = std::move(changed);
+      else place_in_order(buffers, order, false);
+    }
   }
-  return place_in_order(buffers, order, false);
+  return place_in_order(buffers, best_order, best_tight);
 }
 
 }  // namespace mlc

@@ -104,16 +104,17 @@ struct StateLayout {
   int64_t bytes = 0;
 };
 
-/// A stretch of the arena, in use from the segment `first` to the segment `last` (both included); a segment is what lies
-/// between two barriers. Results made in place share the slice of their operand. The gradients of an update group lie in one buffer, placed like their parameters in the state.
+/// A stretch of the arena. Each slice is in use from the segment `first` to the segment `last` (both included), and other buffers
+/// may use its bytes before and after; a segment is what lies between two barriers. A result made in place has the slice of its
+/// operand. The gradients of an update group lie in one buffer, placed like their parameters in the state.
 struct Buffer {
   struct Slice {
     ValueId value;
-    int64_t offset;            ///< bytes within the buffer
+    int64_t offset, bytes;     ///< within the buffer
+    int first, last;
   };
   std::vector<Slice> slices;
   int64_t bytes = 0, offset = 0;
-  int first = 0, last = 0;
 };
 
 /// One launch: a group, the segment it runs in, and whether a barrier must follow it.
@@ -129,16 +130,16 @@ struct Plan {
   std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
   std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
   int64_t arena_bytes = 0;
-  int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live buffers
+  int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live slices
   int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there
 };
 
 /// True when others read the value from the arena (not only stores or its own group do).
 bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value);
 
-/// The greatest sum of buffers that live in one segment: no placement takes less.
+/// The greatest sum of slices that live in one segment: no placement takes less.
 int64_t live_bytes(const std::vector<Buffer>& buffers);
-/// Sets every offset; buffers that live in one segment share no byte. Returns the arena's bytes: the lower bound for nearly
+/// Sets every buffer's offset; slices of two buffers that live in one segment share no byte. Returns the arena's bytes: the lower bound for nearly
 /// all sets of lifetimes, within 5 % of it for those that programs have. The same buffers are always placed alike.
 int64_t place_buffers(std::vector<Buffer>& buffers);
 

@@ -108,6 +108,63 @@ int64_t Plan::offset_of(ValueId value) const {
   throw InternalError("plan: a buffer does not hold its value");
 }
 
+namespace {
+
+using Users = std::vector<std::vector<ValueId>>;
+
+// First and last segment of each value that lies in the arena.
+std::map<ValueId, std::pair<int, int>> lifetimes(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<int>& segment) {
+  std::map<ValueId, std::pair<int, int>> life;
+  for (size_t g = 0; g < segment.size(); ++g)
+    for (ValueId v : grouping.groups[g].writes)
+      if (needs_buffer(graph, users, v)) life[v] = {segment[g], segment[g]};
+  for (size_t g = 0; g < segment.size(); ++g)
+    for (ValueId v : grouping.groups[g].reads)
+      if (auto it = life.find(v); it != life.end()) it->second.second = std::max(it->second.second, segment[g]);
+  return life;
+}
+
+int64_t most_alive(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<int>& segment) {
+  std::vector<Buffer> buffers;
+  for (const auto& [v, l] : lifetimes(graph, grouping, users, segment)) buffers.push_back({{{v, 0, value_bytes(graph, v), l.first, l.second}}});
+  return live_bytes(buffers);
+}
+
+// Every group stands in the first segment that it can. One that makes more than it frees waits for the last: what it makes
+// lives shorter, and is in the caches when it is read. No segment is added.
+std::vector<int> put_off(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<std::set<int>>& before, std::vector<int> segment) {
+  size_t n = segment.size();
+  std::vector<int> latest(n, -1), order(n);
+  std::map<ValueId, std::vector<size_t>> readers;
+  for (size_t g = 0; g < n; ++g) {
+    order[g] = static_cast<int>(g);
+    for (ValueId v : grouping.groups[g].reads) readers[v].push_back(g);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] > segment[static_cast<size_t>(b)]; });
+  for (int at : order) {
+    auto g = static_cast<size_t>(at);
+    if (latest[g] > segment[g]) {
+      int64_t gain = 0;   // bytes, for as many segments as they are not alive
+      for (ValueId v : grouping.groups[g].writes)
+        if (needs_buffer(graph, users, v)) gain += value_bytes(graph, v) * (latest[g] - segment[g]);
+      for (ValueId v : grouping.groups[g].reads) {
+        int last = segment[g];
+        for (size_t r : readers[v])
+          if (r != g) last = std::max(last, segment[r]);
+        if (graph.ops[v].group >= 0 && last < latest[g]) gain -= value_bytes(graph, v) * (latest[g] - last);
+      }
+      if (gain > 0) segment[g] = latest[g];
+    }
+    for (int p : before[g]) {
+      int& l = latest[static_cast<size_t>(p)];
+      l = l < 0 ? segment[g] - 1 : std::min(l, segment[g] - 1);
+    }
+  }
+  return segment;
+}
+
+}  // namespace
+
 StateLayout layout_state(const Graph& graph, const Grouping& grouping) {
   StateLayout out;
   auto put = [&](TensorId id) {
@@ -159,6 +216,9 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   };
   std::vector<int> order(n);
   for (size_t g = 0; g < n; ++g) depth(static_cast<int>(g)), order[g] = static_cast<int>(g);
+  std::vector<std::vector<ValueId>> users = graph.users();
+  std::vector<int> late = put_off(graph, grouping, users, before, segment);
+  if (most_alive(graph, grouping, users, late) < most_alive(graph, grouping, users, segment)) segment = std::move(late);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] < segment[static_cast<size_t>(b)]; });
   for (size_t i = 0; i < n; ++i) {
     int s = segment[static_cast<size_t>(order[i])];
@@ -166,23 +226,9 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
     plan.steps.push_back({order[i], s, last});
   }
 
-  // Lifetimes, in segments.
-  std::vector<std::vector<ValueId>> users = graph.users();
-  std::map<ValueId, std::pair<int, int>> life;
-  for (size_t g = 0; g < n; ++g) {
-    for (ValueId v : grouping.groups[g].writes)
-      if (needs_buffer(graph, users, v)) life[v] = {segment[g], segment[g]};
-  }
-  for (size_t g = 0; g < n; ++g)
-    for (ValueId v : grouping.groups[g].reads)
-      if (auto it = life.find(v); it != life.end()) it->second.second = std::max(it->second.second, segment[g]);
+  std::map<ValueId, std::pair<int, int>> life = lifetimes(graph, grouping, users, segment);
   auto add = [&](Buffer b) {
-    b.first = 1 << 30, b.last = 0;
-    for (const Buffer::Slice& s : b.slices) {
-      b.first = std::min(b.first, life.at(s.value).first);
-      b.last = std::max(b.last, life.at(s.value).second);
-      plan.buffer_of[s.value] = static_cast<int>(plan.buffers.size());
-    }
+    for (const Buffer::Slice& s : b.slices) plan.buffer_of[s.value] = static_cast<int>(plan.buffers.size());
     plan.buffers.push_back(std::move(b));
   };
   for (const Group& g : grouping.groups) {
@@ -190,8 +236,9 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
     for (size_t e = 0; e < g.members[0].externals.size(); ++e) {
       Buffer b;
       for (const UpdateMember& m : g.members) {
-        b.slices.push_back({m.externals[e], b.bytes});
-        b.bytes += aligned(graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
+        int64_t bytes = aligned(graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
+        b.slices.push_back({m.externals[e], b.bytes, bytes, life.at(m.externals[e]).first, life.at(m.externals[e]).second});
+        b.bytes += bytes;
       }
       add(std::move(b));
     }
@@ -208,9 +255,15 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   for (const auto& [v, l] : life) {
     if (plan.buffer_of.count(v) || plan.in_place.count(v)) continue;
     Buffer b;
-    b.slices.push_back({v, 0});
-    for (ValueId result : shared[v]) b.slices.push_back({result, 0});
     b.bytes = aligned(value_bytes(graph, v));
+    b.slices.push_back({v, 0, b.bytes, l.first, l.second});
+    // The operand's slice ends where the result's begins: the segment that makes the result is counted once.
+    std::vector<ValueId>& results = shared[v];
+    std::sort(results.begin(), results.end(), [&](ValueId x, ValueId y) { return life.at(x).first < life.at(y).first; });
+    for (ValueId result : results) {
+      b.slices.back().last = life.at(result).first - 1;
+      b.slices.push_back({result, 0, b.bytes, life.at(result).first, life.at(result).second});
+    }
     add(std::move(b));
   }
   plan.live_bytes = live_bytes(plan.buffers);
@@ -306,7 +359,7 @@ std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan&
   for (const auto& [result, operand] : plan.in_place) out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
   for (const Buffer& b : plan.buffers)
     for (const Buffer::Slice& s : b.slices)
-      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(b.first) + ".." + std::to_string(b.last) +
+      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(s.first) + ".." + std::to_string(s.last) +
              " offset " + std::to_string(b.offset + s.offset) + " bytes " + std::to_string(value_bytes(graph, s.value)) + "\n";
   return out;
 }

@@ -63,28 +63,28 @@ class Context:
             file.write(text)
         return self.path(name)
 
-    def environment(self, data):
-        """No data but `data`: the user's folders are the test's own. The object cache stays."""
+    def environment(self, data, cache=None):
+        """No data but `data`: the user's folders are the test's own. The object cache stays, where no other is named."""
         kept = {k: v for k, v in os.environ.items() if k not in ("MLC_DATA", "XDG_CACHE_HOME", "HOME")}
         home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME", self.folder), ".cache")
-        kept.update(HOME=self.folder, MLC_CACHE=os.environ.get("MLC_CACHE", os.path.join(home, "mlc")))
+        kept.update(HOME=self.folder, MLC_CACHE=cache or os.environ.get("MLC_CACHE", os.path.join(home, "mlc")))
         return {**kept, "MLC_DATA": data} if data else kept
 
-    def start(self, *arguments, data=None, **options):
+    def start(self, *arguments, data=None, cache=None, **options):
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                cwd=self.folder, env=self.environment(data), **options)
+                                cwd=self.folder, env=self.environment(data, cache), **options)
 
-    def mlc(self, *arguments, status=0, data=None, stdin=None):
+    def mlc(self, *arguments, status=0, data=None, cache=None, stdin=None):
         """`stdin`: the text on standard input; none is there without it."""
-        with self.start(*arguments, data=data, **({"stdin": subprocess.PIPE} if stdin is not None else {})) as child:
+        with self.start(*arguments, data=data, cache=cache, **({"stdin": subprocess.PIPE} if stdin is not None else {})) as child:
             out, err = child.communicate(stdin, timeout=600)
         if status is not None and child.returncode != status:
             raise Failure(f"mlc {' '.join(arguments)} ends with {child.returncode} instead of {status}:\n{err[-1500:]}")
         return Outcome(child.returncode, out, err)
 
-    def run(self, spec, *flags, out="run", status=0, data=None):
-        return self.mlc("run", spec, "--out", self.path(out), *self.device, *flags, status=status, data=data)
+    def run(self, spec, *flags, out="run", status=0, data=None, cache=None):
+        return self.mlc("run", spec, "--out", self.path(out), *self.device, *flags, status=status, data=data, cache=cache)
 
     def checkpoint(self, out="run", name="last"):
         with open(self.path(out, "checkpoints", name + ".safetensors"), "rb") as file:

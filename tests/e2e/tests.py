@@ -628,3 +628,37 @@ train: {{epochs: 1, loss: cross_entropy, optimizer: adam}}
     wrong = c.mlc("check", "--grad", spec("g * 2 * x**2"), status=1)
     need("grad.yaml:5:15: error: the gradient of 'cube' by 'x' is off" in wrong.err and wrong.err.count("error:") == 1, wrong.err)
     need("  off" in wrong.out, wrong.out)
+
+
+# Tuning --------------------------------------------------------------------------------------------------------------------
+@test
+def tuning_keeps_bits_and_is_kept(c):
+    spec, cache = c.spec("breast_cancer"), c.path("cache")
+    if c.reference:
+        need("device cpu" in c.run(spec, "--tune", status=1).err, "--tune without compiled code is not refused")
+        return
+    def run(out, *flags):
+        text = c.run(spec, "--set", "train.epochs=3", "--threads", "1", *flags, out=out, cache=cache).text
+        return text, tensors_of(c.checkpoint(out)), {name for name in os.listdir(cache) if not name.startswith("tuning-")}
+
+    text, plain, _ = run("plain")
+    need("tuned" not in text, "a run tunes unasked")
+    text, tuned, code = run("tuned", "--tune")
+    need(re.search(r"tuned \d+ contractions in .*, \d+ changed", text), "the run does not tell that it tuned")
+    need(tuned == plain, "bits depend on tuning")
+    with open(c.path("tuned", "tuning.json"), encoding="utf-8") as file:
+        chosen = json.load(file)
+    need(len(chosen) >= 6 and all(t["rows"] >= 1 and t["vectors"] >= 1 for t in chosen.values()), "the run does not hold its choices")
+    kept = [name for name in os.listdir(cache) if name.startswith("tuning-")]
+    need(len(kept) == 1, "the cache does not hold the choices")
+    # A later run takes what the cache says: the same code, and other code where it says otherwise.
+    _, later, same = run("later")
+    need(same == code, "kept choices compile other code than the tuned run")
+    with open(os.path.join(cache, kept[0]), "w", encoding="utf-8") as file:
+        json.dump({name: {**t, "blocks_outside": not t["blocks_outside"]} for name, t in chosen.items()}, file)
+    _, other, changed = run("other")
+    need(changed != code, "kept choices are not used")
+    need(later == other == plain, "bits depend on kept choices")
+    with open(os.path.join(cache, kept[0]), "w", encoding="utf-8") as file:
+        file.write("{ damaged")
+    need(run("damaged")[1] == plain, "a damaged file of choices is no harm")

@@ -106,7 +106,7 @@ std::string print_memory_plan(const Compiled& c) {
     const Op& op = c.graph.ops[s->value];
     std::string name = fmt::format("{}.{} %{}", c.graph.scopes[static_cast<size_t>(op.scope)].path, op_info(op.code).name, s->value);
     if (name.size() > 44) name = "..." + name.substr(name.size() - 41);
-    out += fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", name, format_type(op.type), size_text(storage_elements(op.type, op.layout) * dtype_bytes(op.type.dtype)), fmt::format("{}..{}", b->first, b->last),
+    out += fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", name, format_type(op.type), size_text(storage_elements(op.type, op.layout) * dtype_bytes(op.type.dtype)), fmt::format("{}..{}", s->first, s->last),
                        b->offset + s->offset);
   }
   return out + fmt::format("peak {} bytes; live at most {} ({:.1f} % above)\n", c.plan.arena_bytes, c.plan.live_bytes,

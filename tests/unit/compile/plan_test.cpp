@@ -41,11 +41,11 @@ int64_t least_bytes(const Compiled& c) {
 TEST(MemoryPlan, IsNearTheLowerBoundOverRandomGraphs) {
   CompileOptions options;
   options.verify = true;   // the independent checker, too
-  for (unsigned seed = 1; seed <= 150; ++seed) {
+  for (unsigned seed = 1, last = static_cast<unsigned>(environment("MLC_RANDOM_GRAPHS", 100)); seed <= last; ++seed) {
     Compiled c = compile(RandomGraph(seed, false).make(10 + static_cast<int>(seed % 30)), options);
     int64_t least = least_bytes(c);
     EXPECT_LE(c.plan.live_bytes, c.plan.arena_bytes);
-    EXPECT_LE(static_cast<double>(c.plan.arena_bytes), 1.05 * static_cast<double>(least)) << "seed " << seed << ": " << c.plan.buffers.size() << " buffers, live " << c.plan.live_bytes;
+    EXPECT_LE(static_cast<double>(c.plan.arena_bytes), 1.05 * static_cast<double>(least)) << "seed " << seed << ", at least " << least << ":\n" << print_plan(c.graph, c.grouping, c.plan);
   }
 }
 
@@ -54,28 +54,32 @@ TEST(MemoryPlan, PlacesRandomLifetimes) {
   std::mt19937 random(1);
   auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   double excess = 0;
-  constexpr int kSets = 100;
+  constexpr int kSets = 80;
   for (int set = 0; set < kSets; ++set) {
     std::vector<Buffer> buffers(static_cast<size_t>(3 + below(80)));
     int segments = 2 + below(40);
-    for (Buffer& b : buffers) {
-      b.bytes = 64 * (1 + below(below(3) ? 16 : 2000));
-      b.first = below(segments);
-      b.last = std::min(segments - 1, b.first + below(below(3) ? 3 : segments));
-    }
+    for (Buffer& b : buffers)
+      for (int slices = set % 2 == 0 || below(10) ? 1 : 4; slices > 0; --slices) {
+        int64_t bytes = 64 * (1 + below(below(3) ? 16 : 2000));
+        int first = below(segments);
+        b.slices.push_back({0, b.bytes, bytes, first, std::min(segments - 1, first + below(below(3) ? 3 : segments))});
+        b.bytes += bytes;
+      }
     int64_t arena = place_buffers(buffers), bound = live_bytes(buffers);
-    excess += static_cast<double>(arena - bound) / static_cast<double>(bound);
+    if (set % 2 == 0) excess += static_cast<double>(arena - bound) / static_cast<double>(bound);   // of single slices
     for (size_t i = 0; i < buffers.size(); ++i) {
       const Buffer& a = buffers[i];
       EXPECT_TRUE(a.offset >= 0 && a.offset + a.bytes <= arena);
-      for (size_t j = 0; j < i; ++j) {
-        const Buffer& b = buffers[j];
-        bool time = a.first <= b.last && b.first <= a.last, space = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-        EXPECT_FALSE(time && space) << "set " << set << ", buffers " << i << " and " << j;
-      }
+      for (size_t j = 0; j < i; ++j)
+        for (const Buffer::Slice& s : a.slices)
+          for (const Buffer::Slice& o : buffers[j].slices) {
+            int64_t here = a.offset + s.offset, there = buffers[j].offset + o.offset;
+            bool time = s.first <= o.last && o.first <= s.last, space = here < there + o.bytes && there < here + s.bytes;
+            EXPECT_FALSE(time && space) << "set " << set << ", buffers " << i << " and " << j;
+          }
     }
   }
-  EXPECT_LT(excess / kSets, 0.01);
+  EXPECT_LT(excess / (kSets / 2), 0.01);
 }
 
 }  // namespace

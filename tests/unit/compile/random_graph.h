@@ -4,6 +4,7 @@
 #include "compiler/graph/graph.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <random>
 
 namespace mlc {
@@ -181,5 +182,11 @@ private:
   std::vector<TensorId> parameters_;
   int names_ = 0;
 };
+
+/// A whole number in the environment.
+inline int environment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::atoi(text) : otherwise;
+}
 
 }  // namespace mlc

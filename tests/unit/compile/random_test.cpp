@@ -6,15 +6,9 @@
 
 #include <gtest/gtest-spi.h>
 
-#include <cstdlib>
 
 namespace mlc {
 namespace {
-
-int environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::atoi(text) : otherwise;
-}
 
 // Whether a check finds faults; they are not reported.
 bool fails(const std::function<void()>& check) {
