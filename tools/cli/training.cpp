@@ -1,10 +1,9 @@
 #include "tools/cli/training.h"
 
+#include "tools/cli/evaluation.h"
 #include "tools/cli/tune.h"
 
 #include <fmt/core.h>
-
-#include "tools/cli/evaluation.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -5,8 +5,8 @@
 #include "compiler/spec/yaml.h"
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/store/safetensors.h"
-#include "tools/cli/tune.h"
 #include "runtime/store/schema_file.h"
+#include "tools/cli/tune.h"
 
 #include <algorithm>
 #include <chrono>
