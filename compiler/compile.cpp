@@ -72,7 +72,7 @@ void make_slots(Compiled& c) {
 
 std::string run_simplify(Pipeline& p) {
   simplify(p.out.graph);
-  return print_graph(p.out.graph);
+  return p.options.dump ? print_graph(p.out.graph) : "";
 }
 
 std::string run_attention(Pipeline& p) {
@@ -83,7 +83,7 @@ std::string run_attention(Pipeline& p) {
 std::string run_layouts(Pipeline& p) {
   assign_layouts(p.out.graph, p.options.target, p.attention());
   std::string text;
-  for (ValueId v = 0; v < p.out.graph.ops.size(); ++v) {
+  for (ValueId v = 0; p.options.dump && v < p.out.graph.ops.size(); ++v) {
     const Op& op = p.out.graph.ops[v];
     text += "%" + std::to_string(v) + " = " + std::string(op_info(op.code).name) + " " + format_type(op.type) + " layout=" + print_layout(op.layout, op.type.shape.size()) + "\n";
   }
@@ -93,7 +93,7 @@ std::string run_layouts(Pipeline& p) {
 std::string run_fuse(Pipeline& p) {
   p.out.grouping = fuse(p.out.graph, p.options.target, p.enabled("fuse"), p.attention(), p.enabled("templates"));
   if (p.options.verify) verify(p.out.graph, p.out.grouping);
-  return print_grouping(p.out.graph, p.out.grouping, true);
+  return p.options.dump ? print_grouping(p.out.graph, p.out.grouping, true) : "";
 }
 
 std::string run_schedule(Pipeline& p) {
@@ -101,7 +101,7 @@ std::string run_schedule(Pipeline& p) {
   check_state(p.out.graph, p.out.grouping, p.out.state);
   p.out.plan = schedule(p.out.graph, p.out.grouping);
   check_plan(p.out.graph, p.out.grouping, p.out.plan);
-  return print_plan(p.out.graph, p.out.grouping, p.out.plan);
+  return p.options.dump ? print_plan(p.out.graph, p.out.grouping, p.out.plan) : "";
 }
 
 std::string run_lower(Pipeline& p) {

@@ -25,6 +25,7 @@ struct Diagnostic {
   std::string code;              ///< a lint's name; empty for errors
   std::string fix;               ///< the text to put at `loc` instead, where there is one
   std::vector<std::string> lines;  ///< printed under the carets as they are, e.g. two aligned shapes
+  bool shapes = false;           ///< a fault of shapes: the layers before it help, and are added where items run
   std::vector<Note> notes;       ///< at most 3 are printed
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <filesystem>
 
 namespace mlc {
 namespace {
@@ -181,6 +182,14 @@ std::string format_bytes(double bytes) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
   return buffer;
+}
+
+bool inside_folder(const std::string& file, const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code fault;
+  fs::path real = fs::weakly_canonical(fs::absolute(file, fault), fault), home = fs::weakly_canonical(fs::absolute(folder.empty() ? "." : folder, fault), fault);
+  fs::path rest = real.lexically_relative(home);
+  return !rest.empty() && *rest.begin() != "..";
 }
 
 }  // namespace mlc

@@ -36,6 +36,9 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 /// Glob with `*` (any run of characters, dots included) and `?`.
 bool glob_match(std::string_view pattern, std::string_view text);
 
+/// True where the file, links followed, lies in the folder's tree.
+bool inside_folder(const std::string& file, const std::string& folder);
+
 /// Bytes with a unit: "1.4 MB".
 std::string format_bytes(double bytes);
 

@@ -20,7 +20,7 @@ ScopeId Builder::enter(const std::string& path, Loc loc) {
 }
 
 void Builder::fail(std::string text, std::vector<std::string> lines) const {
-  throw SpecError(Diagnostic{.loc = loc_, .text = std::move(text), .lines = std::move(lines)});
+  throw SpecError(Diagnostic{.loc = loc_, .text = std::move(text), .lines = std::move(lines), .shapes = true});
 }
 
 void Builder::fail_shapes(std::string text, const char* first, const Shape& a, const char* second,

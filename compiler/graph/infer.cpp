@@ -26,7 +26,7 @@ public:
     int64_t elements = 1;
     for (int64_t extent : type.shape) {
       if (extent <= 0) throw InternalError("an extent of " + format_type(type) + " is not positive");
-      if (extent > kMaxElements / elements) throw InternalError(format_type(type) + " has too many elements");
+      if (extent > kMaxElements / elements) throw SpecError(op_.loc, format_type(type) + " has more than 2^40 elements: make it smaller");
       elements *= extent;
     }
     return type;

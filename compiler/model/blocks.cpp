@@ -43,6 +43,7 @@ void Items::check_input(Call& call, const Definition& d) {
   if (d.input_rank && *d.input_rank != static_cast<int64_t>(shape.size())) {
     SpecError error(loc, d.name() + " needs a sample of " + std::to_string(*d.input_rank) + (*d.input_rank == 1 ? " axis" : " axes") + hint);
     error.diagnostic.lines = {"found  " + format_shape(shape)};
+    error.diagnostic.shapes = true;
     throw error;
   }
   DType dtype = context_.graph.type(call.inputs[0].tensor).dtype;
@@ -192,6 +193,7 @@ Value Items::block_of_formulas(Call& call, const Definition& d, Env& arguments) 
   for (const TensorRule& rule : d.state) frozen &= context_.rules.frozen(call.path + "." + rule.name, call.item.op);
   if (frozen) arguments.set("train", Value::of_flag(false));
   evaluator_.require(d, names, loc);
+  evaluator_.lint(d, names, loc);
   for (const TensorRule& rule : d.params) {
     Value value = own_tensor(call, d, rule, Role::parameter, names);
     tensors.set(rule.name, std::move(value));

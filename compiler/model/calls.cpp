@@ -67,6 +67,13 @@ std::string fill_message(const std::string& message, Evaluator& evaluator, Env& 
   return out;
 }
 
+// A condition on the input's shape: the layers before it explain its failure.
+bool reads_input(const Expr& e) {
+  if (e.kind == Expr::Kind::name && e.name == "in") return true;
+  return std::any_of(e.kids.begin(), e.kids.end(), [](const ExprPtr& kid) { return kid && reads_input(*kid); }) ||
+         std::any_of(e.arguments.begin(), e.arguments.end(), [](const Argument& a) { return reads_input(*a.value); });
+}
+
 }  // namespace
 
 void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& out, Loc loc) {
@@ -83,7 +90,8 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
       name = names[place++];
     } else if (std::find(names.begin(), names.end(), name) == names.end()) {
       std::string near = suggest(name, names);
-      std::string known = names.empty() ? "; it takes none" : "; it takes " + join(names, ", ");
+      std::vector<std::string> rest(names.begin() + static_cast<std::ptrdiff_t>(place), names.end());
+      std::string known = rest.empty() ? "; it takes none" : "; it takes " + join(rest, ", ");
       throw SpecError({.loc = g.loc,
                        .text = "unknown argument '" + name + "' of " + d.name() + (near.empty() ? known : "; did you mean '" + near + "'?"),
                        .fix = near});
@@ -106,7 +114,7 @@ void Evaluator::require(const Definition& d, Env& env, Loc loc) {
     if (holds.is(Kind::unknown) || truth_of(holds, loc, "a requirement")) continue;
     std::string text = d.name() + ": " + fill_message(r.message, *this, env, loc);
     std_loc_ = {};   // the message says it all: no place in the shipped file
-    throw SpecError(d.is_std ? loc : r.condition->whole, text);
+    throw SpecError({.loc = d.is_std ? loc : r.condition->whole, .text = text, .shapes = reads_input(*r.condition)});
   }
 }
 
@@ -235,6 +243,14 @@ void Evaluator::note_use(const Definition& d, Env& arguments, Loc loc) {
       use->second.target = column->second->name;
     lint(d, x->tensor, loc);
     return;
+  }
+}
+
+void Evaluator::lint(const Definition& d, Env& env, Loc loc) {
+  for (const LintRule& rule : d.lints) {
+    if (!rule.when) continue;
+    Value holds = eval(rule.when, env);
+    if (!holds.is(Kind::unknown) && truth_of(holds, loc, "'when' of a lint")) context_.diagnostics.warning(loc, rule.code, rule.message);
   }
 }
 

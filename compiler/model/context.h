@@ -22,6 +22,7 @@ struct Producer {
   std::string op, path;
   Loc loc;
   std::set<std::string> parameters;     ///< last names of its own
+  bool shipped = false;                 ///< made within a definition of the standard library
 };
 
 /// The first loss that was applied to an output: what the output means.
@@ -90,6 +91,8 @@ struct Context {
   double range = 1;                                 ///< data.range of the column in the transforms
   std::vector<OutputValue> outputs;                 ///< what losses are looked for on
   std::map<std::string, LossUse> loss_uses;         ///< by the output's name
+  std::vector<std::pair<std::string, Loc>> unreached;   ///< parameters that their update's loss does not reach
+  bool full = false;                                ///< the bound of layers was reached, and reported
 
   /// Keeps a call of the user's definition for GraphKind::gradient; other tensors than floats are left out.
   void add_use(const Definition& definition, Loc loc, const std::vector<std::pair<std::string, Value>>& operands, const Value& result);

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 namespace mlc {
-namespace {
 
 const std::vector<std::string>& keys_of(DefinitionKind kind) {
   static const std::vector<std::string> function = {"doc", "args", "require", "input", "let", "y", "grad", "target", "predict", "lints"};
@@ -23,6 +22,8 @@ const std::vector<std::string>& keys_of(DefinitionKind kind) {
   }
   throw InternalError("unknown kind of definition");
 }
+
+namespace {
 
 std::string must_be(const std::string& key, const std::string& what, const Node& found) {
   return "'" + key + "' must be " + what + ", not " + kind_name(found.kind);
@@ -134,8 +135,9 @@ void read_lints(const Node& node, Definition& d) {
     for (const auto& [field, value] : require_map(key.text, body).entries) {
       if (field.text == "after") rule.after = names_of("after", value);
       else if (field.text == "after_parameter") rule.after_parameter = text_field("after_parameter", value);
+      else if (field.text == "when") rule.when = parse_formula(value);
       else if (field.text == "message") rule.message = text_field("message", value);
-      else throw SpecError(field.loc, "a lint takes after, after_parameter and message");
+      else throw SpecError(field.loc, "a lint takes after, after_parameter, when and message");
     }
     d.lints.push_back(std::move(rule));
   }

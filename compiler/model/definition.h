@@ -39,9 +39,11 @@ struct Requirement {
   std::string message;              ///< may hold {name}: the value of that name
 };
 
-/// A lint: `after` names ops whose result should not come here, or `after_parameter` one that the op before should lack.
+/// A lint: `after` names ops whose result should not come here, `after_parameter` one that the op before should lack, or
+/// `when` says where this definition itself is doubtful.
 struct LintRule {
   std::string code, message, after_parameter;
+  ExprPtr when;
   std::vector<std::string> after;
 };
 
@@ -72,6 +74,9 @@ struct Definition {
   const std::string& name() const { return signature.name; }
   bool is_loss() const { return !target.empty(); }
 };
+
+/// Keys that a definition of this kind may have.
+const std::vector<std::string>& keys_of(DefinitionKind kind);
 
 /// Reads one definition. `body` must outlive the result. Throws SpecError on an unknown key or a malformed value.
 Definition read_definition(DefinitionKind kind, const Node& key, const Node& body, bool is_std);

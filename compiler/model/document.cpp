@@ -1,5 +1,6 @@
 // `mlc doc NAME`: what a shipped definition says of itself.
 #include "compiler/base/text.h"
+#include "compiler/model/entries.h"
 #include "compiler/model/library.h"
 #include "compiler/model/model.h"
 #include "compiler/model/primitives.h"
@@ -76,6 +77,39 @@ std::vector<std::string> entry_names() {
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
+}
+
+std::vector<EntryInfo> entry_infos() {
+  Sources sources;
+  Library library(sources);
+  std::vector<EntryInfo> out;
+  for (DefinitionKind kind : kKinds)
+    for (const std::string& name : library.names(kind)) {
+      const Definition& d = *library.find(kind, name, 0);
+      EntryInfo info{.name = name, .kind = d.is_loss() ? "loss" : std::string(kind_name(kind)), .doc = d.doc};
+      for (const Signature::Parameter& p : d.signature.parameters) {
+        EntryInfo::Argument a{.name = p.name, .fallback = p.fallback ? print_formula(*p.fallback) : "", .required = !p.fallback};
+        if (auto rule = d.arguments.find(p.name); rule != d.arguments.end()) a.doc = rule->second.doc, a.types = rule->second.types, a.words = rule->second.words;
+        info.arguments.push_back(std::move(a));
+      }
+      for (const TensorRule& t : d.params) info.tensors.push_back(t.name);
+      out.push_back(std::move(info));
+    }
+  for (const Primitive& p : primitives()) {
+    EntryInfo info{.name = p.name, .kind = "primitive", .doc = p.doc};
+    for (const std::string& name : split(p.parameters, ' ')) {
+      bool optional = name.back() == '?';
+      info.arguments.push_back({.name = optional ? name.substr(0, name.size() - 1) : name, .required = !optional});
+    }
+    out.push_back(std::move(info));
+  }
+  return out;
+}
+
+std::vector<std::string> definition_keys(const std::string& section) {
+  for (DefinitionKind kind : kKinds)
+    if (section == std::string(kind_name(kind)) + "s") return keys_of(kind);
+  throw InternalError("no section of definitions is called " + section);
 }
 
 }  // namespace mlc

@@ -50,6 +50,8 @@ public:
   bool in_definition() const { return !active_.empty(); }
   /// Warns where the op that made `input` should not stand before `definition` (its `lints`).
   void lint(const Definition& definition, ValueId input, Loc loc);
+  /// Warns where a `when` of its lints holds; the definition's names are in `env`.
+  void lint(const Definition& definition, Env& env, Loc loc);
 
   /// Runs `body` as the inside of `definition`: faults of the shipped ones are reported at `loc` with a note that names
   /// the formula, faults of the user's own get a note with the place of the call.

@@ -2,6 +2,8 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/entries.h"
+#include "compiler/model/lints.h"
 #include "compiler/model/primitives.h"
 #include "compiler/spec/spec.h"
 
@@ -30,6 +32,8 @@ std::string title(const Item& item) {
 }
 
 }  // namespace
+
+std::vector<std::string> structural_ops() { return kStructural; }
 
 Value Items::run(const Node& list, ItemScope& scope, Value input, bool transforms) {
   if (!list.is(Node::Kind::list))
@@ -81,6 +85,8 @@ Value Items::run_item(const Item& item, ItemScope& scope, const Value& input, bo
   if (!count->is_scalar()) throw SpecError(evaluator_.place(count->loc), "'repeat' must be an integer, not " + kind_name(count->kind));
   int64_t n = integer_of(formula(*count), evaluator_.place(count->loc), "'repeat'");
   if (n < 0) throw SpecError(evaluator_.place(count->loc), "'repeat' must not be negative; it is " + std::to_string(n));
+  if (n > static_cast<int64_t>(kMostLayers) - static_cast<int64_t>(context_.rows.size()))
+    throw SpecError(evaluator_.place(count->loc), "'repeat' " + std::to_string(n) + " times makes more than 100,000 layers; repeat less");
   Value value = input;
   Env::Entry* shadowed = scope.env.has(index) ? scope.env.find(index) : nullptr;
   Value former = shadowed ? shadowed->value : Value();
@@ -102,8 +108,9 @@ std::string Items::name_item(const Item& item, ItemScope& scope, int64_t repetit
   } else {
     name = item.op + std::to_string(++scope.counts[item.op]);
   }
-  if (!scope.taken.insert(name).second)
-    throw SpecError(evaluator_.place(item.as ? item.as->loc : item.loc), "the name '" + name + "' is taken in this scope");
+  Loc loc = evaluator_.place(item.as ? item.as->loc : item.loc);
+  auto [first, fresh] = scope.taken.insert({name, loc});
+  if (!fresh) throw SpecError(loc, "the name '" + name + "' is taken in this scope", {{first->second, "first defined here"}});
   return name;
 }
 
@@ -134,7 +141,9 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
     call.inputs.push_back(input);
   }
   call.env.set("in", call.inputs[0]);
-  if (context_.rows.size() > kMostLayers) throw SpecError(loc, "the model has more than 100000 layers");
+  if (context_.full) return Value::make_unknown();
+  context_.full = context_.rows.size() >= kMostLayers;
+  if (context_.full) throw SpecError(loc, "the model has more than 100,000 layers; 'repeat' less");
 
   size_t row = context_.rows.size();
   bool listed = !transforms && !context_.again;
@@ -146,8 +155,10 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
   Value value;
   try {
     value = apply(call, transforms);
-  } catch (const SpecError&) {
+  } catch (SpecError& error) {
     leave();
+    // A fault within a shipped definition is the user's item's: its inner layers tell nothing.
+    if (error.diagnostic.shapes && !evaluator_.in_std()) add_shape_chain(context_, call.path, input, error.diagnostic);
     throw;
   }
   leave();
@@ -161,7 +172,7 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
 
 void Items::remember(Call& call, const Value& value) {
   if (value.is(Kind::tensor) && !context_.producers.count(value.tensor))
-    context_.producers[value.tensor] = {call.item.op, call.path, evaluator_.place(call.item.loc), own_};
+    context_.producers[value.tensor] = {call.item.op, call.path, evaluator_.place(call.item.loc), own_, evaluator_.in_std()};
 }
 
 bool Items::is_structural(const std::string& op) const { return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end(); }
@@ -174,6 +185,8 @@ void Items::unknown_op(const Item& item, bool transforms) {
   for (DefinitionKind kind : kinds)
     for (std::string& name : library.names(kind)) names.push_back(std::move(name));
   for (const Primitive& p : primitives()) names.emplace_back(p.name);
+  if (const Definition* d = library.find(DefinitionKind::function, item.op, item.loc.file); d && d->is_loss())
+    throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a loss: it stands at train.loss, not among the layers");
   std::string near = suggest(item.op, names);
   std::string what = transforms ? "unknown transform '" : "unknown op '";
   throw SpecError({.loc = evaluator_.place(item.loc), .text = what + item.op + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"), .fix = near});

@@ -16,7 +16,7 @@ struct ItemScope {
   Env env;                            ///< named values, arguments, indices of repeats; its parents are what can be seen
   int depth = 0;
   std::map<std::string, int> counts;  ///< unnamed items per op
-  std::set<std::string> taken;
+  std::map<std::string, Loc> taken;   ///< names given, with the items that have them
   ItemScope(std::string prefix, Env* around, int depth) : prefix(std::move(prefix)), env(around), depth(depth) {}
 };
 
@@ -58,7 +58,9 @@ private:
   Value structural(Call& call);
   Value group(Call& call, const Node& list, const std::string& prefix);
   Value residual(Call& call);
+  Value joined(Call& call);
   Value join_values(Call& call);
+  void note_shape(Diagnostic& diagnostic, const Value& value, const std::string& what);
   Value apply_block(Call& call, const Definition& definition, const std::vector<Given>& given);
   Value block_of_items(Call& call, const Definition& definition, Env& names);
   Value block_of_formulas(Call& call, const Definition& definition, Env& arguments);

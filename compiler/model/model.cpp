@@ -82,6 +82,19 @@ public:
     return train_ ? build_schedule(*train_, steps_per_epoch, total_steps, base_lr_, step.evaluator) : std::vector<SchedulePhase>{};
   }
 
+  void check_steps(const RunLength& run, Diagnostics& diagnostics) const override {
+    if (!train_) return;
+    size_t errors = diagnostics.errors();
+    if (run.tail > 0) StepBuilder(source(), GraphKind::train, run.tail, kAllUpdates, diagnostics).run();
+    if (diagnostics.errors() != errors) return;
+    // A length that is a fault is not a doubt too: warnings count when the schedule could be built.
+    Diagnostics warnings(diagnostics.sources());
+    StepBuilder step(source(), GraphKind::train, 1, kAllUpdates, warnings);
+    step.bind_vars();
+    build_schedule(*train_, run.steps_per_epoch, run.total_steps, base_lr_, step.evaluator);
+    for (Diagnostic& d : warnings.sorted()) diagnostics.report(std::move(d));
+  }
+
   Graph build(GraphKind kind, int64_t batch) const override {
     StepBuilder step(source(), kind, batch, kAllUpdates, quiet_);
     step.run();

@@ -97,6 +97,13 @@ struct LoadRule {
   Loc loc;
 };
 
+/// How long a run is, in optimizer steps.
+struct RunLength {
+  int64_t steps_per_epoch = 1;
+  int64_t total_steps = 0;    ///< 0: until a time is over
+  int64_t tail = 0;           ///< rows of a last, smaller batch; 0: there is none
+};
+
 class Model {
 public:
   virtual ~Model() = default;
@@ -108,6 +115,8 @@ public:
   virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
   /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.
   virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;
+  /// Reports what only the length of the run tells: faults and warnings of the last, smaller batch and of the schedule.
+  virtual void check_steps(const RunLength& run, Diagnostics& diagnostics) const = 0;
   /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.
   virtual Graph build(GraphKind kind, int64_t batch) const = 0;
   virtual GradientGraph gradients(int64_t batch) const = 0;       ///< needs `train`
@@ -123,8 +132,7 @@ public:
 
 /// Elaborates a checked effective spec against the data's schema. Reports all faults; null when there were errors. A
 /// schema without columns stands for data that are at fault themselves: then names and arguments are checked, no shapes.
-/// Checks `expect`. `max_batch_tail` rules (a last batch of one row under batch_norm) are the caller's to check by
-/// building the graph of that batch.
+/// Checks `expect`. What depends on the number of rows is checked by check_steps().
 std::unique_ptr<Model> elaborate(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics);
 
 /// Documentation of a standard entry (`mlc doc linear`): signature, arguments, shapes, formula. Empty: unknown name.

@@ -11,7 +11,7 @@ double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator);
 /// Appends to the graph the gradient of `loss` with respect to the parameters that update `index` trains, clipping and the
 /// optimizer's step; the parameters have their new values from here on. Rates of other updates follow the schedule in
 /// proportion to `base_rate`. Slots become tensors `optimizer.<slot>.<path>`, or `optimizer.<update>.<slot>.<path>` where an
-/// earlier update trains the same parameter. Warns (no-gradient) of parameters that the loss does not reach.
+/// earlier update trains the same parameter. Parameters that the loss does not reach go to Context::unreached.
 void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, Evaluator& evaluator);
 
 }  // namespace mlc

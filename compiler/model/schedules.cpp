@@ -27,6 +27,7 @@ public:
   SchedulePhase build() {
     if (const Node* warmup = setting_.map ? setting_.map->find("warmup") : nullptr) warmup_ = steps(*warmup, "warmup").steps;
     total_ = std::max(0.0, phase_steps_ - warmup_);
+    if (warmup_ > 0) warn_too_long("warmup", warmup_, setting_.map->find("warmup")->loc);
     SchedulePhase phase;
     Value rate = setting_.type == "formula" ? formula() : defined(phase);
     if (!rate.is_scalar()) throw SpecError(setting_.loc, "the rate must be a number; it is " + show_value(rate));
@@ -41,6 +42,13 @@ public:
   }
 
 private:
+  // A run until a time is over has no length to compare with.
+  void warn_too_long(const std::string& key, double steps, Loc loc) {
+    if (run_steps_ > 0 && steps > phase_steps_)
+      evaluator_.context().diagnostics.warning(loc, "schedule-too-long", "'" + key + "' is " + format_number(steps) + " steps; " +
+                                               (phase_steps_ < run_steps_ ? "the phase has " : "the training has ") + format_number(phase_steps_));
+  }
+
   Duration steps(const Node& node, const std::string& key) {
     if (!node.is_scalar()) throw SpecError(node.loc, "'" + key + "' must be a duration like 500 steps or 30 epochs, not " + kind_name(node.kind));
     return read_duration(node.text, steps_per_epoch_, run_steps_, node.loc, key);
@@ -90,6 +98,7 @@ private:
     }
     if (value.is(Kind::text)) {
       Duration d = read_duration(value.text, steps_per_epoch_, run_steps_, loc, key);
+      warn_too_long(key, d.steps, loc);
       by_epoch_ |= d.in_epochs;
       return Value::of_real(d.steps);
     }
@@ -219,6 +228,9 @@ std::vector<SchedulePhase> build_schedule(const Node& train, int64_t steps_per_e
       phase.length = duration.in_epochs ? duration.steps / static_cast<double>(steps_per_epoch) : duration.steps;
     }
     used += duration.steps;
+    if (length && total > 0 && used > total)
+      evaluator.context().diagnostics.warning(length->loc, "schedule-too-long", "the phases up to here have " + format_number(used) +
+                                              " steps; the training has " + format_number(total));
     phases.push_back(std::move(phase));
   }
   return phases;

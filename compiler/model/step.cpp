@@ -3,9 +3,11 @@
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
 #include "compiler/model/gradients.h"
+#include "compiler/model/lints.h"
 #include "compiler/model/losses.h"
 #include "compiler/model/optimizer.h"
 #include "compiler/model/rules.h"
+#include "compiler/model/vars.h"
 
 #include <algorithm>
 
@@ -17,26 +19,6 @@ using Kind = Value::Kind;
 // What the data module does when it loads: these stand in front of the transforms that the program runs.
 bool runs_at_load(const Item& item) {
   return item.op == "resize" || (item.op == "one_hot" && item.value && item.value->is(Node::Kind::map) && item.value->find("columns"));
-}
-
-// A text in `vars` is a formula when it holds an operator, a call or a bracket, or names another variable.
-Value variable(const Node& node, const Node& vars, Env& env, Evaluator& evaluator) {
-  switch (node.kind) {
-  case Node::Kind::null: return {};
-  case Node::Kind::boolean: return Value::of_flag(node.boolean());
-  case Node::Kind::integer: return Value::of_integer(node.integer());
-  case Node::Kind::real: return Value::of_real(node.number());
-  case Node::Kind::text:
-    if (!looks_like_formula(node.text) && !vars.find(node.text)) return Value::of_text(node.text);
-    return evaluator.eval(parse_formula(node), env);
-  case Node::Kind::list: {
-    std::vector<Value> items;
-    for (const Node& item : node.items) items.push_back(variable(item, vars, env, evaluator));
-    return Value::of_list(std::move(items));
-  }
-  case Node::Kind::map: break;
-  }
-  throw SpecError(node.loc, "a variable is a number, a text, a flag, a list or a formula");
 }
 
 }  // namespace
@@ -57,22 +39,7 @@ void StepBuilder::run() {
   }
 }
 
-void StepBuilder::bind_vars() {
-  const Node* node = source_.spec.find("vars");
-  if (!node || !node->is(Node::Kind::map)) return;
-  for (const auto& [key, value] : node->entries) {
-    // Formulas wait for their first use, so that variables may stand in any order.
-    if (value.is(Node::Kind::text) && (looks_like_formula(value.text) || node->find(value.text))) {
-      try {
-        vars_.set_lazy(key.text, parse_formula(value), &vars_);
-      } catch (const SpecError& e) {
-        context.diagnostics.report(e.diagnostic);
-      }
-    }
-  }
-  for (const auto& [key, value] : node->entries)
-    if (!vars_.has(key.text)) vars_.set(key.text, variable(value, *node, vars_, evaluator));
-}
+void StepBuilder::bind_vars() { mlc::bind_vars(source_.spec, vars_, evaluator, context.diagnostics); }
 
 void StepBuilder::build() {
   Env data(&vars_);
@@ -83,9 +50,10 @@ void StepBuilder::build() {
   if (context.kind == GraphKind::train) train_step(data);
   else if (context.kind == GraphKind::gradient) differentiate_losses(data);
   else evaluation(data);
-  if (!context.diagnostics.errors())
-    for (const Network* network : networks_.uncalled())
-      context.diagnostics.warning(network->loc, "unused-value", "no formula calls the network '" + network->name + "'");
+  if (context.diagnostics.errors()) return;
+  if (context.train() || source_.updates.empty()) warn_unused(context);
+  for (const Network* network : networks_.uncalled())
+    context.diagnostics.warning(network->loc, "unused-value", "no formula calls the network '" + network->name + "'");
 }
 
 ValueId StepBuilder::as_float(ValueId v) { return is_float(context.graph.type(v).dtype) ? v : context.builder.cast(v, DType::f32); }

@@ -27,9 +27,31 @@ Value Items::residual(Call& call) {
   if (left != right) {
     SpecError error(loc, call.path + ": the branch must keep the shape of what it is added to; a 'shortcut' can change it");
     error.diagnostic.lines = {"expected  " + format_shape(left), "found     " + format_shape(right)};
+    error.diagnostic.shapes = true;
+    note_shape(error.diagnostic, branch, "the branch");
+    if (call.item.shortcut) note_shape(error.diagnostic, straight, "the shortcut");
     throw error;
   }
   return Value::of_tensor(b.binary(OpCode::add, straight.tensor, branch.tensor));
+}
+
+void Items::note_shape(Diagnostic& diagnostic, const Value& value, const std::string& what) {
+  auto producer = context_.producers.find(value.tensor);
+  if (producer != context_.producers.end())
+    diagnostic.notes.push_back({producer->second.loc, what + " gives " + format_shape(context_.builder.sample_shape(value.tensor)) + " here"});
+}
+
+// What is joined was named elsewhere: the places of its parts tell more than the place of the join.
+Value Items::joined(Call& call) {
+  try {
+    return join_values(call);
+  } catch (SpecError& error) {
+    const Node* names = call.item.from ? call.item.from : call.item.value;
+    if (error.diagnostic.shapes && names && names->is(Node::Kind::list))
+      for (size_t i = 0; i < call.inputs.size(); ++i)
+        if (call.inputs[i].is(Kind::tensor)) note_shape(error.diagnostic, call.inputs[i], "'" + names->items[i].text + "'");
+    throw;
+  }
 }
 
 Value Items::join_values(Call& call) {
@@ -75,7 +97,7 @@ Value Items::structural(Call& call) {
     if (!value.is(Kind::tensor) && !value.is(Kind::unknown))
       throw SpecError(evaluator_.place(item.value->loc), "the formula must give a tensor; it gives " + show_value(value));
   } else {
-    value = join_values(call);
+    value = joined(call);
   }
   if (item.op != "layers") remember(call, value);
   return value;

@@ -10,6 +10,7 @@ namespace mlc {
 namespace {
 
 constexpr int kMostNesting = 200;
+constexpr size_t kMostCharacters = 100'000;
 
 struct Token {
   enum class Kind : uint8_t { number, text, name, symbol, end } kind = Kind::end;
@@ -24,12 +25,13 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 class Parser {
 public:
   /// `moves`: the text stands on one line, character by character; otherwise every place is the whole `loc`.
-  Parser(std::string_view text, Loc loc, bool moves) : text_(text), loc_(loc), moves_(moves) { advance(); }
+  Parser(std::string_view text, Loc loc, bool moves, bool plain = false) : text_(text), loc_(loc), moves_(moves), plain_(plain) { advance(); }
 
   ExprPtr run() {
+    if (text_.size() > kMostCharacters) throw SpecError(place(0, 1), "a formula has at most 100,000 characters; name its parts under 'let' or 'functions'");
     if (token_.kind == Token::Kind::end) fail("a formula is expected here");
     ExprPtr e = expression();
-    if (token_.kind != Token::Kind::end) fail(is("=") ? "'=' is not an operator; did you mean '=='?" : "unexpected '" + token_.text + "' in a formula");
+    if (token_.kind != Token::Kind::end) unexpected();
     return e;
   }
 
@@ -126,8 +128,18 @@ private:
     return {loc_.file, loc_.line, loc_.col + static_cast<uint32_t>(begin), static_cast<uint32_t>(std::max<size_t>(1, end - begin))};
   }
   [[noreturn]] void fail(const std::string& what) const {
-    if (token_.kind == Token::Kind::end) throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + (last_end_ ? "; the formula ends too early" : ""));
+    // A comma within {} or [] of YAML ends a plain text in the middle of its brackets.
+    bool cut = plain_ && (std::count(text_.begin(), text_.end(), '(') > std::count(text_.begin(), text_.end(), ')'));
+    const char* why = !last_end_ ? "" : cut ? "; the formula ends too early: quote one with commas within {} or []" : "; the formula ends too early";
+    if (token_.kind == Token::Kind::end) throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + why);
     throw SpecError(place(token_.begin, token_.end), what);
+  }
+
+  [[noreturn]] void unexpected() const {
+    if (is("=")) fail("'=' is not an operator; did you mean '=='?");
+    if (is("^")) fail("'^' is not an operator; a power is written '**'");
+    if (is("&") || is("|") || is("!")) fail("logic is written with 'and', 'or' and 'not'");
+    fail("unexpected '" + token_.text + "' in a formula");
   }
 
   struct Deeper {
@@ -329,9 +341,7 @@ private:
         return e;
       }
       if (is("[")) return list();
-      if (is("^")) fail("'^' is not an operator; a power is written '**'");
-      if (is("&") || is("|") || is("!")) fail("logic is written with 'and', 'or' and 'not'");
-      fail("unexpected '" + t.text + "' in a formula");
+      unexpected();
     case Token::Kind::end: fail("a value is expected");
     }
     fail("a value is expected");
@@ -394,7 +404,7 @@ private:
 
   std::string_view text_;
   Loc loc_;
-  bool moves_;
+  bool moves_, plain_;   // plain: not quoted in YAML
   size_t at_ = 0, last_end_ = 0;
   Token token_;
   int depth_ = 0;
@@ -403,7 +413,7 @@ private:
 Parser parser_of(const Node& node) {
   // Where the scalar stands on one line as it is (a quote may open it), characters keep their places.
   size_t length = utf8_length(node.text);
-  if (node.loc.len == length) return Parser(node.text, node.loc, true);
+  if (node.loc.len == length) return Parser(node.text, node.loc, true, !node.quoted);
   if (node.quoted && node.loc.len == length + 2) {
     Loc inside = node.loc;
     ++inside.col;
@@ -486,7 +496,11 @@ std::string print_formula(const Expr& e) {
     for (const Argument& a : e.arguments) parts.push_back((a.name.empty() ? "" : a.name + "=") + print_formula(*a.value));
     return e.name + "(" + join(parts, ", ") + ")";
   }
-  case Expr::Kind::attribute: return wrapped(*e.kids[0], 9) + "." + e.name;
+  case Expr::Kind::attribute: {
+    // A number would take the dot for its own.
+    std::string of = wrapped(*e.kids[0], 9);
+    return (e.kids[0]->kind == Expr::Kind::number ? "(" + of + ")" : of) + "." + e.name;
+  }
   case Expr::Kind::index: return wrapped(*e.kids[0], 9) + "[" + print_formula(*e.kids[1]) + "]";
   case Expr::Kind::slice:
     return wrapped(*e.kids[0], 9) + "[" + (e.kids[1] ? print_formula(*e.kids[1]) : "") + ":" + (e.kids[2] ? print_formula(*e.kids[2]) : "") + "]";

@@ -15,7 +15,8 @@ constexpr std::uintmax_t kMostBytes = 16u << 20;
 
 class Loader {
 public:
-  Loader(Sources& sources, Diagnostics& diagnostics) : sources_(sources), diagnostics_(diagnostics) {}
+  /// `home`: the folder that included files must lie in; empty: anywhere.
+  Loader(Sources& sources, Diagnostics& diagnostics, std::string home) : sources_(sources), diagnostics_(diagnostics), home_(std::move(home)) {}
 
   Node file(const std::filesystem::path& path, Loc from) {
     std::error_code fault;
@@ -25,13 +26,17 @@ public:
         diagnostics_.error(from, "'" + path.string() + "' includes itself", {{open.from, "included here"}});
         return {};
       }
+    if (from && !home_.empty() && !inside_folder(path.string(), home_)) {
+      diagnostics_.error(from, "'" + path.string() + "' lies outside of the spec's folder; --allow-outside lets a spec include it");
+      return {};
+    }
     std::ifstream in(path, std::ios::binary);
     if (!in || !std::filesystem::is_regular_file(path, fault)) {
       diagnostics_.error(from, "cannot read " + path.string() + (std::filesystem::exists(path, fault) ? ": not a readable file" : ": no such file"));
       return {};
     }
     if (std::filesystem::file_size(path, fault) > kMostBytes) {
-      diagnostics_.error(from, path.string() + " is larger than 16 MB: not a spec");
+      diagnostics_.error(from, path.string() + " has more than 16 MB: too large for a spec");
       return {};
     }
     std::stringstream text;
@@ -52,7 +57,9 @@ public:
     // Blanks keep the value at its column in the argument, so that messages point into it.
     uint32_t file = sources_.add("--set", argument);
     uint32_t quiet = sources_.add("--set", std::string(equals + 1, ' ') + value);
+    size_t before = diagnostics_.errors();
     Node node = value.empty() ? Node::make_text("") : parse_yaml(sources_, quiet, diagnostics_);
+    if (diagnostics_.errors() != before) return;
     stamp(node, file, quiet);
     Loc loc{file, 1, 1, static_cast<uint32_t>(std::max<size_t>(1, utf8_length(path)))};
     assign(spec, split(path, '.'), 0, std::move(node), loc);
@@ -175,14 +182,16 @@ private:
   };
   Sources& sources_;
   Diagnostics& diagnostics_;
+  std::string home_;
   std::vector<Open> open_;
 };
 
 }  // namespace
 
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
-               const std::vector<Assignment>& values) {
-  Loader loader(sources, diagnostics);
+               const std::vector<Assignment>& values, bool allow_outside) {
+  std::string home = std::filesystem::path(path).parent_path().string();
+  Loader loader(sources, diagnostics, allow_outside ? "" : home.empty() ? "." : home);
   Node spec = loader.file(path, {});
   if (spec.is(Node::Kind::null)) {
     if (!diagnostics.errors()) diagnostics.error({}, path + " is empty");

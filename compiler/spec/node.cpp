@@ -17,6 +17,13 @@ Node scalar(Node::Kind kind, std::string text, Loc loc, Origin origin) {
 
 }  // namespace
 
+Node::Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+Node::~Node() = default;
+
 const Node* Node::find(std::string_view key) const {
   for (const auto& [k, value] : entries)
     if (k.text == key) return &value;

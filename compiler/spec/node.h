@@ -22,6 +22,14 @@ struct Node {
   std::vector<Node> items;                          ///< list
   std::vector<std::pair<Node, Node>> entries;       ///< map: key (always text) and value
 
+  // Out of line: a pair of Nodes is complete only behind this class.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
   bool is(Kind k) const { return kind == k; }
   bool is_scalar() const { return kind != Kind::list && kind != Kind::map; }
   bool is_number() const { return kind == Kind::integer || kind == Kind::real; }

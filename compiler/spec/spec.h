@@ -22,8 +22,9 @@ struct Assignment {
 /// applies each `path=value` of `sets` (the value as YAML; list elements by number; origin Origin::set). Texts take `${name}`
 /// of `vars` and `${env:NAME}`. `values` are applied after the sets. A file that cannot be read, and all faults of syntax, go to `diagnostics`; the tree is then
 /// null or partial.
+/// Included files lie in the tree of the spec's folder (links followed), unless `allow_outside`.
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
-               const std::vector<Assignment>& values = {});
+               const std::vector<Assignment>& values = {}, bool allow_outside = false);
 
 /// Reports unknown keys (with the nearest name, or what PyTorch's and Keras's word is called here), values of the wrong
 /// kind, words that are not in a list, and keys that this version does not support yet. One fault gives one message.
@@ -37,6 +38,14 @@ std::string print_spec(const Node& spec, bool origins, const Sources& sources);
 
 /// Documentation of a key by its dotted path ("train.epochs", "data"); empty for an unknown one.
 std::string document_key(const std::string& path);
+/// A key of the language as data.
+struct KeyInfo {
+  std::string path, fallback, doc;
+  std::vector<std::string> kinds;   ///< integer number flag text word formula quantity list map items name any none words
+  std::vector<std::string> words;   ///< permitted, for the kinds word and words
+  bool planned = false;             ///< not in this version
+};
+std::vector<KeyInfo> key_infos();
 /// Dotted paths of all documented keys, in order.
 std::vector<std::string> key_paths();
 
@@ -46,6 +55,9 @@ struct Quantity {
   double value = 0;   ///< percent: 5 for "5%"; minutes and hours are turned to seconds
 };
 std::optional<Quantity> parse_quantity(const Node& node);
+
+/// Names of all warnings, which `lints:` may silence.
+std::vector<std::string> lint_names();
 
 /// "did you mean" for a name: a synonym from another framework, else the nearest candidate; empty when nothing is near.
 std::string suggest(const std::string& name, const std::vector<std::string>& candidates);

@@ -10,7 +10,7 @@ namespace mlc {
 namespace {
 
 enum Kind : unsigned {
-  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024, any = 2048, none = 4096
+  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024, any = 2048, none = 4096, words = 8192
 };
 
 struct Key {
@@ -28,29 +28,37 @@ constexpr Key kKeys[] = {
 #undef PLANNED
 };
 
-// Words of other frameworks, and of habit.
-const std::map<std::string, std::string>& synonyms() {
-  static const std::map<std::string, std::string> table = {
-      {"filters", "out"}, {"out_channels", "out"}, {"out_features", "out"}, {"units", "out"}, {"kernel_size", "kernel"}, {"rate", "p"},
-      {"Dense", "linear"}, {"dense", "linear"}, {"Linear", "linear"}, {"fc", "linear"}, {"fully_connected", "linear"}, {"Conv2d", "conv2d"},
-      {"Conv2D", "conv2d"}, {"BatchNorm1d", "batch_norm"}, {"BatchNorm2d", "batch_norm"}, {"BatchNormalization", "batch_norm"}, {"batchnorm", "batch_norm"},
-      {"LayerNorm", "layer_norm"}, {"layernorm", "layer_norm"}, {"RMSNorm", "rms_norm"}, {"ReLU", "relu"}, {"Relu", "relu"}, {"LeakyReLU", "leaky_relu"},
-      {"GELU", "gelu"}, {"SiLU", "silu"}, {"swish", "silu"}, {"Sigmoid", "sigmoid"}, {"Tanh", "tanh"}, {"Softmax", "softmax"}, {"LogSoftmax", "log_softmax"},
-      {"Dropout", "dropout"}, {"Flatten", "flatten"}, {"Embedding", "embedding"}, {"Reshape", "reshape"}, {"view", "reshape"},
-      {"CrossEntropyLoss", "cross_entropy"}, {"categorical_crossentropy", "cross_entropy"}, {"sparse_categorical_crossentropy", "cross_entropy"},
-      {"NLLLoss", "nll"}, {"nll_loss", "nll"}, {"BCELoss", "bce"}, {"binary_crossentropy", "bce"}, {"BCEWithLogitsLoss", "bce_with_logits"},
-      {"MSELoss", "mse"}, {"mse_loss", "mse"}, {"mean_squared_error", "mse"}, {"L1Loss", "l1"}, {"mean_absolute_error", "l1"}, {"HuberLoss", "huber"},
-      {"Adam", "adam"}, {"AdamW", "adamw"}, {"SGD", "sgd"}, {"RMSprop", "rmsprop"}, {"Adagrad", "adagrad"}, {"StepLR", "step"}, {"MultiStepLR", "multi_step"},
-      {"ExponentialLR", "exponential"}, {"CosineAnnealingLR", "cosine"}, {"LinearLR", "linear"}, {"OneCycleLR", "one_cycle"}, {"PolynomialLR", "polynomial"},
-      {"ReduceLROnPlateau", "reduce_on_plateau"}, {"CyclicLR", "cyclic"}, {"lr_scheduler", "schedule"}, {"scheduler", "schedule"}, {"num_epochs", "epochs"}, {"epoch", "epochs"},
-      {"max_epochs", "epochs"}, {"n_epochs", "epochs"}, {"learning_rate", "lr"}, {"batch", "batch_size"}, {"bs", "batch_size"}, {"criterion", "loss"}, {"loss_fn", "loss"},
-      {"optim", "optimizer"}, {"layers", "model"}, {"network", "model"}, {"net", "model"}, {"dataset_path", "path"}, {"features", "columns"}, {"label", "target"},
-      {"labels", "target"}, {"y", "target"}, {"metric", "metrics"}, {"training", "train"}, {"evaluation", "eval"}, {"test_size", "test"}, {"val_size", "val"},
-      {"random_state", "seed"}, {"random_seed", "seed"}, {"epsilon", "eps"}, {"gradient_clip", "clip"}, {"grad_clip", "clip"}, {"sep", "delimiter"},
-      {"StandardScaler", "standardize"}, {"Normalize", "normalize"}, {"ToTensor", "to_float"}, {"Resize", "resize"}, {"rescale", "scale"},
-      {"negative_slope_", "negative_slope"}, {"kaiming_normal_", "kaiming_normal"}, {"xavier_uniform_", "xavier_uniform"}, {"glorot_uniform", "xavier_uniform"},
-      {"he_normal", "kaiming_normal"}, {"he_uniform", "kaiming_uniform"}};
+// Words of other frameworks, and of habit; one word may mean several things, of which the place picks one.
+const std::multimap<std::string_view, std::string_view>& synonyms() {
+  static const std::multimap<std::string_view, std::string_view> table = {
+#define SYNONYM(word, name) {word, name},
+#include "compiler/spec/synonyms.def"
+#undef SYNONYM
+  };
   return table;
+}
+
+// "BatchNorm2d" -> "batch_norm2d", "batch-norm" -> "batch_norm".
+std::string snake_case(const std::string& name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    auto upper = [&](size_t at) { return at < name.size() && std::isupper(static_cast<unsigned char>(name[at])) != 0; };
+    bool word = upper(i) && i > 0 && name[i - 1] != '_' && (!upper(i - 1) || (i + 1 < name.size() && std::islower(static_cast<unsigned char>(name[i + 1]))));
+    if (word) out += '_';
+    out += name[i] == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
+  }
+  return out;
+}
+
+// Another framework's word for `candidate`, or its letters in another spelling.
+bool same_meaning(const std::string& name, const std::string& candidate) {
+  std::string snake = snake_case(name), letters = replace_all(snake, "_", "");
+  if (replace_all(candidate, "_", "") == letters) return true;
+  for (std::string_view word : {std::string_view(name), std::string_view(snake), std::string_view(letters)}) {
+    auto [begin, end] = synonyms().equal_range(word);
+    if (std::any_of(begin, end, [&](const auto& row) { return row.second == candidate; })) return true;
+  }
+  return false;
 }
 
 const Key* key_row(const std::string& path) {
@@ -107,9 +115,9 @@ bool fits(const Key& key, const Node& node) {
   case Node::Kind::integer: return k & (integer | number | quantity | formula);
   case Node::Kind::real: return (k & (number | quantity | formula)) || ((k & integer) && node.number() == static_cast<double>(static_cast<int64_t>(node.number())));
   case Node::Kind::text: {
-    std::vector<std::string> words = words_of(key);
+    std::vector<std::string> permitted = words_of(key);
     if (k & (text | formula | name)) return true;
-    if ((k & word) && std::count(words.begin(), words.end(), node.text)) return true;
+    if ((k & word) && std::count(permitted.begin(), permitted.end(), node.text)) return true;
     if ((k & quantity) && parse_quantity(node)) return true;
     if ((k & none) && node.text == "none") return true;
     // A number by formula, or a variable's name: its value is checked where it is used.
@@ -132,7 +140,7 @@ public:
       std::string full = path.empty() ? key.text : path + "." + key.text;
       const Key* row = key_row(full);
       if (!row || key.text.find('.') != std::string::npos) {
-        diagnostics_.report(unknown_name(key.loc, "key", key.text, known));
+        unknown_key(key, path, known);
         continue;
       }
       if (row->planned) {
@@ -147,19 +155,77 @@ public:
         wrong_kind(*row, key, value);
         continue;
       }
+      if (full == "lints") lints(value);
+      if (full == "model") glued_dashes(value);
+      if ((row->kinds & words) && value.is(Node::Kind::list)) list_of_words(*row, key, value);
       if (value.is(Node::Kind::map) && !children_of(full).empty()) section(value, full);
     }
   }
 
 private:
+  void unknown_key(const Node& key, const std::string& path, const std::vector<std::string>& known) {
+    Diagnostic d = unknown_name(key.loc, "key", key.text, known);
+    if (std::count(key.text.begin(), key.text.end(), ')') > std::count(key.text.begin(), key.text.end(), '('))
+      d.text = "'" + key.text + "' looks like the end of a formula: within {} and [] a formula with commas is quoted", d.fix.clear();
+    else if (key.text.find(":") != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
+    else if (key.text.size() > 1 && key.text[0] == '-') d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
+    else if (std::string home = elsewhere(key.text, path); !home.empty()) {
+      bool same = last_of(home) == last_of(key.text);
+      d.text = "unknown key '" + key.text + (same ? "' here; it belongs under '" + parent_of(home) + "'" : "'; did you mean '" + last_of(home) + "', under '" + parent_of(home) + "'?");
+      d.fix.clear();
+    }
+    diagnostics_.report(std::move(d));
+  }
+
+  // Where else the language has this key, or what the word means: "train.epochs". Empty: nowhere, or in several places.
+  static std::string elsewhere(const std::string& name, const std::string& path) {
+    if (name.find('.') != std::string::npos) return key_row(name) ? name : "";
+    if (same_meaning(name, "lr")) return "train.optimizer.lr";
+    std::vector<std::string_view> exact, meant;
+    for (const Key& k : kKeys) {
+      if (k.planned || parent_of(k.path) == path || k.path.find('.') == std::string_view::npos) continue;
+      if (last_of(k.path) == name) exact.push_back(k.path);
+      else if (same_meaning(name, last_of(k.path))) meant.push_back(k.path);
+    }
+    if (exact.empty() && !suggest(name, children_of(path)).empty()) return "";
+    std::vector<std::string_view>& found = exact.empty() ? meant : exact;
+    auto depth = [](std::string_view p) { return std::count(p.begin(), p.end(), '.'); };
+    std::stable_sort(found.begin(), found.end(), [&](std::string_view a, std::string_view b) { return depth(a) < depth(b); });
+    bool clear = found.size() == 1 || (found.size() > 1 && depth(found[0]) < depth(found[1]));
+    return clear ? std::string(found[0]) : "";
+  }
+
+  // "-linear: 3" is a map with a strange key, where a list was meant.
+  void glued_dashes(const Node& model) {
+    for (const auto& [key, value] : model.entries)
+      if (key.text.size() > 1 && key.text[0] == '-') diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'");
+  }
+
+  void lints(const Node& map) {
+    for (const auto& [key, value] : map.entries) {
+      std::vector<std::string> names = lint_names();
+      if (std::find(names.begin(), names.end(), key.text) == names.end()) diagnostics_.report(unknown_name(key.loc, "lint", key.text, names));
+      else if (value.text != "off" && value.text != "on" && !value.is(Node::Kind::boolean)) diagnostics_.error(value.loc, "a lint is on or off");
+    }
+  }
+
+  void list_of_words(const Key& row, const Node& key, const Node& list) {
+    std::vector<std::string> known = words_of(row);
+    for (const Node& item : list.items) {
+      // `name`, or `name: settings`.
+      const Node& name = item.is(Node::Kind::map) && item.entries.size() == 1 ? item.entries[0].first : item;
+      if (std::find(known.begin(), known.end(), name.text) == known.end()) diagnostics_.report(unknown_name(name.loc, key.text, name.text, known));
+    }
+  }
+
   void wrong_kind(const Key& row, const Node& key, const Node& value) {
     std::string found = value.is_scalar() ? "'" + value.text + "'" : kind_name(value.kind);
     Diagnostic d;
     d.loc = value.loc;
     d.text = "'" + key.text + "' expects " + expected(row) + ", found " + found;
     if (row.kinds & word) {
-      std::vector<std::string> words = words_of(row);
-      if (std::string near = suggest(value.text, words); !near.empty()) d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
+      std::vector<std::string> permitted = words_of(row);
+      if (std::string near = suggest(value.text, permitted); !near.empty()) d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
     }
     if ((row.kinds & quantity) && value.is_number()) d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
     diagnostics_.report(std::move(d));
@@ -205,12 +271,9 @@ void fill(Node& node, const std::string& path) {
 }  // namespace
 
 std::string suggest(const std::string& name, const std::vector<std::string>& candidates) {
-  auto it = synonyms().find(name);
-  if (it != synonyms().end() && std::count(candidates.begin(), candidates.end(), it->second)) return it->second;
-  std::string lower = name;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::tolower(c)); });
-  if (std::count(candidates.begin(), candidates.end(), lower)) return lower;
-  return nearest(lower, candidates);
+  for (const std::string& c : candidates)
+    if (same_meaning(name, c)) return c;
+  return nearest(snake_case(name), candidates);
 }
 
 Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates) {
@@ -219,7 +282,7 @@ Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& nam
   d.text = "unknown " + what + " '" + name + "'";
   d.fix = suggest(name, candidates);
   if (!d.fix.empty()) d.text += "; did you mean '" + d.fix + "'?";
-  else if (!candidates.empty() && candidates.size() <= 8) d.text += "; known here: " + join(candidates, ", ");
+  else if (!candidates.empty() && candidates.size() <= 16) d.text += "; known here: " + join(candidates, ", ");
   return d;
 }
 
@@ -256,6 +319,10 @@ std::optional<Quantity> parse_quantity(const Node& node) {
   return std::nullopt;
 }
 
+std::vector<std::string> lint_names() {
+  return {"softmax-before-loss", "sigmoid-before-loss", "bias-before-batch-norm", "unused-value", "no-gradient", "target-in-features", "batch-of-one", "schedule-too-long", "extra-outputs"};
+}
+
 std::string document_key(const std::string& path) {
   const Key* row = key_row(path);
   if (!row) return "";
@@ -264,6 +331,20 @@ std::string document_key(const std::string& path) {
   for (const std::string& child : children_of(path)) {
     const Key* c = key_row(path + "." + child);
     out += "    " + child + std::string(child.size() < 16 ? 16 - child.size() : 1, ' ') + replace_all(std::string(c->doc), "`", "") + "\n";
+  }
+  return out;
+}
+
+std::vector<KeyInfo> key_infos() {
+  static constexpr std::pair<unsigned, const char*> kNames[] = {{integer, "integer"}, {number, "number"}, {flag, "flag"}, {text, "text"}, {word, "word"}, {formula, "formula"}, {quantity, "quantity"},
+                                                                {list, "list"}, {map, "map"}, {items, "items"}, {name, "name"}, {any, "any"}, {none, "none"}, {words, "words"}};
+  std::vector<KeyInfo> out;
+  for (const Key& k : kKeys) {
+    KeyInfo info{.path = std::string(k.path), .fallback = std::string(k.fallback), .doc = replace_all(std::string(k.doc), "`", ""), .planned = k.planned};
+    for (auto [bit, shown] : kNames)
+      if (k.kinds & bit) info.kinds.emplace_back(shown);
+    if (k.kinds & (word | words)) info.words = words_of(k);
+    out.push_back(std::move(info));
   }
   return out;
 }

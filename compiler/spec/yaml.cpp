@@ -57,6 +57,7 @@ public:
     refuse_tag(mark, tag);
     Node node;
     node.quoted = tag == "!";
+    if (node.quoted) refuse_open_quote(mark);
     node.text = value;
     node.kind = node.quoted ? Node::Kind::text : plain_kind(value);
     node.loc = place(mark, token_length(mark, node.quoted, value));
@@ -122,13 +123,28 @@ private:
     if (!tag.empty() && tag != "?" && tag != "!") throw SpecError(place(mark, 1), "YAML tags are not allowed; quote the text if it starts with '!'");
   }
 
+  // yaml-cpp takes the end of the text for a closing quote.
+  void refuse_open_quote(const YAML::Mark& mark) const {
+    const std::string& text = sources_.text(file_);
+    std::string_view line = sources_.line(file_, static_cast<uint32_t>(mark.line + 1));
+    auto column = static_cast<size_t>(std::max(0, mark.column));
+    if (column >= line.size() || (line[column] != '"' && line[column] != '\'')) return;
+    char quote = line[column];
+    for (size_t i = static_cast<size_t>(line.data() - text.data()) + column + 1; i < text.size(); ++i) {
+      bool escape = quote == '"' ? text[i] == '\\' : text[i] == quote && i + 1 < text.size() && text[i + 1] == quote;
+      if (escape) ++i;
+      else if (text[i] == quote) return;
+    }
+    throw SpecError(place(mark, 1), "this quote is never closed");
+  }
+
   bool pending_key() const { return !open_.empty() && open_.back().node.is(Node::Kind::map) && open_.back().has_key; }
 
   void begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
     refuse_tag(mark, tag);
     Loc loc = place(mark, 1);
     if (!open_.empty() && open_.back().node.is(Node::Kind::map) && !open_.back().has_key)
-      throw SpecError(loc, "a key is a name; quote a formula that starts with '" + std::string(kind == Node::Kind::map ? "{" : "[") + "'");
+      throw SpecError(loc, "a key is a name: a closing bracket is missing, or a formula that starts with '" + std::string(kind == Node::Kind::map ? "{" : "[") + "' is not quoted");
     if (open_.size() >= kMostLevels) throw SpecError(loc, "a spec is nested at most 200 levels deep");
     Open open;
     open.node.kind = kind;
@@ -178,19 +194,23 @@ private:
   bool seen_ = false;
 };
 
-// yaml-cpp's messages in the words of a spec's author.
-std::string explain(const std::string& message, std::string_view line) {
+// yaml-cpp's messages in the words of a spec's author, with a hint where a formula may be behind the fault.
+Diagnostic explain(const std::string& message, std::string_view line) {
   auto has = [&](const char* part) { return message.find(part) != std::string::npos; };
+  Diagnostic d;
+  std::string_view blank = line.substr(0, line.find_first_not_of(" \t"));
   bool formula = line.find_first_of("[{\"'*&%@`|>!") != std::string_view::npos || line.find(": ") != line.rfind(": ");
-  std::string hint = formula ? "; quote a formula that holds ': ' or starts with a bracket, a quote or one of * & ! | > % @" : "";
-  if (has("end of map") || has("end of sequence")) return "this line does not fit the structure of the lines above" + hint;
-  if (has("illegal map value")) return "a second ': ' on one line" + hint;
-  if (has("end of map flow") || has("end of sequence flow")) return "a closing bracket or brace is missing" + hint;
-  if (has("illegal EOF") || has("EOF")) return "the text ends inside a quoted value: a closing quote is missing";
-  if (has("unknown token") || has("block scalar")) return "a value cannot start like this" + hint;
-  if (has("alias not found") || has("unknown anchor")) return "no anchor of this name stands above";
-  if (has("tab")) return "tabs cannot indent YAML; use spaces";
-  return "YAML syntax: " + message + hint;
+  bool hint = formula;
+  if (blank.find('\t') != std::string_view::npos || has("tab")) d.text = "tabs cannot indent YAML; use spaces", hint = false;
+  else if (has("end of map flow") || has("end of sequence flow")) d.text = "a closing bracket or brace is missing here or above";
+  else if (has("end of map") || has("end of sequence")) d.text = "this line does not fit the structure of the lines above";
+  else if (has("illegal map value")) d.text = "a second ': ' on one line";
+  else if (has("EOF")) d.text = "the text ends inside a quoted value: a closing quote is missing", hint = false;
+  else if (has("unknown token") || has("block scalar")) d.text = "a value cannot start like this";
+  else if (has("anchor is not defined")) d.text = "no anchor of this name stands above; quote a text that starts with '*'", hint = false;
+  else d.text = "YAML syntax: " + message;
+  if (hint) d.lines.push_back("a formula is quoted where it holds ': ' or ' #', starts with one of [ { \" ' * & ! | > % @, or has a comma or bracket within [] or {}");
+  return d;
 }
 
 }  // namespace
@@ -216,7 +236,9 @@ Node parse_yaml(Sources& sources, uint32_t file, Diagnostics& diagnostics) {
     // Some faults are noticed at the end of the text only: point at the last line that holds something.
     while (line > 1 && trim(shown).empty()) shown = sources.line(file, --line);
     size_t column = std::min(static_cast<size_t>(std::max(0, e.mark.column)), shown.size());
-    diagnostics.error({file, line, static_cast<uint32_t>(utf8_length(shown.substr(0, column)) + 1), 1}, explain(e.msg, shown));
+    Diagnostic d = explain(e.msg, shown);
+    d.loc = {file, line, static_cast<uint32_t>(utf8_length(shown.substr(0, column)) + 1), 1};
+    diagnostics.report(std::move(d));
   }
   return {};
 }

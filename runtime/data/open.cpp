@@ -78,6 +78,7 @@ public:
     } else {
       throw SpecError(s_.loc, "'data' needs 'dataset' or 'reader'");
     }
+    out_.schema.train_rows = static_cast<int64_t>(out_.train.size());
     return std::move(out_);
   }
 
@@ -85,14 +86,29 @@ private:
   // --- places ---
   std::string find(const Placed& path) {
     if (path.text == kStandardInput && !path.loc.file) return path.text;
-    std::vector<std::string> places;
-    if (fs::path(path.text).is_absolute()) places.push_back(path.text);
-    else for (const std::string& folder : s_.folders) places.push_back((fs::path(folder) / path.text).string());
-    for (const std::string& place : places)
-      if (std::string found = existing(place); !found.empty()) return out_.files[path.text] = found;
+    bool absolute = fs::path(path.text).is_absolute();
+    for (const std::string& folder : absolute ? std::vector<std::string>{""} : s_.folders)
+      if (std::string found = existing((fs::path(folder) / path.text).string()); !found.empty()) {
+        if (!s_.home.empty() && !path.trusted && !within(found, folder))
+          throw SpecError(path.loc, "'" + path.text + "' lies outside of the spec's folder; --allow-outside lets a spec read it");
+        return out_.files[path.text] = found;
+      }
     Diagnostic d{.loc = path.loc, .text = "no such file: '" + path.text + "'"};
     if (!fs::path(path.text).is_absolute()) d.lines.push_back("looked in " + join(s_.folders, ", "));
     throw MissingData(std::move(d));
+  }
+
+  // In the tree of the spec's folder with links followed, or in a folder that is not the spec's to choose.
+  bool within(const std::string& file, const std::string& folder) const {
+    if (inside_folder(file, s_.home)) return true;
+    std::error_code fault;
+    fs::path path = fs::absolute(file, fault).lexically_normal();
+    for (const std::string& place : s_.folders) {
+      if (fs::equivalent(place, s_.home, fault) || (!folder.empty() && place != folder)) continue;
+      fs::path rest = path.lexically_relative(fs::absolute(place, fault).lexically_normal());
+      if (!rest.empty() && *rest.begin() != "..") return true;
+    }
+    return false;
   }
 
   // The sources that the settings name, with the part of each: 0 train, 1 val, 2 test; or one of all rows.
@@ -167,7 +183,7 @@ private:
     out_.missing_dataset = where;
     out_.source = fallback.dataset.text + " instead of " + name.text;
     // The stand-in has no test part of its own.
-    if (out_.test.empty() && !schema_only_) {
+    if (out_.test.empty()) {
       SplitSettings split{.train = 0.8, .test = 0.2, .loc = fallback.dataset.loc};
       assign_split(split);
     }
@@ -212,6 +228,7 @@ private:
     x.features = t.features;
     x.categories = t.categories;
     x.fills = t.fills;
+    out_.schema.leaks = t.leaks;
     add_values(x, t.x, t.rows);
     if (!t.has_target) return;
     if (t.class_target) add_values(target(t.classes, true), t.labels, t.rows);
@@ -444,6 +461,12 @@ private:
       counts.push_back(source->rows);
       out_.rows += source->rows;
     }
+    double row_bytes = 4;
+    for (int64_t extent : first->x) row_bytes *= static_cast<double>(extent);
+    double bytes = row_bytes * static_cast<double>(out_.rows);
+    if (bytes > static_cast<double>(machine_memory()) || out_.rows > INT32_MAX)
+      throw SpecError(first->loc, "the synthetic data would have " + format_count(out_.rows) + " rows and " + format_bytes(bytes) + "; " +
+                                      (out_.rows > INT32_MAX ? "2,147,483,647 rows are the most" : "there are " + format_bytes(static_cast<double>(machine_memory())) + " of memory"));
     out_.schema.dataset = out_.source = "synthetic";
     auto stream = [](const char* what) { return static_cast<uint32_t>(hash_bytes(std::string("synthetic:") + what)); };
     int64_t in = element_count(first->x), outputs = first->classes > 0 ? first->classes : element_count(first->y);

@@ -15,6 +15,7 @@ namespace mlc {
 struct Placed {
   std::string text;
   Loc loc;
+  bool trusted = false;                    ///< a path that the command line names: it may lie anywhere
 };
 
 struct PlacedNumber {
@@ -80,6 +81,7 @@ struct DataSettings {
   Placed dataset;                          ///< by name; or
   std::string reader;                      ///< csv, idx, npy, text, safetensors, synthetic
   std::vector<std::string> folders;        ///< where relative paths and datasets are looked for, in order
+  std::string home;                        ///< the spec's folder: files lie in its tree or in one of `folders`; empty: anywhere
   std::optional<SourceSettings> all, train, val, test;
   CsvSettings csv;
   SplitSettings split;

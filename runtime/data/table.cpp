@@ -62,7 +62,7 @@ public:
     if (table_.rows == 0) throw RuntimeError(paths[0] + ": the table has no rows");
     drop_missing();
     make_features();
-    if (target_ >= 0) make_target();
+    if (target_ >= 0) make_target(), find_leaks();
     if (!split_.group.text.empty()) table_.keys.groups = codes(split_.group);
     if (!split_.stratify_by.text.empty()) table_.keys.strata = codes(split_.stratify_by);
     return std::move(table_);
@@ -265,6 +265,30 @@ private:
       out.push_back(known.try_emplace(std::string(trim(field)), static_cast<int32_t>(known.size())).first->second);
     }
     return out;
+  }
+
+  // A number target is leaked by a feature equal to it, a class target by one that has as many values as there are classes, each
+  // with one class only.
+  void find_leaks() {
+    size_t n = table_.features.size();
+    auto rows = static_cast<size_t>(table_.rows);
+    for (size_t f = 0; f < n; ++f) {
+      std::map<float, int32_t> class_of;
+      std::set<int32_t> seen;
+      bool leaks = rows > 1;
+      for (size_t r = 0; leaks && r < rows; ++r) {
+        float x = table_.x[r * n + f];
+        leaks = !std::isnan(x);
+        if (!leaks) continue;
+        if (!table_.class_target) {
+          leaks = x == table_.values[r];
+          continue;
+        }
+        auto [it, fresh] = class_of.insert({x, table_.labels[r]});
+        leaks = it->second == table_.labels[r] && class_of.size() <= table_.classes.size() && (!fresh || seen.insert(it->second).second);
+      }
+      if (leaks && (!table_.class_target || class_of.size() > 1)) table_.leaks.push_back(table_.features[f]);
+    }
   }
 
   const CsvSettings& csv_;

@@ -21,6 +21,7 @@ struct Table {
   std::vector<ColumnSchema::Category> categories;
   std::vector<double> fills;             ///< per feature; set by fill_missing()
   SplitKeys keys;                        ///< of the columns that the split names
+  std::vector<std::string> leaks;        ///< features that tell the target row by row: equal to it, or one value for each class
 };
 
 /// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused. The

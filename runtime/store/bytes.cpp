@@ -1,10 +1,14 @@
 #include "runtime/store/bytes.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/text.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <new>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -29,7 +33,20 @@ struct Descriptor {
 
 }  // namespace
 
+size_t machine_memory() {
+  static const size_t memory = [] {
+    auto least = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    size_t limit = 0;
+    if (std::ifstream container("/sys/fs/cgroup/memory.max"); container >> limit) least = std::min(least, limit);
+    if (const char* set = std::getenv("MLC_MEMORY"); set && std::strtoull(set, nullptr, 10) > 0) least = std::min<size_t>(least, std::strtoull(set, nullptr, 10));
+    return least;
+  }();
+  return memory;
+}
+
 Bytes Bytes::allocate(size_t size) {
+  if (size > machine_memory())
+    throw RuntimeError("the data need " + format_bytes(static_cast<double>(size)) + "; there are " + format_bytes(static_cast<double>(machine_memory())) + " of memory: take fewer rows (data.subset) or smaller ones");
   auto* memory = static_cast<std::byte*>(::operator new(size == 0 ? 1 : size, kAlignment, std::nothrow));
   if (!memory) throw RuntimeError("out of memory: " + std::to_string(size >> 20) + " MB are needed for data");
   return {std::shared_ptr<const std::byte>(

@@ -6,10 +6,13 @@
 
 namespace mlc {
 
+/// What the process may use: the machine's memory, the container's limit, or less where $MLC_MEMORY (bytes) says so.
+size_t machine_memory();
+
 class Bytes {
 public:
   Bytes() = default;
-  /// Uninitialised memory, aligned to 64 bytes.
+  /// Uninitialised memory, aligned to 64 bytes. Throws RuntimeError for more than machine_memory().
   static Bytes allocate(size_t size);
   /// Maps a file for reading. Throws RuntimeError. The file must not shrink while it is mapped.
   static Bytes map(const std::string& path);

@@ -122,6 +122,12 @@ def tiny(b):
 def check(b):
     spec = os.path.join(REPOSITORY, "specs", "mnist.yaml")
     b.limit("mlc check specs/mnist.yaml", [1e3 * b.process(b.arguments.mlc, "check", spec)[0] for _ in range(3 * b.arguments.rounds)], "ms", 50)
+    # 200 layers with parameters, each with its own lines: 100 of linear and of layer_norm, with 100 activations between.
+    deep = os.path.join(b.folder, "deep.yaml")
+    with open(deep, "w", encoding="utf-8") as file:
+        file.write("data: {reader: synthetic, train: {rows: 64, x: [64], y: 10}}\nmodel:\n" + 100 * "  - linear: 64\n  - layer_norm\n  - relu\n" +
+                   "  - linear: 10\ntrain: {steps: 1, batch_size: 32, loss: cross_entropy, optimizer: adam}\n")
+    b.limit("mlc check of 200 layers", [1e3 * b.process(b.arguments.mlc, "check", deep)[0] for _ in range(3 * b.arguments.rounds)], "ms", 100)
 
 
 def first(b):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Faulty specs and data with the exact message: run.py --mlc PROGRAM [--update] [CASE...].
 
-cases/NAME.yaml is the spec; its first line may be `# args: ...` (options for `mlc run`, {dir} is the folder of cases), or
-`# sweep` (the command is `mlc sweep`).
+cases/NAME.yaml is the spec; its first lines may be `# args: ...` (options for `mlc run`), `# sweep` (the command is `mlc sweep`), `# env: NAME=VALUE ...`, and
+`# command: ...`: the words of another command, run in the folder of cases.
 cases/NAME.expected holds standard error and, last, the exit status. --update writes them anew: read the difference.
 """
-import argparse, glob, os, subprocess, sys
+import argparse, glob, os, re, shlex, subprocess, sys
 
 here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cases")
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -20,11 +20,20 @@ for spec in sorted(glob.glob(os.path.join(here, "*.yaml"))):
     name = os.path.basename(spec)[:-5]
     if name.startswith("_") or (options.case and name not in options.case):
         continue
-    first = open(spec, encoding="utf-8", errors="replace").readline()
-    extra = first.split(":", 1)[1].split() if first.startswith("# args:") else []
-    command = "sweep" if first.startswith("# sweep") else "run"
-    done = subprocess.run([os.path.abspath(options.mlc), command, name + ".yaml", "--out", os.path.join("/tmp", f"mlc-errors-{os.getpid()}"), "--device", "reference", "--quiet", *extra],
-                          cwd=here, capture_output=True, env=environment, timeout=60)
+    head = {}
+    with open(spec, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not (found := re.match(r"# (args|env|command|sweep)(?:: (.*))?$", line)):
+                break
+            head[found[1]] = shlex.split(found[2] or "")
+    command = ["sweep" if "sweep" in head else "run", name + ".yaml", "--out", os.path.join("/tmp", f"mlc-errors-{os.getpid()}"), "--device", "reference", "--quiet", *head.get("args", [])]
+    try:
+        done = subprocess.run([os.path.abspath(options.mlc), *head.get("command", command)], cwd=here, capture_output=True,
+                              env={**environment, **dict(pair.split("=", 1) for pair in head.get("env", []))}, timeout=60)
+    except subprocess.TimeoutExpired:
+        failed += 1
+        print(f"FAIL {name}: no answer within a minute")
+        continue
     text = done.stderr.decode("utf-8", "replace") + f"exit {done.returncode}\n"
     expected = os.path.join(here, name + ".expected")
     if options.update:

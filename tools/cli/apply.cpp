@@ -177,6 +177,7 @@ int predict_command(int argc, char** argv) {
   o.spec = run_spec(o, a);
   if (report(o.diagnostics, false)) return kFault;
   DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
+  settings.home.clear();   // the run's data were where its spec was
   Schema schema = o.run.schema ? *o.run.schema : read_schema(settings);
   return a.has("prompt") ? continue_text(o, schema, a) : predict_rows(o, schema, settings.csv, a);
 }
@@ -191,6 +192,7 @@ int eval_command(int argc, char** argv) {
   o.spec = run_spec(o, a);
   if (report(o.diagnostics, false)) return kFault;
   DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
+  settings.home.clear();   // the run's data were where its spec was
   TrainSettings train = bind_train(o.spec, o.diagnostics);
   Dataset data = open_dataset(settings);
   std::string part = a.text("part");

@@ -1,6 +1,7 @@
 #include "tools/cli/bind.h"
 
 #include "compiler/base/text.h"
+#include "compiler/model/vars.h"
 #include "compiler/spec/spec.h"
 
 #include <algorithm>
@@ -11,44 +12,13 @@
 namespace mlc {
 namespace {
 
-// Build-time arithmetic of settings: numbers, variables and operators.
-double evaluate(const Expr& e, const Node* vars, int depth) {
-  auto kid = [&](size_t i) { return evaluate(*e.kids[i], vars, depth + 1); };
-  if (depth > 100) throw SpecError(e.loc, "'" + e.name + "' is defined by itself");
-  switch (e.kind) {
-  case Expr::Kind::number: return e.value;
-  case Expr::Kind::unary: return e.name == "-" ? -kid(0) : e.name == "not" ? kid(0) == 0 : kid(0);
-  case Expr::Kind::name: {
-    const Node* var = vars ? vars->find(e.name) : nullptr;
-    if (var && var->is_number()) return var->number();
-    if (var && var->is(Node::Kind::text)) return evaluate(*parse_formula(*var), vars, depth + 1);
-    std::vector<std::string> names;
-    for (size_t i = 0; vars && i < vars->entries.size(); ++i) names.push_back(vars->entries[i].first.text);
-    throw SpecError(unknown_name(e.loc, "name", e.name, names));
-  }
-  case Expr::Kind::binary: {
-    double a = kid(0), b = kid(1);
-    if (e.name == "+") return a + b;
-    if (e.name == "-") return a - b;
-    if (e.name == "*") return a * b;
-    if (e.name == "/") return a / b;
-    if (e.name == "//") return std::floor(a / b);
-    if (e.name == "%") return a - std::floor(a / b) * b;
-    if (e.name == "**") return std::pow(a, b);
-    break;
-  }
-  default: break;
-  }
-  throw SpecError(e.loc, "a setting is a number, or a formula of numbers and variables");
-}
-
 class Binder {
 public:
-  Binder(const Node& spec, Diagnostics& d) : vars_(spec.find("vars")), d_(d) {}
+  Binder(const Node& spec, Diagnostics& d) : formulas_(spec, d.sources()), d_(d) {}
 
   double number(const Node& n, const std::string& key) {
     if (n.is_number()) return n.number();
-    if (n.is(Node::Kind::text)) return evaluate(*parse_formula(n), vars_, 0);
+    if (n.is(Node::Kind::text)) return number_of(formulas_.evaluate(n), n.loc, "'" + key + "'");
     throw SpecError(n.loc, "'" + key + "' expects a number, found " + kind_name(n.kind));
   }
   int64_t integer(const Node& n, const std::string& key, int64_t least) {
@@ -62,7 +32,7 @@ public:
     if (!n.is(Node::Kind::boolean)) throw SpecError(n.loc, "'" + key + "' expects true or false");
     return n.boolean();
   }
-  Placed placed(const Node& n) { return {n.text, n.loc}; }
+  Placed placed(const Node& n) { return {n.text, n.loc, n.origin == Origin::set}; }
   std::vector<Placed> names(const Node& n, const std::string& key) {
     if (n.is(Node::Kind::text)) return {placed(n)};
     if (!n.is(Node::Kind::list)) throw SpecError(n.loc, "'" + key + "' expects a list of names");
@@ -85,7 +55,7 @@ public:
   }
 
 private:
-  const Node* vars_;
+  SettingFormulas formulas_;
   Diagnostics& d_;
 };
 
@@ -229,6 +199,7 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
   if (const Node* n = spec.find("seed")) b.guard([&] { s.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
   namespace fs = std::filesystem;
   fs::path folder = fs::path(path).parent_path();
+  s.home = folder.empty() ? "." : folder.string();
   if (const Node* n = data->find("root")) s.folders.push_back(fs::path(n->text).is_absolute() ? n->text : (folder / n->text).string());
   s.folders.push_back(folder.empty() ? "." : folder.string());
   if (const char* env = std::getenv("MLC_DATA"); env && *env) s.folders.push_back(env);

@@ -1,6 +1,8 @@
 // From the effective spec to plain settings.
 #pragma once
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/schema.h"
+#include "compiler/model/model.h"
 #include "compiler/spec/node.h"
 #include "runtime/data/settings.h"
 #include "runtime/train/generate.h"
@@ -21,5 +23,8 @@ std::vector<std::string> bind_reports(const Node& spec);
 /// The settings of `generate` in `eval.report`; nothing without it. Without a prompt the text begins with a line end, or
 /// with the first token where there is none.
 std::optional<GenerateSettings> bind_generate(const Node& spec, const Schema& schema, Diagnostics& diagnostics);
+
+/// Reports what the length of the run and the values of the data tell of an elaborated spec.
+void check_run(const Node& spec, const Model& model, const TrainSettings& settings, const Schema& schema, Diagnostics& diagnostics);
 
 }  // namespace mlc

@@ -1,11 +1,13 @@
 #include "tools/cli/cli.h"
 
 #include "compiler/base/text.h"
+#include "compiler/model/vars.h"
 #include "tools/cli/paths.h"
 
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,11 +20,38 @@ namespace mlc {
 
 namespace po = boost::program_options;
 
+namespace {
+
+// Of this process's command line.
+std::string g_colour = "auto", g_progress = "auto";
+bool g_json = false;
+
+std::string chosen(const std::string& option, const std::string& word) {
+  if (word != "auto" && word != "always" && word != "never") throw UsageError("--" + option + " is auto, always or never, not '" + word + "'\n");
+  return word;
+}
+
+// One event a line, beside the text on standard error.
+void print_events(const Diagnostics& diagnostics) {
+  const Sources& sources = diagnostics.sources();
+  for (const Diagnostic& d : diagnostics.sorted()) {
+    nlohmann::ordered_json event = {{"event", "message"}, {"severity", d.severity == Severity::error ? "error" : "warning"}};
+    if (d.loc) event.update({{"file", sources.name(d.loc.file)}, {"line", d.loc.line}, {"col", d.loc.col}, {"end_col", d.loc.col + d.loc.len}});
+    event.update({{"code", d.code}, {"text", d.text}, {"fix", d.fix}});
+    std::cout << event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+  }
+  std::cout.flush();
+}
+
+}  // namespace
+
 void Arguments::add_spec_options() {
   add()("set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"), "set a value of the spec, as in train.optimizer.lr=0.1; may be repeated");
   add()("seed", po::value<std::string>()->value_name("N"), "seed of all randomness (default: the spec's, 0)");
   add()("threads", po::value<std::string>()->value_name("N"), "CPU threads (default: all physical cores); results do not depend on it");
   add()("device", po::value<std::string>()->value_name("NAME"), "auto, cpu or reference (default: the spec's, auto)");
+  add()("allow-outside", po::bool_switch(), "let the spec read files outside of its folder");
+  add()("color", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "colours in messages: auto (on a terminal), always or never");
   add()("werror", po::bool_switch(), "treat warnings as errors");
   add()("lanes", po::value<int64_t>()->default_value(0)->value_name("N"), "f32 lanes of vectors: 4, 8 or 16 (default: the CPU's, 0); results do not depend on it");
   add()("no-fusion", po::bool_switch(), "every op is a kernel of its own");
@@ -34,7 +63,8 @@ bool Arguments::parse(int argc, char** argv) {
   add()("help,h", po::bool_switch(), "print this help");
   po::options_description all, places;
   po::positional_options_description order;
-  for (const std::string& name : positional_) {
+  for (const std::string& shown : positional_) {
+    std::string name = shown[0] == '[' ? shown.substr(1, shown.size() - 2) : shown;
     places.add_options()(name.c_str(), po::value<std::string>());
     order.add(name.c_str(), 1);
   }
@@ -63,12 +93,16 @@ bool Arguments::parse(int argc, char** argv) {
   } catch (const po::error& e) {
     throw UsageError(std::string(e.what()) + "\n" + usage());
   }
+  if (values_.count("color")) g_colour = chosen("color", text("color"));
+  if (values_.count("progress")) g_progress = chosen("progress", text("progress"));
+  g_json = values_.count("json") != 0 && flag("json");
   if (flag("help")) {
     std::cout << usage() << summary_ << "\n\n" << options_;
+    if (!example_.empty()) std::cout << "\nexample:\n  " << example_ << "\n";
     return false;
   }
   for (const std::string& p : positional_)
-    if (!values_.count(p)) throw UsageError(p + " is missing\n" + usage());
+    if (p[0] != '[' && !values_.count(p)) throw UsageError(p + " is missing\n" + usage());
   for (const std::string& s : list("set"))
     if (s.find('=') == std::string::npos) throw UsageError("--set takes PATH=VALUE, not '" + s + "'\n" + usage());
   return true;
@@ -81,7 +115,10 @@ std::vector<std::string> Arguments::sets() const {
   return out;
 }
 
+bool shows_progress() { return g_progress == "auto" ? isatty(STDERR_FILENO) != 0 : g_progress == "always"; }
+
 bool colours() {
+  if (g_colour != "auto") return g_colour == "always";
   const char *none = std::getenv("NO_COLOR"), *term = std::getenv("TERM");
   return isatty(STDERR_FILENO) && !(none && *none) && !(term && std::string(term) == "dumb");
 }
@@ -94,12 +131,14 @@ int terminal_width() {
 
 bool report(const Diagnostics& diagnostics, bool werror) {
   std::cerr << diagnostics.render(terminal_width(), colours());
+  if (g_json) print_events(diagnostics);
   return diagnostics.errors() || (werror && diagnostics.warnings());
 }
 
 Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics,
                const std::vector<Assignment>& values) {
-  Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values);
+  Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values, arguments.flag("allow-outside"));
+  if (!spec.is(Node::Kind::null) && !diagnostics.errors()) resolve_quantities(spec, diagnostics);
   if (!spec.is(Node::Kind::null)) check_vocabulary(spec, diagnostics);
   resolve_paths(spec, path, sources);
   if (diagnostics.errors()) {
@@ -122,7 +161,11 @@ const std::vector<Command>& commands() {
       {"profile", "where the time of a training step goes, by kernel and by line", profile_command},
       {"eval", "evaluate a run on its test rows", eval_command},
       {"predict", "apply a run to new rows", predict_command},
-      {"doc", "documentation of an op, a loss, an optimizer or a key", doc_command},
+      {"diff", "what two specs or two runs do differently", diff_command},
+      {"init", "write a first spec for a table", init_command},
+      {"doc", "documentation of an op, a loss, an optimizer, a key or a topic; search", doc_command},
+      {"schema", "JSON Schema of the spec language, for editors", schema_command},
+      {"completion", "completion script for bash, zsh or fish", completion_command},
       {"doctor", "what this machine offers, and where things are looked for", doctor_command},
       {"opt", "run one pass on a graph's text", opt_command, false},
   };
@@ -134,7 +177,7 @@ namespace {
 std::string help() {
   std::string text = "mlc: trains machine-learning programs described in YAML\nusage: mlc COMMAND ...\n\n";
   for (const Command& c : commands())
-    if (c.listed) text += fmt::format("  {:<10}{}\n", c.name, c.summary);
+    if (c.listed) text += fmt::format("  {:<12}{}\n", c.name, c.summary);
   return text + "\n  mlc COMMAND --help tells more; mlc --version\n";
 }
 
@@ -147,8 +190,8 @@ int dispatch(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Command& c : commands())
     if (c.listed) names.push_back(c.name);
-  std::string near = nearest(name, names);
-  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" + help());
+  std::string near = suggest(name, names);
+  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\nmlc --help lists the commands\n");
 }
 
 }  // namespace

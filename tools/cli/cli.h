@@ -20,11 +20,13 @@ struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Command line of one command. `positional` names the arguments by place; the last takes one value.
+/// Command line of one command. `positional` names the arguments by place; one in brackets, "[NAME]", may be left out.
 class Arguments {
 public:
   Arguments(std::string command, std::string summary, std::vector<std::string> positional) : command_(std::move(command)), summary_(std::move(summary)), positional_(std::move(positional)), options_("options") {}
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
+  /// A command line that --help shows.
+  void example(std::string text) { example_ = std::move(text); }
   /// Options that --help does not list.
   boost::program_options::options_description_easy_init hidden() { return hidden_.add_options(); }
   /// Options of commands that read a spec: --set, --seed, --threads, --device, --out, --lanes, ...
@@ -41,7 +43,7 @@ public:
   std::vector<std::string> sets() const;
 
 private:
-  std::string command_, summary_;
+  std::string command_, summary_, example_;
   std::vector<std::string> positional_;
   boost::program_options::options_description options_, hidden_;
   boost::program_options::variables_map values_;
@@ -65,6 +67,10 @@ int show_command(int argc, char** argv);
 int dump_ir_command(int argc, char** argv);
 int eval_command(int argc, char** argv);
 int predict_command(int argc, char** argv);
+int diff_command(int argc, char** argv);
+int init_command(int argc, char** argv);
+int schema_command(int argc, char** argv);
+int completion_command(int argc, char** argv);
 int doc_command(int argc, char** argv);
 int doctor_command(int argc, char** argv);
 int opt_command(int argc, char** argv);
@@ -74,7 +80,8 @@ Node read_spec(const std::string& path, const Arguments& arguments, Sources& sou
                const std::vector<Assignment>& values = {});
 /// Prints what `diagnostics` holds on standard error; true when the command must end.
 bool report(const Diagnostics& diagnostics, bool werror);
-bool colours();
+bool colours();        ///< on a terminal, without NO_COLOR and TERM=dumb, or as --color says
+bool shows_progress(); ///< a line that is drawn over: on a terminal, or as --progress says
 int terminal_width();
 
 }  // namespace mlc

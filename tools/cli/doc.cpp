@@ -1,11 +1,13 @@
 // mlc doc and doctor.
 #include "compiler/base/text.h"
+#include "compiler/model/entries.h"
 #include "compiler/model/model.h"
 #include "runtime/cpu/host.h"
 #include "runtime/cpu/jit.h"
 #include "runtime/cpu/object_cache.h"
 #include "runtime/data/dataset.h"
 #include "tools/cli/cli.h"
+#include "tools/cli/topics.h"
 
 #include <fmt/core.h>
 
@@ -16,15 +18,72 @@
 
 namespace mlc {
 
+namespace {
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+// The first sentence, cut to a line.
+std::string brief(const std::string& doc) {
+  std::string first = doc.substr(0, doc.find(". "));
+  return utf8_length(first) > 90 ? utf8_slice(first, 0, 87) + "..." : first;
+}
+
+std::string list_row(const std::string& name, const std::string& text) { return fmt::format("  {:<26} {}\n", name, brief(text)); }
+
+std::string overview() {
+  static const std::pair<const char*, const char*> kTitles[] = {{"block", "layers"}, {"function", "functions and activations"}, {"loss", "losses"}, {"optimizer", "optimizers"},
+                                                                {"schedule", "schedules"}, {"transform", "transforms"}, {"primitive", "primitives of formulas"}};
+  std::string out = "topics\n";
+  for (const Topic& t : topics()) out += list_row(t.name, t.summary);
+  out += "sections of a spec\n";
+  for (const KeyInfo& k : key_infos())
+    if (k.path.find('.') == std::string::npos && !k.planned) out += list_row(k.path, k.doc);
+  std::vector<EntryInfo> entries = entry_infos();
+  for (auto [kind, title] : kTitles) {
+    out += std::string(title) + "\n";
+    for (const EntryInfo& e : entries)
+      if (e.kind == kind) out += list_row(e.name, e.doc);
+  }
+  return out + "mlc doc NAME tells more; mlc doc WORD searches.\n";
+}
+
+// Names that hold the word before texts that do.
+std::string search(const std::string& word) {
+  std::string wanted = lower(word), names, texts;
+  auto add = [&](const std::string& name, const std::string& doc) {
+    if (lower(name).find(wanted) != std::string::npos) names += list_row(name, doc);
+    else if (lower(doc).find(wanted) != std::string::npos) texts += list_row(name, doc);
+  };
+  for (const Topic& t : topics()) add(t.name, t.text);
+  for (const KeyInfo& k : key_infos())
+    if (!k.planned) add(k.path, k.doc);
+  for (const EntryInfo& e : entry_infos()) {
+    std::string doc = e.doc;
+    for (const EntryInfo::Argument& argument : e.arguments) doc += " " + argument.name + " " + argument.doc;
+    add(e.name, doc);
+  }
+  return names + texts;
+}
+
+}  // namespace
+
 int doc_command(int argc, char** argv) {
-  Arguments a("doc", "Documents an op, loss, optimizer, schedule, transform or function (mlc doc linear), or a key of a spec (mlc doc train.epochs); mlc doc all lists them.", {"NAME"});
+  Arguments a("doc", "Documents an op, loss, optimizer, schedule, transform or function (linear), a key of a spec (train.epochs) or a topic (lints); another word is searched for; without a name everything is listed.", {"[NAME]"});
+  a.example("mlc doc conv2d\n  mlc doc train.early_stopping\n  mlc doc momentum");
   if (!a.parse(argc, argv)) return kDone;
   std::string name = a.text("NAME");
+  if (name.empty()) return std::cout << overview(), kDone;
   if (name == "all") {
     std::cout << "entries: " << join(entry_names(), " ") << "\nkeys: " << join(key_paths(), " ") << "\n";
     return kDone;
   }
   std::string text = document_entry(name), key = document_key(name);
+  for (const Topic& t : topics())
+    if (name == t.name) key += (key.empty() ? "" : "\n") + std::string(t.text);
+  if (text.empty() && key.empty()) key = search(name);
   if (text.empty() && key.empty()) {
     std::vector<std::string> names = entry_names();
     for (const std::string& path : key_paths()) names.push_back(path);

@@ -3,11 +3,9 @@
 #include "compiler/emit/c99.h"
 #include "compiler/plan/cost.h"
 #include "runtime/cpu/jit.h"
-#include "tools/cli/bind.h"
-#include "tools/cli/declared.h"
-#include "tools/cli/evaluation.h"
+#include "tools/cli/checked.h"
 #include "tools/cli/gradients.h"
-#include "tools/cli/workbench.h"
+#include "tools/cli/text_diff.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -23,56 +21,6 @@ namespace mlc {
 namespace {
 
 namespace po = boost::program_options;
-
-/// A spec elaborated against its data's schema only.
-struct Checked {
-  Sources sources;
-  Diagnostics diagnostics{sources};
-  Node spec;
-  Schema schema;
-  std::unique_ptr<Model> model;
-  int64_t batch = 1;
-  std::string note;              ///< the data were not there
-};
-
-// The data's schema; where they are not here, the one that the spec declares.
-Schema schema_of(Checked& c, const DataSettings& data) {
-  try {
-    return read_schema(data);
-  } catch (const MissingData& missing) {
-    std::variant<Schema, std::vector<std::string>> declared = declared_schema(c.spec, data);
-    if (auto* schema = std::get_if<Schema>(&declared)) {
-      c.note = missing.diagnostic.text + ": checked against what the spec says of the data";
-      return std::move(*schema);
-    }
-    SpecError error = missing;
-    error.diagnostic.lines.push_back("to check without the data, write " + join(std::get<std::vector<std::string>>(declared), " and "));
-    throw error;
-  }
-}
-
-// Null model: faults were printed.
-std::unique_ptr<Checked> check(const Arguments& a) {
-  auto c = std::make_unique<Checked>();
-  std::string path = a.text("SPEC");
-  c->spec = read_spec(path, a, c->sources, c->diagnostics);
-  if (c->spec.is(Node::Kind::null)) return c;
-  DataSettings data = bind_data(c->spec, path, c->diagnostics);
-  TrainSettings train = bind_train(c->spec, c->diagnostics);
-  c->batch = train.batch_size;
-  if (!c->diagnostics.errors()) {
-    try {
-      c->schema = schema_of(*c, data);
-      c->model = elaborate(c->spec, c->schema, c->sources, c->diagnostics);
-      check_evaluation(c->spec, c->schema, c->diagnostics);
-    } catch (const SpecError& e) {
-      c->diagnostics.report(e.diagnostic);
-    }
-  }
-  if (!c->model && c->schema.columns.empty()) elaborate(c->spec, Schema{}, c->sources, c->diagnostics);
-  if (report(c->diagnostics, a.flag("werror"))) c->model.reset();
-  return c;
-}
 
 void print_table(const Checked& c) {
   size_t path = 5, op = 2, shape = 6;
@@ -156,7 +104,7 @@ int check_command(int argc, char** argv) {
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   if (a.flag("grad")) return check_gradients(a) ? kDone : kFault;
-  std::unique_ptr<Checked> c = check(a);
+  std::unique_ptr<Checked> c = check_spec(a.text("SPEC"), a);
   if (!c->model) return kFault;
   if (!c->note.empty()) std::cout << c->note << "\n";
   print_table(*c);
@@ -236,7 +184,7 @@ std::optional<std::string> stage_text(const Arguments& a) {
   if (program != "train" && program != "eval" && program != "predict") throw UsageError("--program is train, eval or predict\n");
   if (a.has("cpu") && stage != "asm") throw UsageError("--cpu goes with --stage asm\n");
   if (a.flag("explain") && stage != "fused") throw UsageError("--explain goes with --stage fused\n");
-  std::unique_ptr<Checked> c = check(a);
+  std::unique_ptr<Checked> c = check_spec(a.text("SPEC"), a);
   if (!c->model) return std::nullopt;
   if (stage == "spec") return print_spec(c->spec, false, c->sources);
   GraphKind kind = program == "train" ? GraphKind::train : program == "eval" ? GraphKind::eval : GraphKind::predict;
@@ -254,40 +202,6 @@ std::optional<std::string> stage_text(const Arguments& a) {
   }
   std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
   return stage == "asm" ? load_jit().assembly(text, a.has("cpu") ? a.text("cpu") : "") : text;
-}
-
-std::vector<std::string> split_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::stringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-// Lines that only one of the texts has, in order, by the longest common subsequence; "" where they are equal. What the
-// texts share at both ends is set aside first.
-std::string diff_lines(const std::string& before, const std::string& after) {
-  std::vector<std::string> a = split_lines(before), b = split_lines(after);
-  size_t head = 0, tail = 0;
-  while (head < a.size() && head < b.size() && a[head] == b[head]) ++head;
-  while (tail < a.size() - head && tail < b.size() - head && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
-  size_t n = a.size() - head - tail, m = b.size() - head - tail;
-  constexpr size_t kMost = 64'000'000;   // cells; larger texts are shown as replaced
-  std::string out;
-  if (n * m > kMost) {
-    for (size_t i = 0; i < n; ++i) out += "- " + a[head + i] + "\n";
-    for (size_t j = 0; j < m; ++j) out += "+ " + b[head + j] + "\n";
-    return out;
-  }
-  std::vector<uint32_t> common((n + 1) * (m + 1), 0);   // of the ends from (i, j) on
-  auto at = [&](size_t i, size_t j) -> uint32_t& { return common[i * (m + 1) + j]; };
-  for (size_t i = n; i-- > 0;)
-    for (size_t j = m; j-- > 0;) at(i, j) = a[head + i] == b[head + j] ? at(i + 1, j + 1) + 1 : std::max(at(i + 1, j), at(i, j + 1));
-  for (size_t i = 0, j = 0; i < n || j < m;) {
-    if (i < n && j < m && a[head + i] == b[head + j]) ++i, ++j;
-    else if (i < n && (j == m || at(i + 1, j) >= at(i, j + 1))) out += "- " + a[head + i++] + "\n";
-    else out += "+ " + b[head + j++] + "\n";
-  }
-  return out;
 }
 
 }  // namespace
@@ -313,7 +227,7 @@ int dump_ir_command(int argc, char** argv) {
   changed.parse(static_cast<int>(pointers.size()), pointers.data());
   std::optional<std::string> after = stage_text(changed);
   if (!after) return kFault;
-  std::string difference = diff_lines(*text, *after);
+  std::string difference = diff_lines(split_lines(*text), split_lines(*after));
   std::cout << (difference.empty() ? "no difference\n" : difference);
   return kDone;
 }

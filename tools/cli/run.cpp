@@ -69,7 +69,7 @@ bool interrupted() { return g_stop; }
 int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summary) {
   folder.clear();
   folder.write("spec.yaml", kept_spec());
-  Printer::Settings settings{look.quiet || look.part, look.json && !look.part, isatty(STDERR_FILENO) != 0, settings_.epochs};
+  Printer::Settings settings{look.quiet || look.part, look.json && !look.part, shows_progress(), settings_.epochs};
   Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
   print_header(printer, folder);
   if (!look.part && !data_.missing_dataset.empty()) printer.message(fallback_text());
@@ -214,6 +214,8 @@ int run_command(int argc, char** argv) {
   Arguments a("run", "Trains a spec and writes a run folder: the effective spec, metrics.jsonl, checkpoints.", {"SPEC"});
   namespace po = boost::program_options;
   a.add()("out", po::value<std::string>()->value_name("DIR"), "run folder (default: runs/NAME/TIME)");
+  a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "the line of progress: auto (on a terminal), always or never");
+  a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "the line of progress: auto (on a terminal), always or never");
   a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the run folder");
   a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
   a.add()("tune", po::bool_switch(), "first measure how contractions are best tiled here; kept for later runs on this machine, results keep their bits");

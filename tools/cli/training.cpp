@@ -1,5 +1,6 @@
 #include "tools/cli/training.h"
 
+#include "compiler/base/text.h"
 #include "tools/cli/evaluation.h"
 #include "tools/cli/tune.h"
 
@@ -35,6 +36,7 @@ bool Training::read(Reuse* reuse) {
   spec_ = read_spec(path_, arguments_, sources_, diagnostics_, values_);
   if (spec_.is(Node::Kind::null)) return false;
   DataSettings data = bind_data(spec_, path_, diagnostics_);
+  if (arguments_.flag("allow-outside")) data.home.clear();
   settings_ = bind_train(spec_, diagnostics_);
   if (!data.split.fold_named) folds_ = data.split.folds;
   const Node* train = spec_.find("train");
@@ -48,7 +50,7 @@ bool Training::read(Reuse* reuse) {
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
       check_evaluation(spec_, data_.schema, diagnostics_);
       bind_generate(spec_, data_.schema, diagnostics_);
-      if (model_) check_steps();
+      if (model_) check_run(spec_, *model_, settings_, data_.schema, diagnostics_), check_monitors();
     } catch (const SpecError& e) {
       diagnostics_.report(e.diagnostic);
     }
@@ -66,6 +68,7 @@ bool Training::make_ready(Reuse* reuse) {
     if (reuse) bench_->take_over(std::move(reuse->bench));
     auto rows = static_cast<int64_t>(data_.train.size());
     bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
+    check_weight_files();
     load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
     fit_transforms(*model_, *bench_, data_);
     if (tunes() && !(reuse && std::exchange(reuse->tuned, true))) tune_contractions();
@@ -95,13 +98,8 @@ void Training::leave(Reuse& reuse) {
   if (bench_) reuse.bench = std::move(bench_);
 }
 
-// What only the number of rows tells: the last, smaller batch is a program of its own, with faults of its own, and a
-// schedule has a length.
-void Training::check_steps() {
-  auto rows = static_cast<int64_t>(data_.train.size());
-  int64_t tail = rows % settings_.batch_size;
-  if (tail > 0 && rows > settings_.batch_size && !settings_.drop_last) model_->build(GraphKind::train, tail);
-  StepCounts counts = count_steps(settings_, rows);
+void Training::check_monitors() {
+  StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
   std::vector<SchedulePhase> phases = model_->schedule(counts.per_epoch, counts.total);
   const Node& train = *spec_.find("train");
   if (settings_.early_stopping) check_monitor(settings_.early_stopping->monitor, *train.find("early_stopping"));
@@ -120,6 +118,14 @@ void Training::check_monitor(const std::string& monitor, const Node& section) {
   if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_name(loc, "monitor", monitor, known));
   else if (monitor.starts_with("val_") && data_.val.empty())
     diagnostics_.error(loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
+}
+
+void Training::check_weight_files() {
+  if (arguments_.flag("allow-outside")) return;
+  fs::path home = fs::path(path_).parent_path();
+  for (const LoadRule& rule : model_->loads())
+    if (sources_.name(rule.loc.file) != "--set" && !inside_folder((home / rule.file).string(), home.string()))
+      throw SpecError(rule.loc, "'" + rule.file + "' lies outside of the spec's folder; --allow-outside lets a spec load it");
 }
 
 TrainJob Training::make_job() {

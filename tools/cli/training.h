@@ -62,8 +62,10 @@ protected:
 private:
   void tune_contractions();
   std::string data_key() const;
-  void check_steps();
+  void check_monitors();
   void check_monitor(const std::string& monitor, const Node& section);
+  /// Weights that the spec names lie in its folder's tree.
+  void check_weight_files();
 };
 
 }  // namespace mlc

@@ -46,6 +46,8 @@ WorkbenchOptions workbench_options(const Arguments& arguments) {
 }
 
 Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model) : model_(model), device_(choose_device(spec)), cache_(options.cache) {
+  const Node *train = spec.find("train"), *size = train ? train->find("batch_size") : nullptr;
+  batch_place_ = size && size->loc ? size->loc : train ? train->loc : spec.loc;
   CpuInfo cpu = detect_cpu();
   options_.target.lanes = options.lanes ? options.lanes : cpu.vector_lanes;
   options_.target.registers = options_.target.lanes == 8 ? 16 : 32;
@@ -155,7 +157,19 @@ StepProgram Workbench::get(StepKind kind, int64_t batch) {
   return {&e.compiled.program, e.executable.get()};
 }
 
+void Workbench::check_memory(const Compiled& compiled, int64_t batch) const {
+  int64_t state = compiled.state.bytes, step = compiled.plan.arena_bytes;
+  if (static_cast<double>(state) + static_cast<double>(step) <= static_cast<double>(machine_memory())) return;
+  auto size = [](int64_t n) { return format_bytes(static_cast<double>(n)); };
+  std::string needs = step > state ? "a step of batch " + std::to_string(batch) + " needs " + size(step) + " of memory; lower 'batch_size'"
+                                   : "weights and optimizer need " + size(state) + " of memory; make the layers smaller";
+  SpecError error(batch_place_, needs);
+  error.diagnostic.lines = {"there are " + format_bytes(static_cast<double>(machine_memory()))};
+  throw error;
+}
+
 void Workbench::make_state(StepKind kind, int64_t batch, uint64_t seed) {
+  check_memory(entry(kind, batch).compiled, batch);
   layout_ = entry(kind, batch).compiled.state;
   // Tensors that this program happens not to read still belong to the model.
   for (const StateTensor& t : model_.state()) {

@@ -45,7 +45,8 @@ public:
   /// Programs that were compiled here, and not taken over.
   int compiled_programs() const { return compiled_; }
 
-  /// Lays the state out by this program, fills it with initial values; call before get().
+  /// Lays the state out by this program, fills it with initial values; call before get(). Throws SpecError where state and
+  /// step do not fit the memory of the machine.
   void make_state(StepKind kind, int64_t batch, uint64_t seed);
   SharedState& state() { return *state_; }
   const StateLayout& layout() const { return layout_; }
@@ -66,8 +67,10 @@ private:
   Entry& entry(StepKind kind, int64_t batch);
   Entry* taken_over(std::pair<StepKind, int64_t> key, const Graph& graph, const std::string& text);
   void make_room();
+  void check_memory(const Compiled& compiled, int64_t batch) const;
 
   const Model& model_;
+  Loc batch_place_;                       // what to lower where memory does not suffice
   CompileOptions options_;
   Tuning tuning_;
   std::string device_;

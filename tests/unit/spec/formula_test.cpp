@@ -19,6 +19,7 @@ TEST(Formula, PrintsWithTheParenthesesThatPythonNeeds) {
   EXPECT_EQ(again("not a and b or c"), "not a and b or c");
   EXPECT_EQ(again("f(x, dim=-1)[1:].shape"), "f(x, dim=-1)[1:].shape");
   EXPECT_EQ(again("0 < a < 1"), "0 < a and a < 1");
+  EXPECT_EQ(again("3 .x"), "(3).x");
 }
 
 TEST(Formula, PointsAtTheFault) {

@@ -1,0 +1,13 @@
+# tests/fuzz/NAME.cpp -> fuzz_NAME: libFuzzer targets with the address and undefined-behaviour sanitizers (clang, preset fuzz).
+option(MLC_FUZZ "Build the fuzz targets of tests/fuzz (needs clang)" OFF)
+if(MLC_FUZZ)
+  file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/*.cpp)
+  add_custom_target(fuzz)
+  foreach(source ${fuzz_sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(fuzz_${name} EXCLUDE_FROM_ALL ${source})
+    target_link_libraries(fuzz_${name} PRIVATE mlc_model mlc_data)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    add_dependencies(fuzz fuzz_${name})
+  endforeach()
+endif()

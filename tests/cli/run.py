@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Commands as a user types them: run.py --mlc PROGRAM. Streams, exit statuses, terminals, init, diff, doc, completion, paths."""
+import argparse, csv, json, os, pty, random, re, shutil, subprocess, sys, tempfile
+
+root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--mlc", required=True)
+parser.add_argument("test", nargs="*")
+options = parser.parse_args()
+MLC = os.path.abspath(options.mlc)
+IRIS = os.path.join(root, "specs", "iris.yaml")
+
+
+def mlc(*words, wanted=0, cwd=None, **environment):
+    done = subprocess.run([MLC, *words], capture_output=True, text=True, timeout=120, cwd=cwd, env={**os.environ, **environment})
+    assert done.returncode == wanted, f"{' '.join(words)} ends with {done.returncode}, not {wanted}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def terminal(*words, **environment):
+    """Standard output and error of a command on a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    child = subprocess.Popen([MLC, *words], stdin=follower, stdout=follower, stderr=follower, env={**os.environ, "TERM": "xterm", **environment})
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        text += part
+    os.close(leader)
+    return child.wait(), text.decode()
+
+
+def write(folder, name, text):
+    path = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+SPEC = "data: {reader: synthetic, train: {rows: 32, x: [4], y: 3}}\nmodel: [{linear: 3}]\ntrain: {steps: 2, batch_size: 8, loss: cross_entropy, optimizer: sgd}\n"
+
+
+def test_usage(folder):
+    for words, said in [((), "usage: mlc COMMAND"), (("rnu",), "did you mean 'run'?"), (("run",), "SPEC is missing"), (("run", IRIS, "--treads", "1"), "did you mean '--threads'?"),
+                        (("run", IRIS, "--set", "seed"), "--set takes PATH=VALUE"), (("check", IRIS, "--lanes", "3"), "--lanes is 4, 8 or 16"), (("completion", "csh"), "shells are bash")]:
+        assert said in mlc(*words, wanted=2).stderr, words
+
+
+def test_help(folder):
+    listed = re.findall(r"^  ([a-z-]+)  +[a-zA-Z]", mlc("--help").stdout, re.M)
+    assert {"run", "check", "show", "diff", "init", "doc", "schema", "completion"} <= set(listed), listed
+    for name in listed:
+        assert mlc(name, "--help").stdout.startswith("usage: mlc " + name), name
+
+
+def test_streams(folder):
+    done = mlc("show", IRIS)
+    assert done.stderr == "" and "# " + IRIS in done.stdout and "# default" in done.stdout
+    again = write(folder, "again.yaml", done.stdout)
+    assert mlc("show", again).stdout.split("#")[0] == done.stdout.split("#")[0]
+    assert "# --set" in mlc("show", IRIS, "--set", "train.optimizer.lr=0.5").stdout
+    faulty = write(folder, "faulty.yaml", SPEC.replace("linear", "liner"))
+    done = mlc("check", faulty, wanted=1)
+    assert done.stdout == "" and done.stderr.splitlines()[0] == f"{faulty}:2:10: error: unknown op 'liner'; did you mean 'linear'?"
+
+
+def test_pipe_has_no_escapes(folder):
+    path = write(folder, "s.yaml", SPEC)
+    done = mlc("run", path, "--out", os.path.join(folder, "r"), "--device", "reference")
+    text = done.stdout + done.stderr
+    assert "\r" not in text and "\x1b" not in text, text
+    done = mlc("run", path, "--out", os.path.join(folder, "q"), "--device", "reference", "--quiet")
+    assert done.stdout == os.path.join(folder, "q") + "\n" and done.stderr == "", done
+
+
+def test_colour_on_a_terminal_only(folder):
+    faulty = write(folder, "faulty.yaml", SPEC.replace("linear", "liner"))
+    environment = {k: "" for k in ("NO_COLOR",)}
+    assert "\x1b[" in terminal("check", faulty, **environment)[1]
+    for off in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b[" not in terminal("check", faulty, **{**environment, **off})[1], off
+    long = write(folder, "long.yaml", SPEC.replace("{linear: 3}", "{linear: 3}, " * 30 + "{liner: 3}"))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal("check", long, COLUMNS="80")[1]).splitlines()
+    caret = next(i for i, line in enumerate(lines) if line.strip().startswith("^"))
+    assert len(lines[caret - 1]) <= 82 and lines[caret - 1][lines[caret].index("^"):].startswith("liner"), lines
+
+
+def test_json(folder):
+    path = write(folder, "s.yaml", SPEC)
+    events = [json.loads(line) for line in mlc("run", path, "--out", os.path.join(folder, "r"), "--device", "reference", "--json").stdout.splitlines()]
+    assert events[0]["event"] == "header" and events[-1]["event"] == "summary", events
+
+
+def test_yaml_rules(folder):
+    text = ("name: ${kind}-${env:MLC_KIND}\r\nvars: {kind: a, no: 3, n: 010, o: 0o10}\r\nseed: n\r\n" + SPEC.replace("linear: 3", "linear: no").replace("\n", "\r\n").replace("steps: 2", "steps: o"))
+    path = os.path.join(folder, "crlf.yaml")
+    with open(path, "wb") as file:
+        file.write(b"\xef\xbb\xbf" + text.encode())
+    shown = mlc("show", path, MLC_KIND="b").stdout
+    assert "name: a-b" in shown, shown
+    events = [json.loads(line) for line in mlc("run", path, "--out", os.path.join(folder, "r"), "--device", "reference", "--json", MLC_KIND="b").stdout.splitlines()]
+    assert events[-1]["steps"] == 8 and events[-1]["parameters"] == 15, events[-1]
+
+
+def test_expressions_everywhere(folder):
+    text = ("vars: {n: 2, b: 4 * n}\ndata: {reader: synthetic, train: {rows: 8 * n, x: [2 * n], y: n + 1}}\nmodel: [{linear: n + 1}]\n"
+            "train: {epochs: 'max(1, n // 2)', batch_size: b, loss: cross_entropy, optimizer: {type: sgd, lr: 1/1000}, schedule: {type: step, step_size: n * 2 steps, gamma: 1 / n}, validate: {every: n epochs}}\n")
+    path = write(folder, "s.yaml", text)
+    shown = mlc("show", path).stdout
+    assert "every: 2 epochs" in shown and "step_size: 4 steps" in shown, shown
+    summary = json.loads(mlc("run", path, "--out", os.path.join(folder, "r"), "--device", "reference", "--json").stdout.splitlines()[-1])
+    assert summary["steps"] == 2 and summary["parameters"] == 15, summary
+
+
+def test_include(folder):
+    write(folder, "base.yaml", SPEC + "eval: {metrics: [accuracy]}\nseed: 1\n")
+    path = write(folder, "top.yaml", "include: base.yaml\nseed: 2\nmodel: [{linear: 8}, relu, {linear: 3}]\ntrain: {optimizer: {type: adam}}\n")
+    shown = mlc("show", path).stdout
+    assert "base.yaml:3" in shown and re.search(r"seed: 2 +# .*top.yaml:2", shown) and "type: adam" in shown and shown.count("linear") == 2, shown
+    # A fault in an included file is that file's.
+    write(folder, "base.yaml", SPEC.replace("steps", "stepz"))
+    assert "base.yaml:3:9: error: unknown key 'stepz'" in mlc("check", path, wanted=1).stderr
+
+
+def test_paths(folder):
+    write(folder, "data.csv", "a,b\n1,2\n2,3\n3,4\n4,5\n")
+    write(folder, "in/data.csv", "a,b\n1,2\n2,3\n3,4\n4,5\n")
+    spec = "data: {reader: csv, path: PATH, target: b}\nmodel: [{linear: 1}]\ntrain: {steps: 1, batch_size: 4, loss: mse, optimizer: sgd}\n"
+    for number, (path, inside) in enumerate([("data.csv", True), ("./x/../data.csv", True), ("../data.csv", False), ("../in/data.csv", True), (os.path.join(folder, "data.csv"), False), ("link.csv", False)]):
+        os.makedirs(os.path.join(folder, "in", "x"), exist_ok=True)
+        if path == "link.csv":
+            os.symlink("../data.csv", os.path.join(folder, "in", "link.csv"))
+        name = write(folder, f"in/s{number}.yaml", spec.replace("PATH", path))
+        done = mlc("check", name, wanted=0 if inside else 1)
+        assert inside or "lies outside of the spec's folder; --allow-outside" in done.stderr, path
+        mlc("check", name, "--allow-outside")
+        mlc("check", name, "--set", "data.path=" + path)
+    outer = write(folder, "outer.yaml", "seed: 3\n")
+    name = write(folder, "in/inc.yaml", "include: ../outer.yaml\n" + spec.replace("PATH", "data.csv"))
+    assert "lies outside" in mlc("check", name, wanted=1).stderr
+    mlc("check", name, "--allow-outside")
+    assert os.path.exists(outer)
+
+
+def test_run_folder_stays_inside(folder):
+    path = write(folder, "s.yaml", "name: ../../escape\n" + SPEC)
+    mlc("run", path, "--device", "reference", "--quiet", cwd=folder)
+    assert os.listdir(os.path.join(folder, "runs")) != [] and not os.path.exists(os.path.join(folder, "..", "escape"))
+
+
+def table(folder, name, header, rows, delimiter=","):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerows([header] * bool(header) + rows)
+    return path
+
+
+def test_init(folder):
+    random.seed(1)
+    people = []
+    for i in range(300):
+        age, sex, city = random.randint(18, 90), random.choice(["f", "m"]), random.choice(["Bonn", "Köln", "New York"])
+        people.append([i, f"name {i}", age if i % 17 else "", sex, city, 1, "yes, often" if age + 20 * (sex == "f") > 60 else "no"])
+    cases = {
+        "classes.csv": (["id", "name", "age", "sex", "city: now", "one", "buys"], people, ",", "buys", ["accuracy"]),
+        "number.csv": (["x1", "x 2", "y"], [[f"{i * 0.1:.2f}", (i * 7) % 13 + 0.5, f"{1000 + 3 * i - 20 * ((i * 7) % 13):.1f}"] for i in range(250)], ";", "y", ["r2"]),
+        "bare.csv": (None, [[i % 7 + 0.5, (i * i) % 5 + 0.5, (i % 7 > 3) * 1] for i in range(120)], "\t", "c2", ["accuracy"]),
+    }
+    for name, (header, rows, delimiter, target, metrics) in cases.items():
+        path = table(folder, name, header, rows, delimiter)
+        done = mlc("init", name, cwd=folder)
+        spec = path[:-4] + ".yaml"
+        assert f"'{target}'" in done.stdout and "next: mlc run " + os.path.basename(spec) in done.stdout, done.stdout
+        mlc("check", "--werror", spec)
+        summary = json.loads(mlc("run", spec, "--device", "reference" if name != "classes.csv" else "auto", "--set", "train.epochs=3", "--out", spec + ".run", "--json").stdout.splitlines()[-1])
+        for metric in metrics:
+            assert "test_" + metric in summary, summary
+        assert "exists" in mlc("init", name, cwd=folder, wanted=1).stderr
+    text = open(os.path.join(folder, "classes.yaml"), encoding="utf-8").read()
+    assert "one_hot: {columns: [sex, \"city: now\"]}" in text and "fill: median" in text and "id (numbers the rows)" in text and "name (text with 300 values)" in text and "one (one value only)" in text, text
+    assert "target: age" in mlc("init", "classes.csv", "--target", "age", "--out", "-", cwd=folder).stdout
+    assert "did you mean 'age'?" in mlc("init", "classes.csv", "--target", "agee", "--out", "-", cwd=folder, wanted=1).stderr
+
+
+def test_diff(folder):
+    one = write(folder, "one.yaml", SPEC)
+    two = write(folder, "two.yaml", SPEC.replace("[{linear: 3}]", "[{linear: 8}, relu, {linear: 3}]").replace("optimizer: sgd", "optimizer: {type: adam, lr: 0.01}"))
+    text = mlc("diff", one, one).stdout
+    assert text.count("no difference") == 6 and len(text.splitlines()) == 6, text
+    text = mlc("diff", one, two).stdout
+    for line in ["    + {linear: 8}", "  train.optimizer: sgd -> {type: adam, lr: 0.01}", "  trained: 15 -> 67  (+346.7 %)", "  optimizer: 0 B -> 536 B", "  + relu1  relu  [8]"]:
+        assert line in text.splitlines() or any(l.startswith(line) for l in text.splitlines()), line + "\n" + text
+    for name in ("one", "two"):
+        mlc("run", os.path.join(folder, name + ".yaml"), "--device", "reference", "--quiet", "--out", os.path.join(folder, name))
+    assert re.search(r"^results\n(.*\n)*  train_loss: ", mlc("diff", os.path.join(folder, "one"), os.path.join(folder, "two")).stdout, re.M)
+    assert "is no run folder" in mlc("diff", folder, two, wanted=1).stderr
+
+
+def test_doc(folder):
+    listing = mlc("doc").stdout
+    assert "  lints " in listing and "  cross_entropy " in listing and "  train " in listing
+    assert "linear(out" in mlc("doc", "linear").stdout and "early_stopping.patience" not in mlc("doc", "train.epochs").stdout
+    assert "unused-value" in mlc("doc", "lints").stdout
+    found = mlc("doc", "nesterov").stdout
+    assert "  sgd " in found and "  adam " not in found, found
+    assert "did you mean 'linear'?" in mlc("doc", "liner", wanted=1).stderr
+
+
+def test_completion(folder):
+    os.symlink(MLC, os.path.join(folder, "mlc"))
+    environment = {"PATH": folder + ":" + os.environ["PATH"]}
+    script = mlc("completion", "bash").stdout
+    ask = lambda *words: subprocess.run(["bash", "-c", script + f"\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _mlc; echo \"${{COMPREPLY[@]}}\""],
+                                        capture_output=True, text=True, env={**os.environ, **environment}).stdout.split()
+    assert ask("mlc", "sh") == ["show"], ask("mlc", "sh")
+    assert "--werror" in ask("mlc", "check", "--we") and "linear" in ask("mlc", "doc", "line")
+    for shell in ("zsh", "fish"):
+        assert "completion" in mlc("completion", shell).stdout
+
+
+passed = failed = 0
+for name, test in [(n, f) for n, f in list(globals().items()) if n.startswith("test_")]:
+    if options.test and name not in options.test:
+        continue
+    folder = os.path.realpath(tempfile.mkdtemp())
+    try:
+        test(folder)
+        passed += 1
+    except Exception as fault:
+        failed += 1
+        print(f"FAIL {name}: {type(fault).__name__}: {fault}")
+    finally:
+        shutil.rmtree(folder)
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)

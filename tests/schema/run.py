@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""`mlc schema` against specs: run.py --mlc PROGRAM. The schema is a valid one; every shipped spec and every example of docs/language.md
+fits it; the faulty specs whose fault is one of form (FORM below) do not. Needs python3-jsonschema and python3-yaml."""
+import argparse, glob, json, os, re, subprocess, sys
+
+try:
+    import jsonschema, yaml
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--mlc", required=True)
+mlc = os.path.abspath(parser.parse_args().mlc)
+
+
+class Core(yaml.SafeLoader):
+    """PyYAML with the scalars of YAML 1.2's core schema."""
+
+
+Core.yaml_implicit_resolvers = {}
+for tag, pattern, first in [
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+]:
+    Core.add_implicit_resolver("tag:yaml.org,2002:" + tag, re.compile(f"^(?:{pattern})$"), list(first))
+Core.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value, 0) if node.value.startswith(("0o", "0x")) else int(node.value))
+Core.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value.replace(".inf", "inf").replace(".nan", "nan").lower()))
+
+# Faults of form that the first line of the expected text tells by these words. Others need values, shapes or files.
+FORM = re.compile(r"unknown key '|has no value; expected|unknown argument '.*' of (linear|adam|relu|dropout|step|sgd)|' expects (a map|a list|true or false|one of)|cannot be '|"
+                  r"an item is an op, .* not a (number|list)|needs 'type', its name|concat needs 'dim'|unknown lint")
+passed = failed = 0
+
+
+def test(name, ok, detail=""):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    if not ok:
+        print(f"FAIL {name}: {detail}")
+
+
+text = subprocess.run([mlc, "schema"], capture_output=True, text=True, check=True).stdout
+schema = json.loads(text)
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+
+
+def fault(spec):
+    error = jsonschema.exceptions.best_match(validator.iter_errors(spec))
+    return error and f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+
+
+specs = [p for folder in ("specs", "tests/parity/fixtures", "tests/fusion/specs") for p in sorted(glob.glob(os.path.join(root, folder, "*.yaml")))]
+for path in specs:
+    with open(path, encoding="utf-8") as file:
+        found = fault(yaml.load(file, Core))
+    test(os.path.relpath(path, root), found is None, found)
+with open(os.path.join(root, "docs", "language.md"), encoding="utf-8") as file:
+    for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", file.read(), re.S | re.M)):
+        if re.search(r"^(model|data|train):", block, re.M):
+            found = fault(yaml.load(block, Core))
+            test(f"docs/language.md example {i}", found is None, found)
+told = 0
+for path in sorted(glob.glob(os.path.join(root, "tests", "errors", "cases", "*.yaml"))):
+    expected = path[:-5] + ".expected"
+    with open(path, encoding="utf-8", errors="replace") as file:
+        body = file.read()
+    if not os.path.exists(expected) or body.startswith("# "):
+        continue
+    with open(expected, encoding="utf-8") as file:
+        first = file.readline()
+    if not FORM.search(first) or "(include" in body:
+        continue
+    try:
+        spec = yaml.load(body, Core)
+    except yaml.YAMLError:
+        continue
+    told += 1
+    test(os.path.basename(path) + " does not fit", fault(spec) is not None, "the schema accepts it: " + first.strip())
+test("faulty specs were tried", told >= 15, f"{told} only")
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)

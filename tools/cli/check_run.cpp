@@ -1,0 +1,24 @@
+#include "runtime/train/session.h"
+#include "tools/cli/bind.h"
+
+namespace mlc {
+
+void check_run(const Node& spec, const Model& model, const TrainSettings& settings, const Schema& schema, Diagnostics& diagnostics) {
+  const Node* data = spec.find("data");
+  for (const std::string& feature : schema.leaks) {
+    Loc loc = data->loc;
+    for (const char* key : {"target", "columns"})
+      if (const Node* n = data->find(key)) loc = n->loc;
+    const Node* columns = data->find("columns");
+    for (size_t i = 0; columns && i < columns->items.size(); ++i)
+      if (columns->items[i].text == feature) loc = columns->items[i].loc;
+    diagnostics.warning(loc, "target-in-features", "the feature '" + feature + "' tells the target of every row; leave it out of 'columns'");
+  }
+  if (schema.train_rows == 0 || !spec.find("train")) return;
+  StepCounts counts = count_steps(settings, schema.train_rows);
+  int64_t tail = schema.train_rows % settings.batch_size;
+  if (settings.drop_last || schema.train_rows < settings.batch_size) tail = 0;
+  model.check_steps({.steps_per_epoch = counts.per_epoch, .total_steps = counts.total, .tail = tail}, diagnostics);
+}
+
+}  // namespace mlc
