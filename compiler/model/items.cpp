@@ -205,6 +205,7 @@ Value Items::apply(Call& call, bool transforms) {
     std::vector<std::string> parameters;
     for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
     std::vector<Given> given = given_of(call, d, parameters, 0);
+    unknown |= std::any_of(given.begin(), given.end(), [](const Given& g) { return g.value.is(Kind::unknown); });
     if (unknown) {
       Env names;
       evaluator_.bind(*d, given, names, loc);

@@ -41,8 +41,8 @@ std::string document_key(const std::string& path);
 /// A key of the language as data.
 struct KeyInfo {
   std::string path, fallback, doc;
-  std::vector<std::string> kinds;   ///< integer number flag text word formula quantity list map items name any none words
-  std::vector<std::string> words;   ///< permitted, for the kinds word and words
+  std::vector<std::string> kinds;   ///< integer number flag text word formula quantity list map items name any none
+  std::vector<std::string> words;   ///< permitted, for the kind word
   bool planned = false;             ///< not in this version
 };
 std::vector<KeyInfo> key_infos();

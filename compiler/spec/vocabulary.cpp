@@ -10,7 +10,7 @@ namespace mlc {
 namespace {
 
 enum Kind : unsigned {
-  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024, any = 2048, none = 4096, words = 8192
+  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024, any = 2048, none = 4096
 };
 
 struct Key {
@@ -157,7 +157,6 @@ public:
       }
       if (full == "lints") lints(value);
       if (full == "model") glued_dashes(value);
-      if ((row->kinds & words) && value.is(Node::Kind::list)) list_of_words(*row, key, value);
       if (value.is(Node::Kind::map) && !children_of(full).empty()) section(value, full);
     }
   }
@@ -206,15 +205,6 @@ private:
       std::vector<std::string> names = lint_names();
       if (std::find(names.begin(), names.end(), key.text) == names.end()) diagnostics_.report(unknown_name(key.loc, "lint", key.text, names));
       else if (value.text != "off" && value.text != "on" && !value.is(Node::Kind::boolean)) diagnostics_.error(value.loc, "a lint is on or off");
-    }
-  }
-
-  void list_of_words(const Key& row, const Node& key, const Node& list) {
-    std::vector<std::string> known = words_of(row);
-    for (const Node& item : list.items) {
-      // `name`, or `name: settings`.
-      const Node& name = item.is(Node::Kind::map) && item.entries.size() == 1 ? item.entries[0].first : item;
-      if (std::find(known.begin(), known.end(), name.text) == known.end()) diagnostics_.report(unknown_name(name.loc, key.text, name.text, known));
     }
   }
 
@@ -337,13 +327,13 @@ std::string document_key(const std::string& path) {
 
 std::vector<KeyInfo> key_infos() {
   static constexpr std::pair<unsigned, const char*> kNames[] = {{integer, "integer"}, {number, "number"}, {flag, "flag"}, {text, "text"}, {word, "word"}, {formula, "formula"}, {quantity, "quantity"},
-                                                                {list, "list"}, {map, "map"}, {items, "items"}, {name, "name"}, {any, "any"}, {none, "none"}, {words, "words"}};
+                                                                {list, "list"}, {map, "map"}, {items, "items"}, {name, "name"}, {any, "any"}, {none, "none"}};
   std::vector<KeyInfo> out;
   for (const Key& k : kKeys) {
     KeyInfo info{.path = std::string(k.path), .fallback = std::string(k.fallback), .doc = replace_all(std::string(k.doc), "`", ""), .planned = k.planned};
     for (auto [bit, shown] : kNames)
       if (k.kinds & bit) info.kinds.emplace_back(shown);
-    if (k.kinds & (word | words)) info.words = words_of(k);
+    if (k.kinds & word) info.words = words_of(k);
     out.push_back(std::move(info));
   }
   return out;

@@ -33,6 +33,7 @@ Core.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.
 # Faults of form that the first line of the expected text tells by these words. Others need values, shapes or files.
 FORM = re.compile(r"unknown key '|has no value; expected|unknown argument '.*' of (linear|adam|relu|dropout|step|sgd)|' expects (a map|a list|true or false|one of)|cannot be '|"
                   r"an item is an op, .* not a (number|list)|needs 'type', its name|concat needs 'dim'|unknown lint")
+DEEP = {"report_generate_key.yaml", "text_unknown_key.yaml"}      # keys of settings that the schema leaves open
 passed = failed = 0
 
 
@@ -73,7 +74,7 @@ for path in sorted(glob.glob(os.path.join(root, "tests", "errors", "cases", "*.y
         continue
     with open(expected, encoding="utf-8") as file:
         first = file.readline()
-    if not FORM.search(first) or "(include" in body:
+    if not FORM.search(first) or os.path.basename(path) in DEEP:
         continue
     try:
         spec = yaml.load(body, Core)

@@ -91,8 +91,7 @@ private:
     if (has(k.kinds, "text") || has(k.kinds, "formula") || has(k.kinds, "name")) forms.push_back(any_of({of_type("string"), of_type("number")}));
     if (has(k.kinds, "none")) forms.push_back({{"const", "none"}});
     if (has(k.kinds, "items")) forms.push_back({{"type", "array"}, {"items", reference(k.path.find("transforms") == std::string::npos ? "item" : "transform")}});
-    if (has(k.kinds, "words")) forms.push_back({{"type", "array"}, {"items", any_of({{{"enum", k.words}}, of_type("object")})}});
-    else if (has(k.kinds, "list")) forms.push_back(of_type("array"));
+    if (has(k.kinds, "list")) forms.push_back(of_type("array"));
     if (has(k.kinds, "map") || has(k.kinds, "name")) forms.push_back(children(k.path).empty() ? of_type("object") : section(k.path));
     return any_of(forms);
   }
@@ -180,7 +179,11 @@ private:
       for (size_t i = kind == "loss" ? std::min<size_t>(2, e.arguments.size()) : 0; i < e.arguments.size(); ++i) properties[e.arguments[i].name] = argument(e.arguments[i]);
       cases.push_back({{"if", {{"properties", {{"type", {{"const", e.name}}}}}, {"required", {"type"}}}}, {"then", {{"description", e.doc}, {"properties", properties}, {"additionalProperties", false}}}});
     }
-    if (kind == "schedule") names.emplace_back("formula");
+    if (kind == "schedule") {
+      names.emplace_back("formula");
+      Json properties = {{"type", true}, {"lr", reference("number")}, {"warmup", of_type("string")}, {"for", of_type("string")}};
+      cases.push_back({{"if", {{"properties", {{"type", {{"const", "formula"}}}}}, {"required", {"type"}}}}, {"then", {{"properties", properties}, {"additionalProperties", false}}}});
+    }
     Json map = {{"type", "object"}, {"required", {"type"}}, {"properties", {{"type", open_words(names)}}}, {"allOf", cases}};
     std::vector<Json> forms = {open_words(names), map};
     if (kind == "loss") forms.push_back(of_type("number"));
