@@ -25,7 +25,7 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 class Parser {
 public:
   /// `moves`: the text stands on one line, character by character; otherwise every place is the whole `loc`.
-  Parser(std::string_view text, Loc loc, bool moves, bool plain = false) : text_(text), loc_(loc), moves_(moves), plain_(plain) { advance(); }
+  Parser(std::string_view text, Loc loc, bool moves) : text_(text), loc_(loc), moves_(moves) { advance(); }
 
   ExprPtr run() {
     if (text_.size() > kMostCharacters) throw SpecError(place(0, 1), "a formula has at most 100,000 characters; name its parts under 'let' or 'functions'");
@@ -128,10 +128,7 @@ private:
     return {loc_.file, loc_.line, loc_.col + static_cast<uint32_t>(begin), static_cast<uint32_t>(std::max<size_t>(1, end - begin))};
   }
   [[noreturn]] void fail(const std::string& what) const {
-    // A comma within {} or [] of YAML ends a plain text in the middle of its brackets.
-    bool cut = plain_ && (std::count(text_.begin(), text_.end(), '(') > std::count(text_.begin(), text_.end(), ')'));
-    const char* why = !last_end_ ? "" : cut ? "; the formula ends too early: quote one with commas within {} or []" : "; the formula ends too early";
-    if (token_.kind == Token::Kind::end) throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + why);
+    if (token_.kind == Token::Kind::end) throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + (last_end_ ? "; the formula ends too early" : ""));
     throw SpecError(place(token_.begin, token_.end), what);
   }
 
@@ -404,7 +401,7 @@ private:
 
   std::string_view text_;
   Loc loc_;
-  bool moves_, plain_;   // plain: not quoted in YAML
+  bool moves_;
   size_t at_ = 0, last_end_ = 0;
   Token token_;
   int depth_ = 0;
@@ -413,7 +410,7 @@ private:
 Parser parser_of(const Node& node) {
   // Where the scalar stands on one line as it is (a quote may open it), characters keep their places.
   size_t length = utf8_length(node.text);
-  if (node.loc.len == length) return Parser(node.text, node.loc, true, !node.quoted);
+  if (node.loc.len == length) return Parser(node.text, node.loc, true);
   if (node.quoted && node.loc.len == length + 2) {
     Loc inside = node.loc;
     ++inside.col;
