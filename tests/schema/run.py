@@ -33,7 +33,7 @@ Core.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.
 # Faults of form that the first line of the expected text tells by these words. Others need values, shapes or files.
 FORM = re.compile(r"unknown key '|has no value; expected|unknown argument '.*' of (linear|adam|relu|dropout|step|sgd)|' expects (a map|a list|true or false|one of)|cannot be '|"
                   r"an item is an op, .* not a (number|list)|needs 'type', its name|concat needs 'dim'|unknown lint")
-DEEP = {"report_generate_key.yaml", "text_unknown_key.yaml"}      # keys of settings that the schema leaves open
+DEEP = {"report_generate_key.yaml", "text_unknown_key.yaml", "own_state_key.yaml"}      # keys of settings that the schema leaves open
 passed = failed = 0
 
 
@@ -50,8 +50,15 @@ jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
 
 
+def texts(node):
+    """Keys as text, as mlc reads them."""
+    if isinstance(node, dict):
+        return {str(k): texts(v) for k, v in node.items()}
+    return [texts(v) for v in node] if isinstance(node, list) else node
+
+
 def fault(spec):
-    error = jsonschema.exceptions.best_match(validator.iter_errors(spec))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(texts(spec)))
     return error and f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}"
 
 
@@ -74,7 +81,7 @@ for path in sorted(glob.glob(os.path.join(root, "tests", "errors", "cases", "*.y
         continue
     with open(expected, encoding="utf-8") as file:
         first = file.readline()
-    if not FORM.search(first) or os.path.basename(path) in DEEP:
+    if not FORM.search(first) or os.path.basename(path) in DEEP or "include:" in body:
         continue
     try:
         spec = yaml.load(body, Core)
