@@ -55,6 +55,7 @@ Context::Context(const Graph& graph, const Group& group, const Plan& plan, Lower
 int Context::argument(ArgRef ref, DType dtype, bool written, std::string name) {
   // Two names of one stretch of memory are one argument: arguments are told apart by address in the code.
   for (auto it = plan_.in_place.find(ref.value); ref.kind == ArgRef::Kind::value && it != plan_.in_place.end(); it = plan_.in_place.find(ref.value)) ref.value = it->second;
+  if (auto it = plan_.resident.find(ref.value); ref.kind == ArgRef::Kind::value && it != plan_.resident.end()) ref = {ArgRef::Kind::state, kNoValue, it->second};
   int index = 0;
   for (size_t i = 0; i < out_.kernel.buffers.size(); ++i) {
     if (out_.kernel.buffers[i].kind != KernelBuffer::Kind::argument) continue;

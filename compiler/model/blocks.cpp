@@ -25,7 +25,14 @@ ValueId Context::add_state(const std::string& path, const std::string& op, Role 
   return value;
 }
 
+ValueId Context::value_of(TensorId tensor) {
+  ValueId& value = current_.at(tensor);
+  if (fresh_.erase(tensor)) value = builder.unary(OpCode::stop_gradient, value);
+  return value;
+}
+
 void Context::change(TensorId tensor, ValueId value) {
+  fresh_.insert(tensor);
   if (std::find(changed_.begin(), changed_.end(), tensor) == changed_.end()) changed_.push_back(tensor);
   current_.at(tensor) = value;
 }

@@ -99,8 +99,9 @@ struct Context {
   /// Adds a state tensor of this path with its store of initial values, and returns its value. Not trained unless `role`
   /// is parameter and no rule freezes it. `op` is the item that owns it.
   ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);
-  /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it.
-  ValueId value_of(TensorId tensor) const { return current_.at(tensor); }
+  /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it. How they
+  /// did so is constant for derivatives.
+  ValueId value_of(TensorId tensor);
   bool is_state(TensorId tensor) const { return current_.count(tensor) != 0; }
   /// Gives a state tensor a new value from here on.
   void change(TensorId tensor, ValueId value);
@@ -110,6 +111,7 @@ struct Context {
 private:
   std::map<TensorId, ValueId> current_;
   std::vector<TensorId> changed_;
+  std::set<TensorId> fresh_;                        ///< changed, and not read since
 };
 
 }  // namespace mlc

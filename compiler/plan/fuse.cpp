@@ -12,6 +12,7 @@
 #include "compiler/plan/updates.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -30,6 +31,14 @@ class Fuser {
 public:
   Fuser(Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
+    for (const auto& [value, tensor] : find_resident(graph)) overwritten_[tensor] = value;
+    if (!overwritten_.empty())
+      for (ValueId id = 0; id < graph.ops.size(); ++id) {
+        if (is_inline(graph.ops[id].code)) continue;
+        for (const Source& s : sources_of(graph, id))
+          if (graph.ops[s.value].code == OpCode::state)
+            if (auto it = overwritten_.find(graph.ops[s.value].attr.tensor); it != overwritten_.end()) old_readers_[it->second].push_back(id);
+      }
     for (Op& op : graph_.ops) op.group = -1;
   }
 
@@ -258,17 +267,23 @@ private:
     return false;
   }
 
-  // True when a value from outside that the body reads depends on a value inside: joining would close a cycle.
+  // True when a value from outside that the body needs depends on a value inside: joining would close a cycle. Beside
+  // what it reads, a new value of state that others read needs all readers of the old one to be done.
   bool depends(const std::vector<ValueId>& body, const std::set<int>& merged) {
     std::set<ValueId> inside(body.begin(), body.end());
-    ValueId lowest = *inside.begin();
+    // Operands come first, readers of old values need not.
+    ValueId lowest = overwritten_.empty() ? *inside.begin() : 0;
     std::set<int> seen_groups;
     std::vector<ValueId> queue;
-    auto visit = [&](ValueId reader) {
-      for (const Source& s : sources_of(graph_, reader))
-        if (!inside.count(s.value) && s.value > lowest) queue.push_back(s.value);
+    auto needs = [&](ValueId op, auto visit) {
+      for (const Source& s : sources_of(graph_, op)) visit(s.value);
+      if (auto it = old_readers_.find(op); it != old_readers_.end())
+        for (ValueId reader : it->second) visit(reader);
     };
-    for (ValueId id : body) visit(id);
+    for (ValueId id : body)
+      needs(id, [&](ValueId v) {
+        if (!inside.count(v) && v > lowest) queue.push_back(v);
+      });
     while (!queue.empty()) {
       ValueId v = queue.back();
       queue.pop_back();
@@ -276,12 +291,13 @@ private:
       if (g < 0) continue;
       if (merged.count(g)) return true;
       if (!seen_groups.insert(g).second) continue;
-      for (ValueId member : groups_[static_cast<size_t>(g)].body) {
-        for (const Source& s : sources_of(graph_, member)) {
-          if (inside.count(s.value)) return true;
-          if (s.value > lowest) queue.push_back(s.value);
-        }
-      }
+      bool closed = false;
+      for (ValueId member : groups_[static_cast<size_t>(g)].body)
+        needs(member, [&](ValueId w) {
+          if (inside.count(w)) closed = true;
+          else if (w > lowest) queue.push_back(w);
+        });
+      if (closed) return true;
     }
     return false;
   }
@@ -337,6 +353,8 @@ private:
   bool templates_ = true;
   std::vector<std::vector<ValueId>> users_;
   std::vector<bool> stored_;
+  std::map<TensorId, ValueId> overwritten_;                  // state whose new value the step reads
+  std::map<ValueId, std::vector<ValueId>> old_readers_;      // by such a new value, the ops that read the old one
   std::vector<Group> groups_;
   Grouping out_;
 };

@@ -129,10 +129,15 @@ struct Plan {
   std::vector<Buffer> buffers;
   std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
   std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
+  std::map<ValueId, TensorId> resident;///< new values of state that the step itself reads: they are read where they are stored
   int64_t arena_bytes = 0;
   int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live slices
   int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there
 };
+
+/// Values stored to state that later ops of the same step read, by the tensor. All readers of a tensor's old value run before
+/// its new value is written, so that one place serves both.
+std::map<ValueId, TensorId> find_resident(const Graph& graph);
 
 /// True when others read the value from the arena (not only stores or its own group do).
 bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value);

@@ -99,6 +99,17 @@ bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& u
   return read_elsewhere(value);
 }
 
+std::map<ValueId, TensorId> find_resident(const Graph& graph) {
+  std::map<ValueId, TensorId> out;
+  std::vector<std::vector<ValueId>> users = graph.users();
+  for (const Store& s : graph.stores) {
+    const Op& op = graph.ops[s.value];
+    if (graph.tensors[static_cast<size_t>(s.tensor)].role != Role::output && !users[s.value].empty() && !is_inline(op.code) && op.layout == Layout{})
+      out.emplace(s.value, s.tensor);
+  }
+  return out;
+}
+
 int64_t Plan::offset_of(ValueId value) const {
   auto it = buffer_of.find(value);
   ensure(it != buffer_of.end(), "plan: the value does not lie in the arena");
@@ -227,6 +238,8 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   }
 
   std::map<ValueId, std::pair<int, int>> life = lifetimes(graph, grouping, users, segment);
+  plan.resident = find_resident(graph);
+  for (const auto& [value, tensor] : plan.resident) life.erase(value);
   auto add = [&](Buffer b) {
     for (const Buffer::Slice& s : b.slices) plan.buffer_of[s.value] = static_cast<int>(plan.buffers.size());
     plan.buffers.push_back(std::move(b));
@@ -319,6 +332,7 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
         int p = graph.ops[s.value].group;
         if (p < 0 || p == static_cast<int>(g)) continue;
         ensure(segment[static_cast<size_t>(p)] < segment[g], "plan: a value is read before the barrier behind its writer");
+        if (plan.resident.count(s.value)) continue;
         auto found = span_of.find(s.value);
         ensure(found != span_of.end(), "plan: a value that is read has no buffer");
         Span& span = spans[found->second];

@@ -15,6 +15,7 @@ class Finder {
 public:
   Finder(const Graph& graph, std::vector<Refusal>& refusals) : graph_(graph), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
     for (const Store& s : graph.stores) ++stored_[s.value];
+    count_generations();
   }
 
   std::vector<Group> run() {
@@ -87,6 +88,9 @@ private:
       for (ValueId in : op.in) signature += name(in) + ",";
       signature += ")";
     }
+    int generation = 0;
+    for (ValueId v : member.body) generation = std::max(generation, generation_[v]);
+    if (generation) signature += " generation " + std::to_string(generation);
     for (const auto& [root, s] : roots) signature += " " + root + "=" + name(s.value);
     for (ValueId v : member.externals)
       if (is_inline(graph_.ops[v].code) || graph_.ops[v].per_sample || graph_.ops[v].type.dtype != DType::f32)
@@ -94,6 +98,17 @@ private:
     for (ValueId v : member.externals)
       if (!taken_.insert(v).second) return refuse(v, "two parameters share this gradient");
     return true;
+  }
+
+  // How many parameters have changed, one after the other, before a value can be computed: updates that read what
+  // others have made cannot share their loop.
+  void count_generations() {
+    std::set<ValueId> fresh;
+    for (const Store& s : graph_.stores)
+      if (graph_.tensors[static_cast<size_t>(s.tensor)].role == Role::parameter && !users_[s.value].empty()) fresh.insert(s.value);
+    generation_.assign(graph_.ops.size(), 0);
+    for (ValueId v = 0; v < graph_.ops.size(); ++v)
+      for (ValueId in : graph_.ops[v].in) generation_[v] = std::max(generation_[v], generation_[in] + static_cast<int>(fresh.count(in)));
   }
 
   // The parameter whose path a slot's path ends with, the longest where one path ends with another.
@@ -107,7 +122,7 @@ private:
     return best;
   }
 
-  // Elementwise ops of the parameter's shape that only this update reads.
+  // Elementwise ops of the parameter's shape that only this update reads, and the new values, which all may read.
   std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, const Shape& shape) {
     std::set<ValueId> cone;
     std::vector<ValueId> queue;
@@ -123,7 +138,7 @@ private:
       int own_stores = 0;
       for (const auto& r : roots) own_stores += r.second.value == v;
       if (stored_[v] != own_stores) continue;
-      if (!std::all_of(users_[v].begin(), users_[v].end(), [&](ValueId u) { return cone.count(u); })) continue;
+      if (!own_stores && !std::all_of(users_[v].begin(), users_[v].end(), [&](ValueId u) { return cone.count(u); })) continue;
       cone.insert(v);
       for (ValueId in : op.in) open.insert(in);
     }
@@ -138,7 +153,7 @@ private:
   const Graph& graph_;
   std::vector<Refusal>& refusals_;
   std::vector<std::vector<ValueId>> users_;
-  std::vector<int> stored_;
+  std::vector<int> stored_, generation_;
   std::set<ValueId> taken_;   // gradients lie side by side like their parameters: each has one place
 };
 
