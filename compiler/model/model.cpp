@@ -21,6 +21,8 @@ public:
       : spec_(spec), schema_(schema), library_(sources), quiet_(sources), rules_(spec_, diagnostics), networks_(read_networks(spec_, diagnostics)),
         updates_(read_updates(spec_, diagnostics)) {
     library_.add_user(spec_, diagnostics);
+    for (const UpdateSetting& update : updates_)
+      if (!update.name.empty()) update_infos_.push_back({update.name, update.every});
     for (const Network& network : networks_) check_name(network, diagnostics);
     if (const Node* train = spec_.find("train"); train && train->is(Node::Kind::map)) train_ = train;
   }
@@ -95,8 +97,10 @@ public:
     for (Diagnostic& d : warnings.sorted()) diagnostics.report(std::move(d));
   }
 
-  Graph build(GraphKind kind, int64_t batch) const override {
-    StepBuilder step(source(), kind, batch, kAllUpdates, quiet_);
+  const std::vector<UpdateInfo>& updates() const override { return update_infos_; }
+
+  Graph build(GraphKind kind, int64_t batch, uint32_t active) const override {
+    StepBuilder step(source(), kind, batch, active, quiet_);
     step.run();
     if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
     static const char* kNames[] = {"train", "eval", "predict", "gradient", "fit"};
@@ -155,6 +159,7 @@ private:
   Rules rules_;
   std::vector<Network> networks_;
   std::vector<UpdateSetting> updates_;
+  std::vector<UpdateInfo> update_infos_;
   const Node* train_ = nullptr;
   std::vector<StateTensor> state_;
   std::vector<LayerRow> layers_;

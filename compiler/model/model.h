@@ -38,6 +38,12 @@ struct Prediction {
   int64_t classes = 0;        ///< probability: extent of the class axis, or 1: one number, the probability of the positive class
 };
 
+/// One of several updates: it runs at steps every, 2 * every, ... counted from 1.
+struct UpdateInfo {
+  std::string name;
+  int64_t every = 1;
+};
+
 /// A per-sample value that evaluation and prediction put out.
 struct ModelOutput {
   std::string name;           ///< `output` where the model has one, else as the spec names it
@@ -118,8 +124,10 @@ public:
   /// Reports what only the length of the run tells: faults and warnings of the last, smaller batch and of the schedule.
   virtual void check_steps(const RunLength& run, Diagnostics& diagnostics) const = 0;
   /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.
-  virtual Graph build(GraphKind kind, int64_t batch) const = 0;
+  /// Bit i of `active`: update i is part of the training step.
+  virtual Graph build(GraphKind kind, int64_t batch, uint32_t active = ~uint32_t{0}) const = 0;
   virtual GradientGraph gradients(int64_t batch) const = 0;       ///< needs `train`
+  virtual const std::vector<UpdateInfo>& updates() const = 0;     ///< of `train.updates`, in file order; none: a single one
   /// Transforms with fitted state, in order: paths of their tensors (`data.standardize1.mean`, ...). Fitting runs the
   /// graph GraphKind::fit over the training rows, sets these, and calls fitted(); until all are fitted.
   struct Fit {

@@ -268,6 +268,12 @@ void StepBuilder::put_outputs() {
     }
     outputs.push_back(std::move(out));
   }
+  // A loss by formula says nothing of the output: the only one is measured as it is against the only target.
+  if (outputs.size() != 1 || !outputs[0].target.empty() || source_.updates.empty() || !source_.updates[0].name.empty()) return;
+  std::vector<std::string> targets;
+  for (const ColumnSchema& column : source_.schema.columns)
+    if (column.target) targets.push_back(column.name);
+  if (targets.size() == 1) outputs[0].target = targets[0];
 }
 
 }  // namespace mlc

@@ -58,7 +58,8 @@ private:
     std::sort(roots.begin() + 1, roots.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (size_t i = 1; i < roots.size(); ++i) member.slots.push_back(roots[i].second.tensor);
 
-    std::set<ValueId> cone = grow(roots, parameter.type.shape);
+    std::set<ValueId> cone = grow(roots, parameter.type.shape, true);
+    if (feeds_back(cone)) cone = grow(roots, parameter.type.shape, false);
     for (const auto& [name, s] : roots)
       if (!cone.count(s.value)) return refuse(s.value, "the new value of '" + name + "' is not an elementwise chain of its own");
     member.body.assign(cone.begin(), cone.end());
@@ -122,8 +123,25 @@ private:
     return best;
   }
 
-  // Elementwise ops of the parameter's shape that only this update reads, and the new values, which all may read.
-  std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, const Shape& shape) {
+  // True when an op outside reads of the cone and is read by it (the norm of a new slot, say): one loop cannot hold it.
+  bool feeds_back(const std::set<ValueId>& cone) const {
+    std::set<ValueId> outside;
+    for (ValueId v : cone)
+      for (ValueId u : users_[v])
+        if (!cone.count(u)) outside.insert(u);
+    if (outside.empty()) return false;
+    for (ValueId v = *outside.begin(); v <= *cone.rbegin(); ++v) {
+      const std::vector<ValueId>& in = graph_.ops[v].in;
+      bool reads = std::any_of(in.begin(), in.end(), [&](ValueId i) { return outside.count(i); });
+      if (reads && cone.count(v)) return true;
+      if (reads) outside.insert(v);
+    }
+    return false;
+  }
+
+  // Elementwise ops of the parameter's shape that only this update reads, and with `shared` the new values that others
+  // read too.
+  std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, const Shape& shape, bool shared) {
     std::set<ValueId> cone;
     std::vector<ValueId> queue;
     for (const auto& r : roots) queue.push_back(r.second.value);
@@ -138,7 +156,7 @@ private:
       int own_stores = 0;
       for (const auto& r : roots) own_stores += r.second.value == v;
       if (stored_[v] != own_stores) continue;
-      if (!own_stores && !std::all_of(users_[v].begin(), users_[v].end(), [&](ValueId u) { return cone.count(u); })) continue;
+      if (!(shared && own_stores) && !std::all_of(users_[v].begin(), users_[v].end(), [&](ValueId u) { return cone.count(u); })) continue;
       cone.insert(v);
       for (ValueId in : op.in) open.insert(in);
     }

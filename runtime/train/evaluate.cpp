@@ -12,11 +12,11 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// What metrics see, by the order of these names.
-constexpr const char* kPredictions[] = {"probability", "value", "output"};
+// Losses are shared, all other outputs per-sample.
+bool is_loss(const TensorSlot& slot) { return slot.role == Role::output && slot.type.shape.empty(); }
 
 bool kept(const Program& program, const std::string& output, Keep keep) {
-  if (keep == Keep::none || output == "loss") return false;
+  if (keep == Keep::none) return false;
   if (keep == Keep::all) return true;
   // A raw output stands back behind what the loss predicts from it.
   std::string prefix = output == "output" ? "" : output + ".";
@@ -26,7 +26,7 @@ bool kept(const Program& program, const std::string& output, Keep keep) {
 // Adds the outputs of `steps` steps to the tables.
 void collect(const Program& program, const std::vector<float>& results, int steps, Keep keep, Evaluation& evaluation) {
   for (const TensorSlot& slot : program.tensors) {
-    if (slot.role != Role::output || !kept(program, slot.path, keep)) continue;
+    if (slot.role != Role::output || is_loss(slot) || !kept(program, slot.path, keep)) continue;
     OutputTable& table = evaluation.outputs[slot.path];
     table.type = {slot.type.dtype, Shape(slot.type.shape.begin() + 1, slot.type.shape.end())};
     size_t count = static_cast<size_t>(slot.type.elements());
@@ -75,12 +75,11 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
                          int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop) {
   Evaluation evaluation;
   int64_t total = static_cast<int64_t>(rows.size());
-  double weighted = 0;
-  bool has_loss = true;
+  std::map<std::string, double> weighted; // sums of losses over rows
   std::vector<float> results;
   while (evaluation.rows < total && !(stop && stop->load(std::memory_order_relaxed))) {
     int64_t left = total - evaluation.rows, size = std::min(batch, left);
-    StepProgram step = source.get(kind, size);
+    StepProgram step = source.get({kind, size});
     const Program& program = *step.program;
     int64_t most = std::min(kRowsPerCall / size, kResultsPerCall / std::max<int64_t>(program.results_per_step, 1));
     int steps = static_cast<int>(std::clamp<int64_t>(most, 1, left / size));
@@ -91,39 +90,64 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
     feed.steps = steps;
     feed.columns = bind_columns(program, columns);
     feed.rows = rows.data() + evaluation.rows;
-    std::vector<float> table = scalars.table(steps, [](int64_t) { return 0.0; });
+    std::vector<float> table = scalars.table(program, steps, [](int64_t) { return 0.0; });
     feed.scalars = table.data();
     feed.results = results.data();
     int done = step.executable->run(feed);
     ensure(done == steps, "an evaluation runs all of its steps");
-    const TensorSlot* loss = find_output(program, "loss");
-    has_loss = has_loss && loss;
-    for (int s = 0; loss && s < steps; ++s)
-      weighted += double{results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)]} *
-                  static_cast<double>(size);
+    for (const TensorSlot& slot : program.tensors) {
+      if (!is_loss(slot)) continue;
+      double& sum = weighted[slot.path];
+      for (int s = 0; s < steps; ++s)
+        sum += double{results[static_cast<size_t>(s) * per_step + static_cast<size_t>(slot.offset)]} * static_cast<double>(size);
+    }
     collect(program, results, steps, keep, evaluation);
     evaluation.rows += size * steps;
   }
-  evaluation.loss = has_loss && evaluation.rows > 0 ? weighted / static_cast<double>(evaluation.rows) : kNaN;
+  evaluation.loss = kNaN;
+  for (const auto& [path, sum] : weighted) {
+    double mean = sum / static_cast<double>(evaluation.rows);
+    if (path == "loss") evaluation.loss = mean;
+    else evaluation.losses.emplace_back(loss_key(path), mean);
+  }
   return evaluation;
 }
 
-Predicted predictions_of(const Evaluation& evaluation, std::vector<int32_t> labels, std::vector<float> targets,
-                         double threshold) {
-  for (const char* name : kPredictions) {
+Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, double threshold) {
+  std::string raw = truth.output.empty() ? "output" : truth.output.substr(0, truth.output.size() - 1);
+  for (const std::string& name : {truth.output + "probability", truth.output + "value", raw}) {
     auto found = evaluation.outputs.find(name);
     if (found == evaluation.outputs.end()) continue;
     Predicted predicted;
     const Shape& shape = found->second.type.shape;
     // Labels of one sample may have axes of their own (a class per pixel or per token): each is a row.
-    predicted.outputs = labels.empty() ? found->second.type.elements() : shape.empty() ? 1 : shape.back();
+    predicted.outputs = truth.labels.empty() ? found->second.type.elements() : shape.empty() ? 1 : shape.back();
     predicted.scores = found->second.values;
-    predicted.labels = std::move(labels);
-    predicted.targets = std::move(targets);
+    predicted.labels = truth.labels;
+    predicted.targets = truth.targets;
     predicted.threshold = threshold;
     return predicted;
   }
   return {};
+}
+
+MetricValues measure(const Evaluation& evaluation, const std::vector<Truth>& truths, const TrainSettings& settings) {
+  MetricValues out = evaluation.losses;
+  if (truths.empty()) return out;
+  std::vector<MetricSettings> unused = settings.metrics;
+  for (const Truth& truth : truths) {
+    std::vector<MetricSettings> fitting;
+    for (const MetricSettings& m : settings.metrics)
+      if (truths.size() == 1 || is_class_metric(m.name) == !truth.labels.empty()) fitting.push_back(m);
+    std::erase_if(unused, [&](const MetricSettings& m) {
+      return std::any_of(fitting.begin(), fitting.end(), [&](const MetricSettings& f) { return f.key == m.key; });
+    });
+    if (fitting.empty()) continue;
+    for (const auto& [key, value] : evaluate_metrics(fitting, predictions_of(evaluation, truth, settings.threshold)))
+      out.emplace_back(truth.metric + key, value);
+  }
+  if (!unused.empty()) throw RuntimeError("the metric '" + unused[0].name + "' fits none of the model's outputs");
+  return out;
 }
 
 } // namespace mlc

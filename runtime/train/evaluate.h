@@ -20,6 +20,7 @@ struct OutputTable {
 struct Evaluation {
   int64_t rows = 0;
   double loss = 0; ///< mean over batches, weighted by their size; not a number without targets
+  MetricValues losses; ///< the same for each update of a spec with `updates`, by "UPDATE_loss"
   std::map<std::string, OutputTable> outputs; ///< per-sample outputs by name
 };
 
@@ -39,9 +40,20 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 
 Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
                          int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop = nullptr);
 
-/// What metrics need, from an evaluation's outputs (`probability`, else `value`, else `output`) and the true values of
-/// the same rows (one of them empty).
-Predicted predictions_of(const Evaluation& evaluation, std::vector<int32_t> labels, std::vector<float> targets,
-                         double threshold);
+/// What the rows of a split should give for one predicted output. One of `labels` and `targets` is empty.
+struct Truth {
+  std::string output;         ///< in front of its tensors in an evaluation: "", "digit."
+  std::string metric;         ///< in front of its metrics' keys: "", "digit_"
+  std::string target;         ///< the column that it is compared with
+  std::vector<int32_t> labels;
+  std::vector<float> targets;
+};
+
+/// What metrics need, from an evaluation's outputs (`probability`, else `value`, else the raw output) and the truth.
+Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, double threshold);
+
+/// The losses of updates, then all metrics by key. With several outputs each has those that fit its kind (classes or
+/// values); a metric that fits none of them is a RuntimeError.
+MetricValues measure(const Evaluation& evaluation, const std::vector<Truth>& truths, const TrainSettings& settings);
 
 } // namespace mlc

@@ -16,16 +16,26 @@ bool improves(double value, const std::optional<double>& best, bool rising, doub
 
 std::vector<std::string> TrainSettings::monitors() const {
   std::vector<std::string> out = {"train_loss", "val_loss"};
-  for (const MetricSettings& m : metrics) out.push_back("val_" + m.key);
+  for (const MetricSettings& m : metrics) {
+    if (outputs.empty()) out.push_back("val_" + m.key);
+    for (const std::string& output : outputs) out.push_back("val_" + output + "_" + m.key);
+  }
+  for (const std::string& update : updates)
+    for (const char* part : {"train_", "val_"}) out.push_back(part + update + "_loss");
   return out;
 }
+
+std::string loss_key(const std::string& output) { return output.substr(0, output.size() - 5) + "_loss"; }
 
 std::optional<double> monitored_value(const Monitored& values, const std::string& monitor) {
   if (monitor == "train_loss") return values.train_loss;
   if (monitor == "val_loss") return values.val_loss;
-  if (values.val && monitor.starts_with("val_"))
-    for (const auto& [key, value] : *values.val)
-      if (key == monitor.substr(4)) return value;
+  bool val = monitor.starts_with("val_");
+  if (!val && !monitor.starts_with("train_")) return {};
+  const MetricValues* among = val ? values.val : values.train;
+  std::string wanted = monitor.substr(val ? 4 : 6);
+  for (size_t i = 0; among && i < among->size(); ++i)
+    if ((*among)[i].first == wanted) return (*among)[i].second;
   return {};
 }
 

@@ -14,8 +14,9 @@ struct Monitored {
   double train_loss = 0;
   std::optional<double> val_loss;
   const MetricValues* val = nullptr;
+  const MetricValues* train = nullptr; ///< losses of updates
 };
-/// `train_loss`, `val_loss` or `val_<metric key>`; nothing where it is not there.
+/// `train_loss`, `val_loss`, `val_<metric key>` or an update's loss; nothing where it is not there.
 std::optional<double> monitored_value(const Monitored& values, const std::string& monitor);
 
 class Monitors {

@@ -1,4 +1,5 @@
-// Where a trainer gets its programs from. Programs are exact: one per kind and batch size, made on first use.
+// Where a trainer gets its programs from. Programs are exact: one per kind, batch size and set of updates, made on first
+// use.
 #pragma once
 #include "runtime/device.h"
 #include "runtime/program.h"
@@ -10,6 +11,16 @@ namespace mlc {
 
 enum class StepKind : uint8_t { train, eval, predict };
 
+/// All updates of a training step; else bit i stands for update i.
+inline constexpr uint32_t kAllUpdates = ~uint32_t{0};
+
+struct ProgramKey {
+  StepKind kind = StepKind::train;
+  int64_t batch = 0;
+  uint32_t active = kAllUpdates; ///< updates in the step
+  auto operator<=>(const ProgramKey&) const = default;
+};
+
 struct StepProgram {
   const Program* program = nullptr;
   Executable* executable = nullptr;
@@ -19,9 +30,9 @@ class ProgramSource {
  public:
   virtual ~ProgramSource() = default;
   /// Compiles on first use. What is returned stays valid as long as the source.
-  virtual StepProgram get(StepKind kind, int64_t batch) = 0;
+  virtual StepProgram get(const ProgramKey& key) = 0;
   /// Says that get() will be called with these soon; may compile in the background.
-  virtual void prepare(StepKind kind, int64_t batch) = 0;
+  virtual void prepare(const ProgramKey& key) = 0;
 };
 
 /// Resident columns by the names of a program's Role::input tensors; rows are contiguous, in the column's own type.

@@ -1,27 +1,40 @@
 #include "runtime/train/scalars.h"
 
+#include "compiler/base/diagnostics.h"
+
+#include <algorithm>
 #include <bit>
 
 namespace mlc {
 
-HostScalars::HostScalars(const Program& program, uint64_t seed)
-    : rules_(program.scalars), state_rules_(program.host_state), seed_(seed) {
-  for (const HostState& state : state_rules_) states_.push_back(state.init);
+HostScalars::HostScalars(const Program& program, uint64_t seed) : seed_(seed) {
+  for (const HostState& state : program.host_state) {
+    paths_.push_back(state.path);
+    states_.push_back(state.init);
+  }
 }
 
-std::vector<float> HostScalars::table(int steps, const std::function<double(int64_t)>& rate) {
+std::vector<float> HostScalars::table(const Program& program, int steps, const std::function<double(int64_t)>& rate) {
   std::vector<float> out;
-  out.reserve(static_cast<size_t>(steps) * (kFirstScalar + rules_.size()));
+  out.reserve(static_cast<size_t>(steps) * (kFirstScalar + program.scalars.size()));
+  std::vector<size_t> own; // states of this program, by their place here
+  for (const HostState& state : program.host_state) {
+    auto at = std::find(paths_.begin(), paths_.end(), state.path);
+    ensure(at != paths_.end(), "scalars: a program has host state of its own");
+    own.push_back(static_cast<size_t>(at - paths_.begin()));
+  }
   std::vector<double> variables;
   for (int s = 0; s < steps; ++s, ++step_) {
     double k = static_cast<double>(step_);
     variables = {rate(step_), k + 1, k};
-    variables.insert(variables.end(), states_.begin(), states_.end());
+    for (size_t i : own) variables.push_back(states_[i]);
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(step_)));
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_)));
     out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_ >> 32)));
-    for (const ScalarRule& rule : rules_) out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
-    for (size_t i = 0; i < states_.size(); ++i) states_[i] = state_rules_[i].update.evaluate(variables.data());
+    for (const ScalarRule& rule : program.scalars)
+      out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
+    for (size_t i = 0; i < own.size(); ++i)
+      states_[own[i]] = program.host_state[i].update.evaluate(variables.data());
   }
   return out;
 }

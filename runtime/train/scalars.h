@@ -8,23 +8,22 @@
 
 namespace mlc {
 
-/// Host state and scalar rules of a program, step after step. The programs of a run (full and last smaller batch) have
-/// the same rules, so one object serves them all.
+/// Host state of a run, step after step. `program` has all of it; the others that share the run (a last smaller batch,
+/// steps without some updates) have the same or a part.
 class HostScalars {
  public:
   HostScalars(const Program& program, uint64_t seed);
 
-  /// The table for the next `steps` steps: per step its number, the seed's two words, then the program's scalars.
+  /// The table for the next `steps` steps of a program: per step its number, the seed's two words, then the program's scalars.
   /// `rate` gives the learning rate of a step. Advances by `steps`.
-  std::vector<float> table(int steps, const std::function<double(int64_t)>& rate);
+  std::vector<float> table(const Program& program, int steps, const std::function<double(int64_t)>& rate);
 
   int64_t step() const { return step_; } ///< of the next row of a table, from 0
   const std::vector<double>& states() const { return states_; }
   void restore(std::vector<double> states, int64_t next_step);
 
  private:
-  std::vector<ScalarRule> rules_;
-  std::vector<HostState> state_rules_;
+  std::vector<std::string> paths_; // of the states
   std::vector<double> states_;
   uint64_t seed_;
   int64_t step_ = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <tuple>
 
 namespace mlc {
 namespace {
@@ -31,6 +32,9 @@ class Session {
   void resume(const TrainCounters& from);
   bool call();
   int64_t call_limit() const;
+  void add_losses(const Program& program, const std::vector<float>& results, int64_t batch, int steps);
+  void mean_losses();
+  uint32_t active_updates(int64_t step) const;
   bool validation_due() const;
   void validate();
   void watch();
@@ -48,7 +52,7 @@ class Session {
   std::unique_ptr<HostScalars> scalars_;
   int64_t eval_batch_ = 0, step_ = 0, validated_at_ = -1;
   double begin_ = 0, epoch_begin_ = 0, step_seconds_ = 0, rate_ = 0;
-  double loss_sum_ = 0, row_count_ = 0; // of the running epoch
+  std::map<std::string, std::pair<double, double>> losses_; // of the running epoch: sums over rows, and the rows
   EpochReport epoch_;
   struct {
     bool set = false;
@@ -61,14 +65,15 @@ class Session {
 
 void Session::prepare() {
   ProgramSource& programs = *job_.programs;
-  StepProgram first = programs.get(StepKind::train, walk_.full_batch() ? walk_.full_batch() : walk_.tail());
+  int64_t batch = walk_.full_batch() ? walk_.full_batch() : walk_.tail();
+  StepProgram first = programs.get({StepKind::train, batch});
   scalars_ = std::make_unique<HostScalars>(*first.program, settings_.seed);
-  if (walk_.full_batch() && walk_.tail()) programs.prepare(StepKind::train, walk_.tail());
+  if (walk_.full_batch() && walk_.tail()) programs.prepare({StepKind::train, walk_.tail(), active_updates(walk_.steps_per_epoch() - 1)});
   if (job_.val.rows.empty()) return;
   int64_t rows = static_cast<int64_t>(job_.val.rows.size());
   eval_batch_ = evaluation_batch({rows}, job_.evaluation_cap);
-  programs.prepare(StepKind::eval, eval_batch_);
-  if (rows % eval_batch_) programs.prepare(StepKind::eval, rows % eval_batch_);
+  programs.prepare({StepKind::eval, eval_batch_});
+  if (rows % eval_batch_) programs.prepare({StepKind::eval, rows % eval_batch_});
 }
 
 void Session::resume(const TrainCounters& from) {
@@ -87,6 +92,9 @@ TrainCounters Session::counters() const {
 int64_t Session::call_limit() const {
   if (step_seconds_ == 0) return 1; // the first step says how long one takes
   int64_t limit = static_cast<int64_t>(std::clamp(kCallSeconds / step_seconds_, 1.0, 1e5));
+  uint32_t active = active_updates(step_);
+  for (int64_t n = 1; !job_.every.empty() && n < limit; ++n)
+    if (active_updates(step_ + n) != active) limit = n;
   if (settings_.steps > 0) limit = std::min(limit, settings_.steps - step_);
   const Every& validate = settings_.validate;
   if (!validate.epochs && !job_.val.rows.empty()) limit = std::min(limit, validate.count - step_ % validate.count);
@@ -98,14 +106,14 @@ int64_t Session::call_limit() const {
 // One call of steps; false when training must end now (result_.ending says why).
 bool Session::call() {
   BatchCall call = walk_.next(call_limit());
-  StepProgram step = job_.programs->get(StepKind::train, call.batch);
+  StepProgram step = job_.programs->get({StepKind::train, call.batch, active_updates(step_)});
   const TensorSlot* loss = find_output(*step.program, "loss");
   ensure(loss, "a training program puts out its loss");
   RateSchedule schedule_before = schedule_;
   TrainCounters before = counters();
   std::vector<double> rates;
   auto rate = [&](int64_t k) { return rates.emplace_back(schedule_.rate(k)); };
-  std::vector<float> table = scalars_->table(call.steps, rate);
+  std::vector<float> table = scalars_->table(*step.program, call.steps, rate);
   size_t per_step = static_cast<size_t>(step.program->results_per_step);
   std::vector<float> results(per_step * static_cast<size_t>(call.steps));
   Feed feed;
@@ -123,7 +131,7 @@ bool Session::call() {
     schedule_ = schedule_before;
     scalars_->restore(before.host_state, before.step);
     rates.clear();
-    scalars_->table(done, rate);
+    scalars_->table(*step.program, done, rate);
   }
   walk_.advance(done);
   step_ += done;
@@ -147,8 +155,7 @@ bool Session::call() {
     }
     sum += value;
   }
-  loss_sum_ += sum * static_cast<double>(call.batch);
-  row_count_ += static_cast<double>(call.batch * done);
+  add_losses(*step.program, results, call.batch, done);
   job_.observer->on_call({.epoch = walk_.epoch() + 1,
                           .epochs = settings_.epochs,
                           .step_in_epoch = walk_.step_in_epoch(),
@@ -160,6 +167,38 @@ bool Session::call() {
                           .loss = sum / done,
                           .seconds = seconds});
   return true;
+}
+
+// An update's loss counts the steps that it is part of.
+void Session::add_losses(const Program& program, const std::vector<float>& results, int64_t batch, int steps) {
+  for (const TensorSlot& slot : program.tensors) {
+    if (slot.role != Role::output || !slot.type.shape.empty()) continue;
+    auto [sum, rows] = std::tie(losses_[slot.path].first, losses_[slot.path].second);
+    for (int s = 0; s < steps; ++s)
+      sum += double{results[static_cast<size_t>(s * program.results_per_step + slot.offset)]} * static_cast<double>(batch);
+    rows += static_cast<double>(batch * steps);
+  }
+}
+
+// The mean losses of the epoch so far. With several updates their sum is the loss.
+void Session::mean_losses() {
+  epoch_.train.clear();
+  double total = 0;
+  for (const auto& [path, sum] : losses_) {
+    if (path == "loss") continue;
+    epoch_.train.emplace_back(loss_key(path), sum.first / sum.second);
+    total += epoch_.train.back().second;
+  }
+  const auto& [sum, rows] = losses_["loss"];
+  epoch_.train_loss = epoch_.train.empty() ? sum / rows : total;
+}
+
+// The updates of a step, counted from 0.
+uint32_t Session::active_updates(int64_t step) const {
+  uint32_t active = kAllUpdates;
+  for (size_t i = 0; i < job_.every.size(); ++i)
+    if ((step + 1) % job_.every[i] != 0) active &= ~(uint32_t{1} << i);
+  return active;
 }
 
 bool Session::validation_due() const {
@@ -178,15 +217,13 @@ void Session::validate() {
   if (stopped()) return;
   validated_at_ = step_;
   epoch_.val_loss = evaluation.loss;
-  if (!settings_.metrics.empty())
-    epoch_.val = evaluate_metrics(settings_.metrics,
-                                  predictions_of(evaluation, job_.val.labels, job_.val.targets, settings_.threshold));
+  epoch_.val = measure(evaluation, job_.val.truths, settings_);
 }
 
 // What follows from new monitored values: the best so far, early stopping, rates that react.
 void Session::watch() {
-  epoch_.train_loss = loss_sum_ / row_count_;
-  Monitored values{epoch_.train_loss, epoch_.val_loss, &epoch_.val};
+  mean_losses();
+  Monitored values{epoch_.train_loss, epoch_.val_loss, &epoch_.val, &epoch_.train};
   Monitors::Outcome outcome = monitors_.update(values, walk_.epoch() + 1);
   epoch_.best = outcome.best;
   if (outcome.rank > 0) job_.observer->on_ranked(outcome.rank, outcome.kept, counters());
@@ -202,11 +239,12 @@ void Session::end_epoch() {
   double time = now();
   epoch_.epoch = walk_.epoch() + 1;
   epoch_.step = step_;
-  epoch_.train_loss = loss_sum_ / row_count_;
+  mean_losses();
   epoch_.seconds = time - epoch_begin_;
   epoch_.elapsed = time - begin_;
   epoch_.lr = rate_;
   result_.train_loss = epoch_.train_loss;
+  result_.train = epoch_.train;
   if (epoch_.val_loss) {
     result_.val_loss = epoch_.val_loss;
     result_.val = epoch_.val;
@@ -216,7 +254,7 @@ void Session::end_epoch() {
   if (save && save->epochs && epoch_.epoch % save->count == 0) job_.observer->on_last(counters());
   epoch_ = {};
   epoch_begin_ = time;
-  loss_sum_ = row_count_ = 0;
+  losses_.clear();
 }
 
 std::optional<Ending> Session::ending() const {

@@ -16,11 +16,10 @@
 
 namespace mlc {
 
-/// A split: its rows in the resident columns, and the true values of these rows for metrics (one of them is empty).
+/// A split: its rows in the resident columns, and what each predicted output should give for them.
 struct SplitRows {
   std::vector<int32_t> rows;
-  std::vector<int32_t> labels;
-  std::vector<float> targets;
+  std::vector<Truth> truths;
 };
 
 /// Where training stands: with the state arena, all that is needed to go on.
@@ -46,6 +45,7 @@ struct EpochReport {
   double seconds = 0; ///< of this epoch, validation included
   double elapsed = 0; ///< since training began
   double train_loss = 0, lr = 0;
+  MetricValues train; ///< losses of updates
   std::optional<double> val_loss;
   MetricValues val;
   bool best = false; ///< the monitored value is the best so far
@@ -69,6 +69,7 @@ struct TrainResult {
   Ending ending = Ending::epochs;
   TrainCounters counters;
   double train_loss = 0; ///< of the last epoch; for not_finite the value that ended it
+  MetricValues train;    ///< losses of updates, of the last epoch
   std::optional<double> val_loss; ///< of the best checkpoint or the weights gone back to, else of the last validation
   MetricValues val;
   std::string monitor; ///< what `best` watches; empty: nothing
@@ -88,6 +89,7 @@ struct TrainJob {
   int64_t evaluation_cap = 512; ///< most rows of a validation's batch
   double base_lr = 0;
   std::vector<RatePhase> schedule;
+  std::vector<int64_t> every; ///< per update: it is part of the steps every, 2 * every, ...; none: of all
   TrainObserver* observer = nullptr;
   const std::atomic<bool>* stop = nullptr; ///< ends training after the running step
   std::optional<TrainCounters> resume;     ///< goes on from here

@@ -46,9 +46,16 @@ struct TrainSettings {
   CheckpointSettings checkpoint;
   uint64_t seed = 0;
 
-  /// What may be monitored: train_loss, val_loss, and val_METRIC of each metric.
+  std::vector<std::string> updates; ///< names in file order; none: a single one
+  std::vector<std::string> outputs; ///< where several are compared with targets: their names
+
+  /// What may be monitored: train_loss, val_loss, and val_METRIC of each metric (with several outputs, val_OUTPUT_METRIC);
+  /// with `updates` also train_UPDATE_loss and val_UPDATE_loss.
   std::vector<std::string> monitors() const;
 };
+
+/// The key of an update's loss, "UPDATE_loss", from the name of its output, "UPDATE.loss".
+std::string loss_key(const std::string& output);
 
 /// True where a greater value of this monitor is better: all metrics but losses and errors.
 bool rises(const std::string& monitor);

@@ -3,7 +3,6 @@
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/data/text_file.h"
-#include "runtime/train/classification.h"
 #include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/printer.h"
@@ -203,22 +202,13 @@ int eval_command(int argc, char** argv) {
   int64_t batch = evaluation_batch({static_cast<int64_t>(rows.size())}, evaluation_cap(*o.model, data.schema, train.batch_size));
   load_run(o, a, StepKind::eval, batch);
   Evaluation e = evaluate_rows(*o.bench, StepKind::eval, columns_of(data), rows, batch, train.seed, Keep::prediction);
-  SplitRows truth = truth_of_rows(data, rows);
+  SplitRows truth = truth_of_rows(data, *o.model, rows);
   nlohmann::ordered_json json = {{"part", part}, {"rows", rows.size()}};
   std::string text = fmt::format("{} rows of {}\n", format_count(static_cast<long long>(rows.size())), part);
   if (std::isfinite(e.loss)) json[part + "_loss"] = e.loss, text += fmt::format("  {:<12}{}\n", "loss", number4(e.loss));
-  if (!truth.labels.empty() || !truth.targets.empty()) {
-    Predicted p = predictions_of(e, truth.labels, truth.targets, train.threshold);
-    for (const auto& [name, value] : evaluate_metrics(train.metrics, p)) json[part + "_" + name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
-    std::vector<std::string> classes;
-    for (const ColumnSchema& c : data.schema.columns)
-      if (c.target) classes = c.classes;
-    if (p.classes())
-      for (const std::string& what : bind_reports(o.spec)) {
-        if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
-        if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes);
-      }
-  }
+  for (const auto& [name, value] : measure(e, truth.truths, train)) json[part + "_" + name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
+  for (const Truth& t : truth.truths)
+    if (!t.labels.empty()) text += class_reports(predictions_of(e, t, train.threshold), t, data.schema, bind_reports(o.spec));
   std::cout << (a.flag("json") ? json.dump() + "\n" : text);
   return kDone;
 }

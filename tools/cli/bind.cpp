@@ -278,6 +278,8 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   }
   const Node* train = spec.find("train");
   if (!train || !train->is(Node::Kind::map)) return t;
+  if (const Node* updates = train->find("updates"))
+    for (const auto& [name, update] : updates->entries) t.updates.push_back(name.text);
   auto every = [&](const Node& n) {
     std::optional<Quantity> q = parse_quantity(n);
     if (!q || (q->unit != Quantity::Unit::epochs && q->unit != Quantity::Unit::steps) || q->value < 1 || q->value != std::floor(q->value))
@@ -310,6 +312,9 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   auto monitor = [&](const Node& n) {
     const Node* m = n.find("monitor");
     std::vector<std::string> known = t.monitors();
+    // Whether an output's metric is there is known with the model: names are checked again then.
+    bool several = train->find("updates") || (spec.find("model") && spec.find("model")->find("outputs"));
+    if (several && m && m->text.starts_with("val_") && std::any_of(t.metrics.begin(), t.metrics.end(), [&](const MetricSettings& s) { return m->text.ends_with("_" + s.key); })) return m->text;
     if (m && std::find(known.begin(), known.end(), m->text) == known.end()) throw SpecError(unknown_name(m->loc, "monitor", m->text, known));
     return m ? m->text : "val_loss";
   };

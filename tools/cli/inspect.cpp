@@ -110,7 +110,7 @@ int check_command(int argc, char** argv) {
   print_table(*c);
   if (!c->spec.find("train")) return kDone;
   Workbench bench(c->spec, workbench_options(a), *c->model);
-  const Compiled& compiled = bench.compiled(StepKind::train, c->batch);
+  const Compiled& compiled = bench.compiled({StepKind::train, c->batch});
   print_memory(*c, compiled);
   if (a.flag("plan")) std::cout << print_memory_plan(compiled);
   if (int64_t memory = memory_bytes(a.text("memory"))) print_largest_batch(*c, a, memory);

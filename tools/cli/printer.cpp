@@ -77,6 +77,7 @@ void Printer::on_call(const CallReport& r) {
 
 void Printer::on_epoch(const EpochReport& r) {
   nlohmann::ordered_json json = {{"event", "epoch"}, {"epoch", r.epoch}, {"step", r.step}, {"seconds", r.elapsed}, {"train_loss", r.train_loss}};
+  for (const auto& [name, value] : r.train) json["train_" + name] = value;
   if (r.val_loss) json["val_loss"] = *r.val_loss;
   for (const auto& [name, value] : r.val) json["val_" + name] = value;
   json["lr"] = r.lr;
@@ -87,6 +88,7 @@ void Printer::on_epoch(const EpochReport& r) {
   if (r.epoch % each != 0 && r.epoch != settings_.epochs && r.epoch != 1) return;
   clear_line();
   std::string line = fmt::format("epoch {:<4} train loss {:>7}", r.epoch, number4(r.train_loss));
+  for (const auto& [name, value] : r.train) line += fmt::format("  {} {}", name, number4(value));
   if (r.val_loss) line += fmt::format("  val loss {:>7}", number4(*r.val_loss));
   for (const auto& [name, value] : r.val) line += fmt::format("  val {} {}", name, number4(value));
   std::cerr << line << (r.best && r.val_loss ? " *" : "") << "  " << duration_text(r.seconds) << "\n";

@@ -52,13 +52,13 @@ private:
 class RecordingSource : public ProgramSource {
 public:
   RecordingSource(Workbench& bench, int64_t batch) : bench_(bench), batch_(batch) {}
-  StepProgram get(StepKind kind, int64_t batch) override {
-    StepProgram p = bench_.get(kind, batch);
-    if (kind != StepKind::train || batch != batch_) return p;
+  StepProgram get(const ProgramKey& key) override {
+    StepProgram p = bench_.get(key);
+    if (key != ProgramKey{StepKind::train, batch_}) return p;
     if (!recorder) recorder = std::make_unique<Recorder>(*p.executable, steps_);
     return {p.program, recorder.get()};
   }
-  void prepare(StepKind kind, int64_t batch) override { bench_.prepare(kind, batch); }
+  void prepare(const ProgramKey& key) override { bench_.prepare(key); }
 
   std::unique_ptr<Recorder> recorder;
 
@@ -113,7 +113,7 @@ public:
   }
 
 private:
-  const Compiled& compiled() { return bench_->compiled(StepKind::train, batch_); }
+  const Compiled& compiled() { return bench_->compiled({StepKind::train, batch_}); }
   const Group& group_of(size_t launch) { return compiled().grouping.groups[static_cast<size_t>(compiled().plan.steps[launch].group)]; }
 
   Part part_of(const Op& op) {

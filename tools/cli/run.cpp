@@ -4,7 +4,6 @@
 #include "compiler/base/text.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/store/schema_file.h"
-#include "runtime/train/classification.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
 #include "tools/cli/paths.h"
@@ -101,7 +100,7 @@ void Run::save(const std::string& path, const TrainCounters& counters) {
 }
 
 void Run::print_header(Printer& printer, const RunFolder& folder) {
-  const Compiled& c = bench_->compiled(StepKind::train, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size));
+  const Compiled& c = bench_->compiled({StepKind::train, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size)});
   int64_t weights = model_->parameter_count() * 4, optimizer = 0;
   for (const StateTensor& t : model_->state())
     if (t.tensor.role == Role::slot) optimizer += t.tensor.type.bytes();
@@ -123,6 +122,7 @@ void Run::print_header(Printer& printer, const RunFolder& folder) {
 
 int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before, nlohmann::ordered_json* summary) {
   nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
+  for (const auto& [name, value] : r.train) json["train_" + name] = value;
   std::string text;
   bool stopped = r.ending == Ending::not_finite;
   if (stopped) {
@@ -179,28 +179,21 @@ std::string Run::sample_text() {
 }
 
 std::string Run::evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
-  SplitRows test = truth_of_rows(data_, data_.test);
+  SplitRows test = truth_of_rows(data_, *model_, data_.test);
   int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
   Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
   std::string text = "test    ";
   if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
-  if (test.labels.empty() && test.targets.empty()) return text + which + "\n";
-  Predicted p = predictions_of(e, test.labels, test.targets, settings_.threshold);
-  for (const auto& [name, value] : evaluate_metrics(settings_.metrics, p)) {
+  for (const auto& [name, value] : measure(e, test.truths, settings_)) {
     text += "  " + name + " " + number4(value);
     json["test_" + name] = value;
   }
   text += which + "\n";
-  if (!p.classes()) return text;
-  std::vector<std::string> classes;
-  for (const ColumnSchema& c : data_.schema.columns)
-    if (c.target) classes = c.classes;
-  for (const std::string& what : bind_reports(spec_)) {
-    if (what == "confusion_matrix") text += "\n" + print_confusion(confusion_matrix(p), classes, std::max(80, terminal_width()));
-    if (what == "classification_report") text += "\n" + print_classification(confusion_matrix(p), classes) + "\n";
-  }
+  for (const Truth& truth : test.truths)
+    if (!truth.labels.empty()) text += class_reports(predictions_of(e, truth, settings_.threshold), truth, data_.schema, bind_reports(spec_));
   return text;
 }
+
 int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
                nlohmann::ordered_json* summary) {
   if (first.folds() > 0) return train_folds(first, arguments, values, folder, look, reuse, summary);

@@ -100,6 +100,8 @@ void Training::leave(Reuse& reuse) {
 
 void Training::check_monitors() {
   StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
+  settings_.outputs = measured_outputs(*model_);
+  if (settings_.outputs.size() == 1) settings_.outputs.clear();
   std::vector<SchedulePhase> phases = model_->schedule(counts.per_epoch, counts.total);
   const Node& train = *spec_.find("train");
   if (settings_.early_stopping) check_monitor(settings_.early_stopping->monitor, *train.find("early_stopping"));
@@ -134,10 +136,16 @@ TrainJob Training::make_job() {
   job.programs = bench_.get();
   job.state = &bench_->state();
   job.columns = columns_of(data_);
-  job.train = truth_of_rows(data_, data_.train);
-  job.val = truth_of_rows(data_, data_.val);
+  job.train = SplitRows{data_.train, {}};
+  job.val = truth_of_rows(data_, *model_, data_.val);
   job.evaluation_cap = evaluation_cap(*model_, data_.schema, settings_.batch_size);
   job.base_lr = model_->base_lr();
+  bool all = true;
+  for (const UpdateInfo& update : model_->updates()) {
+    job.every.push_back(update.every);
+    all &= update.every == 1;
+  }
+  if (all) job.every.clear();
   job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
   return job;
 }

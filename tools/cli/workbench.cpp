@@ -6,6 +6,7 @@
 #include "runtime/cpu/cpu_device.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/store/schema_file.h"
+#include "runtime/train/classification.h"
 #include "tools/cli/tune.h"
 
 #include <algorithm>
@@ -92,7 +93,7 @@ std::string graph_text(const Graph& graph) {
 
 }  // namespace
 
-Workbench::Entry* Workbench::taken_over(std::pair<StepKind, int64_t> key, const Graph& graph, const std::string& text) {
+Workbench::Entry* Workbench::taken_over(const ProgramKey& key, const Graph& graph, const std::string& text) {
   if (!former_) return nullptr;
   auto it = std::find_if(former_->entries_.begin(), former_->entries_.end(), [&](const auto& e) { return e.second.graph == text; });
   if (it == former_->entries_.end()) return nullptr;
@@ -117,16 +118,15 @@ void Workbench::make_room() {
   state_ = std::make_unique<SharedState>(layout_.bytes);
 }
 
-const Compiled& Workbench::compiled(StepKind kind, int64_t batch) { return entry(kind, batch).compiled; }
+const Compiled& Workbench::compiled(const ProgramKey& key) { return entry(key).compiled; }
 
-Workbench::Entry& Workbench::entry(StepKind kind, int64_t batch) {
-  std::pair key{kind, batch};
+Workbench::Entry& Workbench::entry(const ProgramKey& key) {
   if (auto it = entries_.find(key); it != entries_.end()) return it->second;
   auto begin = std::chrono::steady_clock::now();
-  GraphKind graph = kind == StepKind::train ? GraphKind::train : kind == StepKind::eval ? GraphKind::eval : GraphKind::predict;
+  GraphKind graph = key.kind == StepKind::train ? GraphKind::train : key.kind == StepKind::eval ? GraphKind::eval : GraphKind::predict;
   CompileOptions options = options_;
   if (state_) options.state = &layout_;
-  Graph built = model_.build(graph, batch);
+  Graph built = model_.build(graph, key.batch, key.active);
   std::string text = series_ ? graph_text(built) : "";
   if (Entry* e = taken_over(key, built, text)) return *e;
   ++compiled_;
@@ -137,8 +137,8 @@ Workbench::Entry& Workbench::entry(StepKind kind, int64_t batch) {
   return e;
 }
 
-StepProgram Workbench::get(StepKind kind, int64_t batch) {
-  Entry& e = entry(kind, batch);
+StepProgram Workbench::get(const ProgramKey& key) {
+  Entry& e = entry(key);
   if (!e.executable) {
     auto begin = std::chrono::steady_clock::now();
     if (device_ == "reference") {
@@ -169,8 +169,9 @@ void Workbench::check_memory(const Compiled& compiled, int64_t batch) const {
 }
 
 void Workbench::make_state(StepKind kind, int64_t batch, uint64_t seed) {
-  check_memory(entry(kind, batch).compiled, batch);
-  layout_ = entry(kind, batch).compiled.state;
+  const ProgramKey key{kind, batch};
+  check_memory(entry(key).compiled, batch);
+  layout_ = entry(key).compiled.state;
   // Tensors that this program happens not to read still belong to the model.
   for (const StateTensor& t : model_.state()) {
     if (layout_.offsets.count(t.tensor.path) || (t.tensor.role == Role::slot && kind != StepKind::train)) continue;
@@ -206,21 +207,54 @@ int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t trainin
   return evaluation_cap(numbers, training_batch);
 }
 
-SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows) {
-  SplitRows out{rows, {}, {}};
-  for (const ColumnSchema& c : data.schema.columns) {
-    if (!c.target) continue;
-    const std::byte* values = data.find(c.name)->data();
-    int64_t n = c.type.elements();
-    for (int32_t r : rows)
-      for (int64_t i = 0; i < n; ++i) {
-        int64_t at = r * c.row_pitch() + i;
-        if (c.type.dtype == DType::f32) out.targets.push_back(reinterpret_cast<const float*>(values)[at]);
-        else if (c.type.dtype == DType::i64) out.labels.push_back(static_cast<int32_t>(reinterpret_cast<const int64_t*>(values)[at]));
-        else if (c.type.dtype == DType::i32) out.labels.push_back(reinterpret_cast<const int32_t*>(values)[at]);
-        else out.labels.push_back(static_cast<int32_t>(values[at]));
+namespace {
+
+Truth truth_of(const Dataset& data, const ColumnSchema& column, const std::vector<int32_t>& rows) {
+  Truth out;
+  out.target = column.name;
+  const std::byte* values = data.find(column.name)->data();
+  int64_t n = column.type.elements();
+  for (int32_t r : rows)
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t at = r * column.row_pitch() + i;
+      switch (column.type.dtype) {
+      case DType::f32: out.targets.push_back(reinterpret_cast<const float*>(values)[at]); break;
+      case DType::i64: out.labels.push_back(static_cast<int32_t>(reinterpret_cast<const int64_t*>(values)[at])); break;
+      case DType::i32: out.labels.push_back(reinterpret_cast<const int32_t*>(values)[at]); break;
+      default: out.labels.push_back(static_cast<int32_t>(values[at]));
       }
-    break;
+    }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> measured_outputs(const Model& model) {
+  std::vector<std::string> out;
+  for (const ModelOutput& output : model.outputs())
+    if (!output.target.empty()) out.push_back(output.name);
+  return out;
+}
+
+std::string class_reports(const Predicted& predicted, const Truth& truth, const Schema& schema, const std::vector<std::string>& reports) {
+  const ColumnSchema* column = schema.find(truth.target);
+  std::string text, title = truth.metric.empty() ? "" : truth.target + "\n";
+  for (const std::string& what : reports) {
+    if (what == "confusion_matrix") text += "\n" + title + print_confusion(confusion_matrix(predicted), column->classes, std::max(80, terminal_width()));
+    if (what == "classification_report") text += "\n" + title + print_classification(confusion_matrix(predicted), column->classes);
+  }
+  return text;
+}
+
+SplitRows truth_of_rows(const Dataset& data, const Model& model, const std::vector<int32_t>& rows) {
+  SplitRows out{rows, {}};
+  bool several = measured_outputs(model).size() > 1;
+  for (const ModelOutput& output : model.outputs()) {
+    const ColumnSchema* column = output.target.empty() ? nullptr : data.schema.find(output.target);
+    if (!column) continue;
+    out.truths.push_back(truth_of(data, *column, rows));
+    out.truths.back().output = output.prefix();
+    if (several) out.truths.back().metric = output.name + "_";
   }
   return out;
 }

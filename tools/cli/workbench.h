@@ -34,10 +34,10 @@ public:
   Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model);
   ~Workbench() override;
 
-  StepProgram get(StepKind kind, int64_t batch) override;
-  void prepare(StepKind, int64_t) override {}
+  StepProgram get(const ProgramKey& key) override;
+  void prepare(const ProgramKey&) override {}
   /// The compiled program with all that was made on the way.
-  const Compiled& compiled(StepKind kind, int64_t batch);
+  const Compiled& compiled(const ProgramKey& key);
 
   /// Takes over what a former training compiled, on the same device: its programs run again where the graphs are the same
   /// but for formulas of the host (rates and what follows from them). Null for the first of a series. Call before make_state().
@@ -64,8 +64,8 @@ private:
     Compiled compiled;
     std::unique_ptr<Executable> executable;
   };
-  Entry& entry(StepKind kind, int64_t batch);
-  Entry* taken_over(std::pair<StepKind, int64_t> key, const Graph& graph, const std::string& text);
+  Entry& entry(const ProgramKey& key);
+  Entry* taken_over(const ProgramKey& key, const Graph& graph, const std::string& text);
   void make_room();
   void check_memory(const Compiled& compiled, int64_t batch) const;
 
@@ -80,7 +80,7 @@ private:
   StateLayout layout_;
   std::unique_ptr<SharedState> state_;
   std::unique_ptr<Workbench> former_;   // before entries_: executables run on its device and state
-  std::map<std::pair<StepKind, int64_t>, Entry> entries_;
+  std::map<ProgramKey, Entry> entries_;
   bool series_ = false;                 // another training may take over from this one
   int compiled_ = 0;
   double compile_ms_ = 0;
@@ -97,7 +97,11 @@ Columns columns_of(const Dataset& data);
 /// Most rows of an evaluation's batch for this model.
 int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t training_batch);
 /// Rows of a part with the true values of its target, as metrics need them.
-SplitRows truth_of_rows(const Dataset& data, const std::vector<int32_t>& rows);
+/// The tables that `eval.report` asks for of an output with classes.
+std::string class_reports(const Predicted& predicted, const Truth& truth, const Schema& schema, const std::vector<std::string>& reports);
+/// The outputs that a loss compares with targets. Metrics of several go by `OUTPUT_metric`.
+std::vector<std::string> measured_outputs(const Model& model);
+SplitRows truth_of_rows(const Dataset& data, const Model& model, const std::vector<int32_t>& rows);
 /// Reads a checkpoint's tensors into the state; throws RuntimeError where one is missing.
 void load_checkpoint(const std::string& path, const Model& model, Workbench& bench);
 
