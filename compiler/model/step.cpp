@@ -8,6 +8,7 @@
 #include "compiler/model/optimizer.h"
 #include "compiler/model/rules.h"
 #include "compiler/model/vars.h"
+#include "compiler/spec/spec.h"
 
 #include <algorithm>
 
@@ -44,9 +45,7 @@ void StepBuilder::bind_vars() { mlc::bind_vars(source_.spec, vars_, evaluator, c
 void StepBuilder::build() {
   Env data(&vars_);
   Value x = read_columns(data);
-  if (x.is(Kind::tensor)) x = transform(x);
-  if (context.kind == GraphKind::fit) return;
-  data.set("x", x);
+  if (transform_inputs(data, x) || context.kind == GraphKind::fit) return;
   if (context.kind == GraphKind::train) train_step(data);
   else if (context.kind == GraphKind::gradient) differentiate_losses(data);
   else evaluation(data);
@@ -73,7 +72,6 @@ Value StepBuilder::read_columns(Env& data) {
       data.set(column.name, Value::make_unknown());
       continue;
     }
-    if (!column.target && any && context.kind == GraphKind::fit) continue;
     ValueId v = context.builder.input(context.builder.add_tensor({column.name, column.type, Role::input, column.pitch}));
     context.columns[v] = &column;
     data.set(column.name, Value::of_tensor(v));
@@ -87,17 +85,37 @@ Value StepBuilder::read_columns(Env& data) {
   return first;
 }
 
-Value StepBuilder::transform(Value x) {
-  const Node* data = source_.spec.find("data");
-  const Node* list = data ? data->find("transforms") : nullptr;
-  if (!list || !list->is(Node::Kind::list)) {
-    if (context.kind == GraphKind::fit) context.builder.output("x", as_float(x.tensor));
-    return x;
+// One list for the first input, or a list for each by name. True: a fit graph has what it was to put out.
+bool StepBuilder::transform_inputs(Env& data, Value first) {
+  data.set("x", first);
+  const Node* section = source_.spec.find("data");
+  const Node* lists = section ? section->find("transforms") : nullptr;
+  if (!lists || !first.is(Kind::tensor)) return false;
+  auto run = [&](const Node& list, const std::string& scope, const std::string& name, Value x) {
+    const ColumnSchema* column = context.columns.at(x.tensor);
+    context.range = column->range;
+    x = transform(list, scope, x);
+    data.set(name, x);
+    if (x.is(Kind::unknown) || column->name == context.columns.at(first.tensor)->name) data.set("x", x);
+    return context.kind == GraphKind::fit && context.fits.size() > source_.fitted;
+  };
+  if (lists->is(Node::Kind::list)) return run(*lists, "data.", context.columns.at(first.tensor)->name, first);
+  for (const auto& [name, list] : lists->entries) {
+    std::vector<std::string> known;
+    for (const ColumnSchema& column : source_.schema.columns)
+      if (!column.target) known.push_back(column.name);
+    if (std::find(known.begin(), known.end(), name.text) == known.end()) throw SpecError(unknown_name(name.loc, "input", name.text, known));
+    if (!list.is(Node::Kind::list)) throw SpecError(list.loc, "the transforms of an input are a list");
+    if (run(list, "data." + name.text + ".", name.text, *evaluator.lookup(name.text, data, name.loc))) return true;
   }
-  ItemScope scope("data.", &vars_, 0);
+  return false;
+}
+
+Value StepBuilder::transform(const Node& list, const std::string& prefix, Value x) {
+  ItemScope scope(prefix, &vars_, 0);
   scope.env.set("x", x);
   bool in_program = false;
-  for (const Node& node : list->items) {
+  for (const Node& node : list.items) {
     Value before = x;
     try {
       Item item = read_item(node);
@@ -116,7 +134,6 @@ Value StepBuilder::transform(Value x) {
       return x;
     }
   }
-  ensure(context.kind != GraphKind::fit, "model: there is nothing left to fit");
   return x;
 }
 

@@ -44,7 +44,8 @@ public:
 private:
   void build();
   Value read_columns(Env& data);
-  Value transform(Value x);
+  bool transform_inputs(Env& data, Value first);
+  Value transform(const Node& list, const std::string& scope, Value x);
   void forward(const UpdateSetting& update, Env& data, Env& names);
   void call_model(Env& data, Env& names, Loc loc);
   void train_step(Env& data);

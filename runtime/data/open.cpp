@@ -147,9 +147,10 @@ private:
     std::string file = existing(bundled_folder() + "/" + name.text + ".csv");
     if (file.empty()) throw RuntimeError("the bundled table of '" + name.text + "' is not in " + bundled_folder());
     CsvSettings csv;
-    csv.target = {known->target, name.loc};
-    csv.classes = known->classes;
-    csv.class_target = !known->classes.empty();
+    csv.target.column = {known->target, name.loc};
+    csv.target.classes = known->classes;
+    csv.target.class_target = !known->classes.empty();
+    csv.inputs = s_.csv.inputs;
     out_.source = name.text + " (bundled)";
     parts_ = {-1};
     std::vector<LoadTransform> rest;
@@ -218,10 +219,46 @@ private:
 
   void finish_table(Table t, const CsvSettings& csv) {
     out_.rows = t.rows;
-    labels_ = t.labels;
+    take_labels(t);
     keys_ = t.keys;
     assign(t.part_rows);
     fill_missing(t, csv, out_.train);
+    for (const auto& [name, columns] : csv.inputs) add_input(t, name.text, columns);
+    if (csv.inputs.empty()) add_all_features(t);
+    for (const Table::Target& y : t.targets) add_target(y, t.rows);
+  }
+
+  // Class targets stratify by the first of them.
+  void take_labels(const Table& t) {
+    for (const Table::Target& y : t.targets)
+      if (y.class_target && labels_.empty()) labels_ = y.labels;
+  }
+
+  void add_target(const Table::Target& y, int64_t rows) {
+    ColumnSchema column = target(y.classes, y.class_target);
+    column.name = y.name;
+    if (y.class_target) add_values(column, y.labels, rows);
+    else add_values(column, y.values, rows);
+  }
+
+  void add_input(const Table& t, const std::string& name, const std::vector<Placed>& columns) {
+    ColumnSchema x;
+    x.name = name;
+    std::vector<size_t> chosen = t.features_of(columns);
+    x.type = {DType::f32, {static_cast<int64_t>(chosen.size())}};
+    for (size_t f : chosen) {
+      x.features.push_back(t.features[f]);
+      if (!t.fills.empty()) x.fills.push_back(t.fills[f]);
+    }
+    for (const ColumnSchema::Category& k : t.categories)
+      if (std::any_of(columns.begin(), columns.end(), [&](const Placed& c) { return c.text == k.column; })) x.categories.push_back(k);
+    std::vector<float> values;
+    for (int64_t r = 0; r < t.rows; ++r)
+      for (size_t f : chosen) values.push_back(t.x[static_cast<size_t>(r) * t.features.size() + f]);
+    add_values(x, values, t.rows);
+  }
+
+  void add_all_features(const Table& t) {
     ColumnSchema x;
     x.name = "x";
     x.type = {DType::f32, {static_cast<int64_t>(t.features.size())}};
@@ -230,14 +267,11 @@ private:
     x.fills = t.fills;
     out_.schema.leaks = t.leaks;
     add_values(x, t.x, t.rows);
-    if (!t.has_target) return;
-    if (t.class_target) add_values(target(t.classes, true), t.labels, t.rows);
-    else add_values(target({}, false), t.values, t.rows);
   }
 
   void pixel_table(const Table& t, const Known& known, const std::vector<LoadTransform>& transforms) {
     out_.rows = t.rows;
-    labels_ = t.labels;
+    take_labels(t);
     keys_ = t.keys;
     assign(t.part_rows);
     ColumnSchema x;
@@ -248,7 +282,7 @@ private:
     std::transform(t.x.begin(), t.x.end(), pixels.begin(), [](float v) { return static_cast<uint8_t>(v); });
     add_values(x, pixels, t.rows);
     resize(transforms);
-    add_values(target(t.classes, true), t.labels, t.rows);
+    add_target(t.targets.at(0), t.rows);
   }
 
   // --- images ---
@@ -267,7 +301,7 @@ private:
       out_.source += (out_.source.empty() ? "" : ", ") + fs::path(x).filename().string();
     }
     out_.schema.dataset = fs::path(files[0].first).filename().string();
-    idx_files(files, s_.csv.classes, s_.transforms);
+    idx_files(files, s_.csv.target.classes, s_.transforms);
   }
 
   void idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes, const std::vector<LoadTransform>& transforms) {
@@ -395,16 +429,37 @@ private:
     }
     for (int64_t c : counts) out_.rows += c;
     out_.schema.dataset = out_.source;
+    check_targets(columns);
     for (auto& [name, pieces] : columns) add_tensor(name, pieces);
     assign(counts);
   }
 
-  void add_tensor(const std::string& name, const std::vector<HostTensor>& pieces) {
-    if (pieces.size() != parts_.size()) throw SpecError(s_.loc, "column '" + name + "' is missing in one of the parts");
+  // Which columns are targets: those that `target` names, else y.
+  std::string target_name(const std::string& column) const {
+    for (const TargetSettings& t : s_.csv.targets)
+      if (t.column.text == column) return t.name;
+    if (!s_.csv.targets.empty()) return "";
+    const std::string& only = s_.csv.target.column.text;
+    return column == (only.empty() ? "y" : only) ? "y" : "";
+  }
+
+  void check_targets(const std::vector<std::pair<std::string, std::vector<HostTensor>>>& columns) const {
+    std::vector<std::string> names;
+    for (const auto& [name, pieces] : columns) names.push_back(name);
+    std::vector<Placed> wanted;
+    for (const TargetSettings& t : s_.csv.targets) wanted.push_back(t.column);
+    if (!s_.csv.target.column.text.empty()) wanted.push_back(s_.csv.target.column);
+    for (const Placed& w : wanted)
+      if (std::find(names.begin(), names.end(), w.text) == names.end()) throw SpecError(w.loc, "the data have no tensor '" + w.text + "'; they have " + join(names, ", "));
+  }
+
+  void add_tensor(const std::string& key, const std::vector<HostTensor>& pieces) {
+    if (pieces.size() != parts_.size()) throw SpecError(s_.loc, "column '" + key + "' is missing in one of the parts");
+    std::string name = target_name(key);
+    bool is_target = !name.empty();
+    if (!is_target) name = key;
     Type type = pieces[0].type;
     type.shape.erase(type.shape.begin());
-    // Only y is a target; other tensors are inputs or free for formulas.
-    bool is_target = name == "y";
     ColumnSchema column;
     column.name = name;
     column.type = type;
@@ -443,8 +498,8 @@ private:
       most = std::max(most, v);
       if (column.type.shape.empty()) labels_.push_back(static_cast<int32_t>(v));
     }
-    column.classes = s_.csv.classes;
-    int64_t count = std::max(most + 1, s_.csv.class_count);
+    column.classes = s_.csv.target.classes;
+    int64_t count = std::max(most + 1, s_.csv.target.class_count);
     if (column.classes.empty())
       for (int64_t i = 0; i < count; ++i) column.classes.push_back(std::to_string(i));
   }
@@ -646,6 +701,8 @@ namespace {
 // values with its means.
 CsvSettings feature_settings(CsvSettings csv, const ColumnSchema& x, std::vector<LoadTransform>* transforms) {
   csv.target = {};
+  csv.targets.clear();
+  csv.inputs.clear();
   csv.columns.clear();
   csv.types.clear();
   csv.fills = x.fills;
@@ -665,6 +722,17 @@ CsvSettings feature_settings(CsvSettings csv, const ColumnSchema& x, std::vector
     f += of_category ? x.categories[category++].labels.size() : 1;
   }
   return csv;
+}
+
+// The features of several inputs, one input after the other.
+ColumnSchema all_features(const std::vector<const ColumnSchema*>& inputs) {
+  ColumnSchema out;
+  for (const ColumnSchema* x : inputs) {
+    out.features.insert(out.features.end(), x->features.begin(), x->features.end());
+    out.categories.insert(out.categories.end(), x->categories.begin(), x->categories.end());
+    out.fills.insert(out.fills.end(), x->fills.begin(), x->fills.end());
+  }
+  return out;
 }
 
 // Indices of the other width.
@@ -687,10 +755,11 @@ Bytes converted(const Bytes& from, DType type, const std::string& path) {
 }  // namespace
 
 Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv) {
-  const ColumnSchema* x = nullptr;
+  std::vector<const ColumnSchema*> inputs;
   for (const ColumnSchema& c : schema.columns)
-    if (!c.target && !x) x = &c;
-  ensure(x != nullptr, "predict: the data have no input column");
+    if (!c.target) inputs.push_back(&c);
+  ensure(!inputs.empty(), "predict: the data have no input column");
+  const ColumnSchema* x = inputs[0];
   std::string name = path;
   if (name.size() > 3 && name.substr(name.size() - 3) == ".gz") name.resize(name.size() - 3);
   std::string ending = fs::path(name).extension().string();
@@ -701,10 +770,18 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   if (ending == ".safetensors" || ending == ".npy") {
     s.reader = ending.substr(1);
     s.all->tensors = {{{x->name, {}}, {ending == ".npy" ? path : x->name, {}}}};
+    // Tensors that are free for formulas may be missing: whether the model reads them shows when it runs.
+    for (size_t i = 1; i < inputs.size() && ending == ".safetensors"; ++i)
+      if (SafetensorsFile(path).find(inputs[i]->name)) s.all->tensors.push_back({{inputs[i]->name, {}}, {inputs[i]->name, {}}});
   } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt" || path == kStandardInput) {
     if (x->features.empty()) throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) + ", no table: give a file of .safetensors or .npy");
     s.reader = "csv";
-    s.csv = feature_settings(csv, *x, &s.transforms);
+    s.csv = feature_settings(csv, all_features(inputs), &s.transforms);
+    s.csv.inputs.clear();
+    for (size_t i = 0; inputs.size() > 1 && i < inputs.size(); ++i) {
+      std::vector<LoadTransform> ignored;
+      s.csv.inputs.push_back({{inputs[i]->name, {}}, feature_settings(csv, *inputs[i], &ignored).columns});
+    }
   } else {
     s.reader = "idx";
     s.all->tensors = {{{"x", {}}, {path, {}}}};
@@ -715,11 +792,16 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   } catch (const SpecError& e) {
     throw RuntimeError(path + ": " + e.what());
   }
-  const Type& found = out.schema.columns[0].type;
-  if (found.shape != x->type.shape) throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(x->type.shape));
-  auto integer = [](DType t) { return t == DType::i32 || t == DType::i64; };
-  if (found.dtype != x->type.dtype && integer(found.dtype) && integer(x->type.dtype)) out.columns[0] = converted(out.columns[0], found.dtype, path);
-  else if (found.dtype != x->type.dtype) throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " + std::string(dtype_name(x->type.dtype)));
+  for (size_t i = 0; i < out.columns.size(); ++i) {
+    const ColumnSchema* wanted = schema.find(out.schema.columns[i].name);
+    if (!wanted) wanted = x;
+    const Type& found = out.schema.columns[i].type;
+    if (found.shape != wanted->type.shape) throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(wanted->type.shape));
+    auto integer = [](DType t) { return t == DType::i32 || t == DType::i64; };
+    if (found.dtype != wanted->type.dtype && integer(found.dtype) && integer(wanted->type.dtype)) out.columns[i] = converted(out.columns[i], found.dtype, path);
+    else if (found.dtype != wanted->type.dtype)
+      throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " + std::string(dtype_name(wanted->type.dtype)));
+  }
   return out;
 }
 

@@ -35,6 +35,15 @@ struct SourceSettings {
   Loc loc;
 };
 
+/// A column that is predicted.
+struct TargetSettings {
+  std::string name = "y";                  ///< of the dataset's column
+  Placed column;                           ///< a name, or a number (an index, -1: the last); empty: none
+  std::vector<std::string> classes;        ///< labels in index order
+  bool class_target = false;               ///< `classes` was given, by labels or by number
+  int64_t class_count = 0;                 ///< given by number
+};
+
 struct CsvSettings {
   bool header = true;
   int64_t skip_rows = 0;
@@ -46,10 +55,9 @@ struct CsvSettings {
   std::map<std::string, std::vector<std::string>> labels;   ///< of one-hot columns, where they are known; else those found
   std::vector<double> fills;               ///< per feature, in place of what `fill` says of these rows
   Loc missing_loc;
-  Placed target;                           ///< a name, or a number (an index, -1: the last)
-  std::vector<std::string> classes;        ///< labels in index order
-  bool class_target = false;               ///< `classes` was given, by labels or by number
-  int64_t class_count = 0;                 ///< given by number
+  TargetSettings target;                   ///< the only one, called y
+  std::vector<TargetSettings> targets;     ///< several, by name, instead
+  std::vector<std::pair<Placed, std::vector<Placed>>> inputs;   ///< several inputs -> their columns; none: x of all features
 };
 
 /// What runs when the data are loaded.

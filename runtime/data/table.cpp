@@ -62,7 +62,8 @@ public:
     if (table_.rows == 0) throw RuntimeError(paths[0] + ": the table has no rows");
     drop_missing();
     make_features();
-    if (target_ >= 0) make_target(), find_leaks();
+    for (size_t t = 0; t < targets_.size(); ++t) make_target(*settings_of_[t], targets_[t]);
+    for (const Table::Target& target : table_.targets) find_leaks(target);
     if (!split_.group.text.empty()) table_.keys.groups = codes(split_.group);
     if (!split_.stratify_by.text.empty()) table_.keys.strata = codes(split_.stratify_by);
     return std::move(table_);
@@ -123,21 +124,42 @@ private:
   void choose() {
     category_.assign(names_.size(), false);
     for (const auto& [name, category] : csv_.types) category_[static_cast<size_t>(column(name))] = category;
-    if (!csv_.target.text.empty()) {
-      std::optional<int64_t> index = parse_integer(csv_.target.text);
-      bool named = std::count(names_.begin(), names_.end(), csv_.target.text);
-      auto n = static_cast<int64_t>(names_.size());
-      if (!named && index && (*index < -n || *index >= n)) throw SpecError(csv_.target.loc, "the table has " + std::to_string(n) + " columns; there is no column " + csv_.target.text);
-      target_ = !named && index ? static_cast<int>(*index < 0 ? *index + n : *index) : column(csv_.target);
+    for (const TargetSettings& target : csv_.targets) choose_target(target);
+    if (csv_.targets.empty() && !csv_.target.column.text.empty()) choose_target(csv_.target);
+    if (!csv_.inputs.empty()) {
+      choose_inputs();
+      return;
     }
     if (csv_.header && !csv_.columns.empty()) {
       for (const Placed& c : csv_.columns) features_.push_back(column(c));
     } else {
       for (size_t i = 0; i < names_.size(); ++i) features_.push_back(static_cast<int>(i));
     }
-    std::erase(features_, target_);
+    for (int target : targets_) std::erase(features_, target);
     if (!split_.group.text.empty() && !(csv_.header && !csv_.columns.empty())) std::erase(features_, column(split_.group));
     if (features_.empty()) throw SpecError(loc_, "the table has no feature columns");
+  }
+
+  void choose_target(const TargetSettings& target) {
+    const Placed& wanted = target.column;
+    std::optional<int64_t> index = parse_integer(wanted.text);
+    bool named = std::count(names_.begin(), names_.end(), wanted.text);
+    auto n = static_cast<int64_t>(names_.size());
+    if (!named && index && (*index < -n || *index >= n)) throw SpecError(wanted.loc, "the table has " + std::to_string(n) + " columns; there is no column " + wanted.text);
+    int at = !named && index ? static_cast<int>(*index < 0 ? *index + n : *index) : column(wanted);
+    if (std::count(targets_.begin(), targets_.end(), at)) throw SpecError(wanted.loc, "the column '" + names_[static_cast<size_t>(at)] + "' is a target already");
+    targets_.push_back(at);
+    settings_of_.push_back(&target);
+  }
+
+  void choose_inputs() {
+    for (const auto& [name, columns] : csv_.inputs)
+      for (const Placed& c : columns) {
+        int at = column(c);
+        if (std::count(targets_.begin(), targets_.end(), at)) throw SpecError(c.loc, "the column '" + c.text + "' is a target");
+        if (std::count(features_.begin(), features_.end(), at)) throw SpecError(c.loc, "the column '" + c.text + "' is in two inputs");
+        features_.push_back(at);
+      }
   }
 
   bool missing(const std::string& field) const {
@@ -152,7 +174,7 @@ private:
     if (csv_.fill != "drop") return;
     std::vector<Cells> kept;
     for (Cells& row : cells_) {
-      bool any = target_ >= 0 && missing(row.fields[static_cast<size_t>(target_)]);
+      bool any = std::any_of(targets_.begin(), targets_.end(), [&](int t) { return missing(row.fields[static_cast<size_t>(t)]); });
       for (int f : features_) any |= missing(row.fields[static_cast<size_t>(f)]);
       if (any) --table_.part_rows[row.part];
       else kept.push_back(std::move(row));
@@ -218,40 +240,42 @@ private:
       }
   }
 
-  void make_target() {
-    table_.has_target = true;
+  void make_target(const TargetSettings& settings, int column) {
+    Table::Target target{.name = settings.name};
     std::set<std::string> found;
     bool numbers = true;
     for (const Cells& row : cells_) {
-      const std::string& field = row.fields[static_cast<size_t>(target_)];
-      if (missing(field)) fail(row, target_, "the target is missing");
+      const std::string& field = row.fields[static_cast<size_t>(column)];
+      if (missing(field)) fail(row, column, "the target is missing");
       found.insert(std::string(trim(field)));
       numbers &= number(field).has_value();
     }
-    table_.class_target = csv_.class_target || category_[static_cast<size_t>(target_)];
-    if (!table_.class_target) {
+    target.class_target = settings.class_target || category_[static_cast<size_t>(column)];
+    if (!target.class_target) {
       if (!numbers) {
         std::vector<std::string> some = sorted_labels(found);
         if (some.size() > 8) some.resize(8), some.push_back("...");
-        throw SpecError(csv_.target.loc, "the target '" + names_[static_cast<size_t>(target_)] + "' is text: give 'classes' (found: " + join(some, ", ") + ")");
+        throw SpecError(settings.column.loc, "the target '" + names_[static_cast<size_t>(column)] + "' is text: give 'classes' (found: " + join(some, ", ") + ")");
       }
-      for (const Cells& row : cells_) table_.values.push_back(static_cast<float>(*number(row.fields[static_cast<size_t>(target_)])));
+      for (const Cells& row : cells_) target.values.push_back(static_cast<float>(*number(row.fields[static_cast<size_t>(column)])));
+      table_.targets.push_back(std::move(target));
       return;
     }
-    table_.classes = csv_.classes;
-    if (table_.classes.empty() && csv_.class_count > 0)
-      for (int64_t i = 0; i < csv_.class_count; ++i) table_.classes.push_back(std::to_string(i));
-    if (table_.classes.empty()) table_.classes = sorted_labels(found);
+    target.classes = settings.classes;
+    if (target.classes.empty() && settings.class_count > 0)
+      for (int64_t i = 0; i < settings.class_count; ++i) target.classes.push_back(std::to_string(i));
+    if (target.classes.empty()) target.classes = sorted_labels(found);
     // Labels 0..K-1 beside given names are indices.
-    bool indices = numbers && std::none_of(found.begin(), found.end(), [&](const std::string& f) { return std::count(table_.classes.begin(), table_.classes.end(), f); });
+    bool indices = numbers && std::none_of(found.begin(), found.end(), [&](const std::string& f) { return std::count(target.classes.begin(), target.classes.end(), f); });
     for (const Cells& row : cells_) {
-      std::string label(trim(row.fields[static_cast<size_t>(target_)]));
-      auto it = std::find(table_.classes.begin(), table_.classes.end(), label);
+      std::string label(trim(row.fields[static_cast<size_t>(column)]));
+      auto it = std::find(target.classes.begin(), target.classes.end(), label);
       std::optional<double> value = number(label);
-      bool index = it == table_.classes.end() && indices && *value >= 0 && *value < static_cast<double>(table_.classes.size()) && *value == std::floor(*value);
-      if (it == table_.classes.end() && !index) fail(row, target_, shown(label) + " is none of the classes " + join(table_.classes, ", "));
-      table_.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - table_.classes.begin()));
+      bool index = it == target.classes.end() && indices && *value >= 0 && *value < static_cast<double>(target.classes.size()) && *value == std::floor(*value);
+      if (it == target.classes.end() && !index) fail(row, column, shown(label) + " is none of the classes " + join(target.classes, ", "));
+      target.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - target.classes.begin()));
     }
+    table_.targets.push_back(std::move(target));
   }
 
   // A number for each different text of a column.
@@ -269,7 +293,7 @@ private:
 
   // A number target is leaked by a feature equal to it, a class target by one that has as many values as there are classes, each
   // with one class only.
-  void find_leaks() {
+  void find_leaks(const Table::Target& target) {
     size_t n = table_.features.size();
     auto rows = static_cast<size_t>(table_.rows);
     for (size_t f = 0; f < n; ++f) {
@@ -280,14 +304,14 @@ private:
         float x = table_.x[r * n + f];
         leaks = !std::isnan(x);
         if (!leaks) continue;
-        if (!table_.class_target) {
-          leaks = x == table_.values[r];
+        if (!target.class_target) {
+          leaks = x == target.values[r];
           continue;
         }
-        auto [it, fresh] = class_of.insert({x, table_.labels[r]});
-        leaks = it->second == table_.labels[r] && class_of.size() <= table_.classes.size() && (!fresh || seen.insert(it->second).second);
+        auto [it, fresh] = class_of.insert({x, target.labels[r]});
+        leaks = it->second == target.labels[r] && class_of.size() <= target.classes.size() && (!fresh || seen.insert(it->second).second);
       }
-      if (leaks && (!table_.class_target || class_of.size() > 1)) table_.leaks.push_back(table_.features[f]);
+      if (leaks && (!target.class_target || class_of.size() > 1)) table_.leaks.push_back(table_.features[f]);
     }
   }
 
@@ -299,7 +323,8 @@ private:
   std::vector<std::string> names_, paths_;
   std::vector<bool> category_;
   std::vector<int> features_;
-  int target_ = -1;
+  std::vector<int> targets_;
+  std::vector<const TargetSettings*> settings_of_;   // of the targets
   std::vector<Cells> cells_;
 };
 
@@ -308,6 +333,16 @@ private:
 Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms,
                  Loc loc) {
   return Reader(csv, split, transforms, loc).read(paths);
+}
+
+std::vector<size_t> Table::features_of(const std::vector<Placed>& columns) const {
+  std::vector<size_t> out;
+  for (const Placed& c : columns) {
+    bool category = std::any_of(categories.begin(), categories.end(), [&](const ColumnSchema::Category& k) { return k.column == c.text; });
+    for (size_t f = 0; f < features.size(); ++f)
+      if (category ? features[f].starts_with(c.text + "=") : features[f] == c.text) out.push_back(f);
+  }
+  return out;
 }
 
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows) {

@@ -13,10 +13,16 @@ struct Table {
   std::vector<std::string> features;
   std::vector<float> x;                  ///< rows * features
   int64_t rows = 0;
-  bool has_target = false, class_target = false;
-  std::vector<std::string> classes;
-  std::vector<int32_t> labels;           ///< class target
-  std::vector<float> values;             ///< number target
+  struct Target {
+    std::string name;
+    bool class_target = false;
+    std::vector<std::string> classes;
+    std::vector<int32_t> labels;         ///< class target
+    std::vector<float> values;           ///< number target
+  };
+  std::vector<Target> targets;
+  /// Indices of an input's columns (one-hot columns are several) among the features.
+  std::vector<size_t> features_of(const std::vector<Placed>& columns) const;
   std::vector<int64_t> part_rows;        ///< of each file
   std::vector<ColumnSchema::Category> categories;
   std::vector<double> fills;             ///< per feature; set by fill_missing()

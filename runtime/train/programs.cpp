@@ -9,7 +9,7 @@ std::vector<const void*> bind_columns(const Program& program, const Columns& col
   for (const TensorSlot& slot : program.tensors) {
     if (slot.role != Role::input) continue;
     auto found = columns.find(slot.path);
-    if (found == columns.end()) throw InternalError("program reads column '" + slot.path + "', which the data lack");
+    if (found == columns.end()) throw RuntimeError("the model reads '" + slot.path + "', which the data do not have");
     bound.push_back(found->second);
   }
   return bound;

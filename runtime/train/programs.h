@@ -38,7 +38,7 @@ class ProgramSource {
 /// Resident columns by the names of a program's Role::input tensors; rows are contiguous, in the column's own type.
 using Columns = std::map<std::string, const void*>;
 
-/// The pointers for Feed::columns. Throws InternalError when a column that the program reads is not there.
+/// The pointers for Feed::columns. Throws RuntimeError when a column that the program reads is not there.
 std::vector<const void*> bind_columns(const Program& program, const Columns& columns);
 
 /// The Role::output tensor of this name, or null.

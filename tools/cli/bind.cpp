@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/vars.h"
+#include "compiler/spec/formula.h"
 #include "compiler/spec/spec.h"
 
 #include <algorithm>
@@ -101,6 +102,9 @@ SourceSettings bind_source(Binder& b, const Node& n, const std::string& reader) 
 
 std::vector<LoadTransform> bind_transforms(Binder& b, const Node* list) {
   std::vector<LoadTransform> out;
+  if (list && list->is(Node::Kind::map))   // of several inputs
+    for (const auto& [input, own] : list->entries)
+      for (LoadTransform& t : bind_transforms(b, &own)) out.push_back(std::move(t));
   if (!list || !list->is(Node::Kind::list)) return out;
   for (const Node& item : list->items) {
     if (!item.is(Node::Kind::map) || item.entries.empty()) break;
@@ -120,6 +124,49 @@ std::vector<LoadTransform> bind_transforms(Binder& b, const Node* list) {
     out.push_back(std::move(t));
   }
   return out;
+}
+
+void bind_classes(Binder& b, const Node& node, TargetSettings& target) {
+  target.class_target = true;
+  if (node.is(Node::Kind::list)) for (const Node& i : node.items) target.classes.push_back(i.text);
+  else target.class_count = b.integer(node, "classes", 2);
+}
+
+void bind_positive(const Node& node, TargetSettings& target) {
+  std::vector<std::string>& classes = target.classes;
+  auto it = std::find(classes.begin(), classes.end(), node.text);
+  if (classes.size() != 2 || it == classes.end()) throw SpecError(node.loc, "'positive' is one of two 'classes'");
+  if (it == classes.begin()) std::swap(classes[0], classes[1]);
+}
+
+// `target: species`, or several by name: `target: {species: species, width: petal_width}` with `classes` by name too.
+void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
+  const Node *targets = data.find("target"), *classes = data.find("classes"), *positive = data.find("positive");
+  if (!targets || !targets->is(Node::Kind::map)) {
+    if (targets) csv.target.column = b.placed(*targets);
+    if (classes && classes->is(Node::Kind::map)) throw SpecError(classes->loc, "'classes' by target goes with several targets");
+    if (classes) bind_classes(b, *classes, csv.target);
+    if (positive) bind_positive(*positive, csv.target);
+    return;
+  }
+  if (targets->entries.empty()) throw SpecError(targets->loc, "'target' names no column");
+  std::vector<std::string> names;
+  for (const auto& [name, column] : targets->entries) {
+    if (!is_identifier(name.text)) throw SpecError(name.loc, "a target's name is a word of letters, digits and _");
+    csv.targets.push_back({.name = name.text, .column = b.placed(column)});
+    names.push_back(name.text);
+  }
+  auto each = [&](const Node* node, const char* key, auto apply) {
+    if (!node) return;
+    if (!node->is(Node::Kind::map)) throw SpecError(node->loc, "with several targets '" + std::string(key) + "' goes by their names: {" + names[0] + ": ...}");
+    for (const auto& [name, value] : node->entries) {
+      auto at = std::find(names.begin(), names.end(), name.text);
+      if (at == names.end()) throw SpecError(unknown_name(name.loc, "target", name.text, names));
+      apply(value, csv.targets[static_cast<size_t>(at - names.begin())]);
+    }
+  };
+  each(classes, "classes", [&](const Node& value, TargetSettings& target) { bind_classes(b, value, target); });
+  each(positive, "positive", [&](const Node& value, TargetSettings& target) { bind_positive(value, target); });
 }
 
 void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
@@ -145,21 +192,13 @@ void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
     if (fill->text != "mean" && fill->text != "median" && fill->text != "drop" && !parse_real(fill->text)) throw SpecError(fill->loc, "'fill' is mean, median, drop or a number");
     csv.fill = fill->text;
   }
-  if (const Node* n = data.find("target")) {
-    if (n->is(Node::Kind::map)) throw SpecError(n->loc, "several targets are not supported by this version yet");
-    csv.target = b.placed(*n);
-  }
-  if (const Node* n = data.find("classes")) {
-    csv.class_target = true;
-    if (n->is(Node::Kind::list)) for (const Node& i : n->items) csv.classes.push_back(i.text);
-    else csv.class_count = b.integer(*n, "classes", 2);
-  }
-  if (const Node* n = data.find("positive")) {
-    if (csv.classes.empty()) csv.classes = {"", n->text};
-    auto it = std::find(csv.classes.begin(), csv.classes.end(), n->text);
-    if (csv.classes.size() != 2 || it == csv.classes.end() || csv.classes[0].empty()) throw SpecError(n->loc, "'positive' is one of two 'classes'");
-    if (it == csv.classes.begin()) std::swap(csv.classes[0], csv.classes[1]);
-  }
+  bind_targets(b, data, csv);
+  if (const Node* n = data.find("inputs"))
+    for (const auto& [name, columns] : n->entries) {
+      if (!is_identifier(name.text)) throw SpecError(name.loc, "an input's name is a word of letters, digits and _");
+      csv.inputs.push_back({b.placed(name), b.names(columns, name.text)});
+      if (csv.inputs.back().second.empty()) throw SpecError(columns.loc, "the input '" + name.text + "' has no columns");
+    }
 }
 
 void bind_folds(Binder& b, const Node& split, SplitSettings& to) {

@@ -43,7 +43,7 @@ bool open_side(const std::string& path, const Arguments& a, Side& side) {
   if (!side.checked->model) return false;
   if (!side.checked->spec.find("train")) return true;
   side.bench = std::make_unique<Workbench>(side.checked->spec, workbench_options(a), *side.checked->model);
-  side.compiled = &side.bench->compiled(StepKind::train, side.checked->batch);
+  side.compiled = &side.bench->compiled({StepKind::train, side.checked->batch});
   return true;
 }
 

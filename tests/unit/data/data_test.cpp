@@ -31,7 +31,7 @@ protected:
     DataSettings s;
     s.reader = "csv";
     s.all = SourceSettings{.path = {file("t.csv", content), {}}};
-    s.csv.target = {"-1", {}};
+    s.csv.target.column = {"-1", {}};
     return s;
   }
   std::filesystem::path folder_;
