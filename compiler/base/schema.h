@@ -15,7 +15,7 @@ struct ColumnSchema {
   bool target = false;
   Meaning meaning = Meaning::number;
   std::vector<std::string> classes;   ///< labels in index order, for Meaning::index
-  std::vector<std::string> features;  ///< names along the last axis of a table, else empty
+  std::vector<std::string> features;  ///< names along the last axis of a table, or of a target's column; else empty
   /// A column of a table's file that became several features, "column=label" each.
   struct Category {
     std::string column;

@@ -206,7 +206,10 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
   if (!update.params) return out;
   for (const std::string& glob : update.match) {
     if (std::any_of(paths.begin(), paths.end(), [&](const std::string& path) { return glob_match(glob, path); })) continue;
-    std::string near = nearest(glob, paths);
+    // "generater.*" is most like "generator.*".
+    std::vector<std::string> globs = paths;
+    for (const std::string& path : paths) globs.push_back(path.substr(0, path.find('.')) + ".*");
+    std::string near = nearest(glob, globs);
     throw SpecError({.loc = update.params->loc,
                      .text = "'" + glob + "' matches no parameter of the networks that the update calls" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
                      .fix = near});

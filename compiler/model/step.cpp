@@ -57,10 +57,6 @@ void StepBuilder::build() {
 
 ValueId StepBuilder::as_float(ValueId v) { return is_float(context.graph.type(v).dtype) ? v : context.builder.cast(v, DType::f32); }
 
-bool StepBuilder::has_targets() const {
-  return std::any_of(source_.schema.columns.begin(), source_.schema.columns.end(), [](const ColumnSchema& c) { return c.target; });
-}
-
 // Input tensors by their columns' names; the first input is what the transforms run on.
 Value StepBuilder::read_columns(Env& data) {
   Value first = Value::make_unknown();
@@ -80,6 +76,9 @@ Value StepBuilder::read_columns(Env& data) {
     first = Value::of_tensor(v);
     context.range = column.range;
   }
+  // A target of a table goes by its column's name too, where this is free.
+  for (const ColumnSchema& column : source_.schema.columns)
+    if (column.target && column.features.size() == 1 && !data.find(column.features[0])) data.set(column.features[0], *evaluator.lookup(column.name, data, {}));
   // Without a schema the data are at fault, which has been said: the model is checked as far as it goes.
   if (!any && !source_.schema.columns.empty()) throw SpecError(source_.spec.loc, "the data have no input column");
   return first;
@@ -147,7 +146,9 @@ void StepBuilder::add_output(const std::string& name, const Value& value) {
 // The network of `model:` on the data's inputs; its outputs and named values become names.
 void StepBuilder::call_model(Env& data, Env& names, Loc loc) {
   const Network* network = networks_.find("model");
-  if (!network || !network->prefix.empty()) throw SpecError(loc, "with 'models', an update needs 'forward': named formulas that call them");
+  if (!network || !network->prefix.empty())
+    throw SpecError(loc, source_.updates.empty() ? "'models' are called by 'train.updates', and the spec has none"
+                                                 : "with 'models' every update names its 'forward': formulas that call them");
   std::vector<const ColumnSchema*> columns;
   for (const ColumnSchema& column : source_.schema.columns)
     if (!column.target) columns.push_back(&column);
@@ -184,9 +185,17 @@ void StepBuilder::call_model(Env& data, Env& names, Loc loc) {
   add_output("output", value);
 }
 
+// Where the use of the network of `model:` is reported; of `models` without updates: at what stands in their place.
+Loc StepBuilder::single_loc(const UpdateSetting& update) const {
+  if (!update.name.empty()) return update.loc;
+  const Node* loss = update.node ? update.node->find_key("loss") : nullptr;
+  const Node* models = source_.spec.find_key("models");
+  return !models ? source_.networks.front().loc : loss ? loss->loc : models->loc;
+}
+
 void StepBuilder::forward(const UpdateSetting& update, Env& data, Env& names) {
   context.update = update.name;
-  if (!update.forward) return call_model(data, names, update.name.empty() ? source_.networks.front().loc : update.loc);
+  if (!update.forward) return call_model(data, names, single_loc(update));
   for (const auto& [key, formula] : update.forward->entries) {
     ScopeId former = context.builder.enter(update.prefix() + key.text, key.loc);
     try {
@@ -257,7 +266,7 @@ void StepBuilder::evaluation(Env& data) {
     Env names(&data);
     forward(update, data, names);
     b.leave(0);
-    if (context.diagnostics.errors() || !losses || (update.name.empty() && (!has_targets() || !update.node->find("loss")))) continue;
+    if (context.diagnostics.errors() || !losses || (update.name.empty() && !update.node->find("loss"))) continue;
     ValueId loss = loss_of(update, names);
     if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
     total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);
@@ -286,7 +295,7 @@ void StepBuilder::put_outputs() {
     outputs.push_back(std::move(out));
   }
   // A loss by formula says nothing of the output: the only one is measured as it is against the only target.
-  if (outputs.size() != 1 || !outputs[0].target.empty() || source_.updates.empty() || !source_.updates[0].name.empty()) return;
+  if (outputs.size() != 1 || source_.loss_uses.count(outputs[0].name) || source_.updates.empty() || !source_.updates[0].name.empty()) return;
   std::vector<std::string> targets;
   for (const ColumnSchema& column : source_.schema.columns)
     if (column.target) targets.push_back(column.name);

@@ -48,6 +48,7 @@ private:
   Value transform(const Node& list, const std::string& scope, Value x);
   void forward(const UpdateSetting& update, Env& data, Env& names);
   void call_model(Env& data, Env& names, Loc loc);
+  Loc single_loc(const UpdateSetting& update) const;
   void train_step(Env& data);
   void differentiate_losses(Env& data);
   void evaluation(Env& data);
@@ -55,7 +56,6 @@ private:
   ValueId loss_of(const UpdateSetting& update, Env& names);
   void add_output(const std::string& name, const Value& value);
   ValueId as_float(ValueId v);
-  bool has_targets() const;
 
   const ModelSource& source_;
   Items items_;

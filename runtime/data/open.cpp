@@ -237,6 +237,7 @@ private:
   void add_target(const Table::Target& y, int64_t rows) {
     ColumnSchema column = target(y.classes, y.class_target);
     column.name = y.name;
+    column.features = {y.column};
     if (y.class_target) add_values(column, y.labels, rows);
     else add_values(column, y.values, rows);
   }

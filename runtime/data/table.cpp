@@ -241,7 +241,7 @@ private:
   }
 
   void make_target(const TargetSettings& settings, int column) {
-    Table::Target target{.name = settings.name};
+    Table::Target target{.name = settings.name, .column = names_[static_cast<size_t>(column)]};
     std::set<std::string> found;
     bool numbers = true;
     for (const Cells& row : cells_) {

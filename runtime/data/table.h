@@ -14,7 +14,7 @@ struct Table {
   std::vector<float> x;                  ///< rows * features
   int64_t rows = 0;
   struct Target {
-    std::string name;
+    std::string name, column;            ///< of the dataset, and in the file
     bool class_target = false;
     std::vector<std::string> classes;
     std::vector<int32_t> labels;         ///< class target

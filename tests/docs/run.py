@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the documentation shows is run: run.py --mlc PROGRAM. Every ```yaml block of docs/language.md that has a `model:` is checked as
+"""What the documentation shows is run: run.py --mlc PROGRAM. Every ```yaml block of docs/language.md that has a `model:` or `models:` is checked as
 a spec, the commands of README.md that start with `mlc` are in the command list, and the program of docs/embedding.md is run."""
 import argparse, os, re, subprocess, sys, tempfile
 
@@ -22,7 +22,7 @@ def test(name, command, wanted=0, **options):
 with tempfile.TemporaryDirectory() as folder:
     text = open(os.path.join(root, "docs", "language.md"), encoding="utf-8").read()
     for i, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)):
-        if not re.search(r"^model:", block, re.M):
+        if not re.search(r"^models?:", block, re.M):
             continue
         path = os.path.join(folder, f"example{i}.yaml")
         open(path, "w", encoding="utf-8").write(block)

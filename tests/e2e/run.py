@@ -18,6 +18,7 @@ import time
 import traceback
 
 import tests
+import networks  # noqa: F401 (registers its tests)
 from tests import Failure, Skip
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))

@@ -19,6 +19,7 @@ import images  # noqa: F401 adds its cases
 import texts  # noqa: F401 adds its cases
 from cases import CASES
 from initializers import write_initializers
+from programs import PROGRAMS, write_program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DTYPES = {torch.float32: "F32", torch.float64: "F32", torch.int32: "I32", torch.int64: "I64"}
@@ -150,6 +151,9 @@ def main():
     chosen = [c for c in CASES if not arguments.cases or c.name in arguments.cases]
     for case in chosen:
         make(case, arguments.out)
+    for case in PROGRAMS:
+        if not arguments.cases or case.name in arguments.cases:
+            write_program(case, arguments.out, stored)
     if not arguments.cases:
         write_initializers(arguments.out)
     print(f"{len(chosen)} cases in {os.path.relpath(arguments.out)}")

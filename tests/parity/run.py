@@ -57,11 +57,16 @@ def epoch_losses(folder):
     return [e["train_loss"] for e in events if e["event"] == "epoch"]
 
 
-def predictions(case, folder, arguments, x):
+def predictions(case, folder, arguments, inputs):
     given, found = os.path.join(folder, "x.safetensors"), os.path.join(folder, "y.safetensors")
-    tensors.write(given, {"x": x})
+    tensors.write(given, inputs)
     mlc(arguments.mlc, "predict", folder, "--input", given, "--output", found, *arguments.flags)
     return tensors.read(found)[0]
+
+
+def inputs_of(stored, metadata):
+    inputs = {name: stored[name] for name in metadata.get("inputs", "x").split(",")}
+    return {**inputs, "x": stored["x_predict"]} if "x_predict" in stored else inputs
 
 
 def check_training(case, folder, arguments):
@@ -80,7 +85,7 @@ def check_training(case, folder, arguments):
         if name.startswith("predict."):
             source, name = "predict", name.removeprefix("predict.")
             if source not in result:
-                result[source] = predictions(case, folder, arguments, stored.get("x_predict", stored["x"]))
+                result[source] = predictions(case, folder, arguments, inputs_of(stored, metadata))
         if name not in result[source]:
             raise Mismatch(f"no tensor '{name}' in " + (source or "the checkpoint") + "; there are " + ", ".join(sorted(result[source])))
         found = result[source][name]

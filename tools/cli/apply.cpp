@@ -5,6 +5,7 @@
 #include "runtime/data/text_file.h"
 #include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/predictions.h"
 #include "tools/cli/printer.h"
 #include "tools/cli/workbench.h"
 
@@ -54,50 +55,12 @@ Node run_spec(Opened& o, const Arguments& a) {
   return effective_spec(o.run.spec);
 }
 
-// Enough digits to read back.
-std::string cell(float v) { return fmt::format("{:.9g}", v); }
-
-void write_csv(std::ostream& out, const Evaluation& e, const std::vector<std::string>& classes) {
-  auto probability = e.outputs.find("probability");
-  const OutputTable& scores = probability != e.outputs.end() ? probability->second : e.outputs.count("value") ? e.outputs.at("value") : e.outputs.at("output");
-  int64_t n = scores.type.elements();
-  if (scores.type.shape.size() > 1) throw RuntimeError("a row of the result is " + format_shape(scores.type.shape) + ", no line of CSV: give --output FILE.safetensors or FILE.npy");
-  bool labelled = probability != e.outputs.end() && !classes.empty();
-  if (labelled) out << "class" << (n == 1 ? ",probability" : "");
-  for (int64_t i = 0; i < n && !(labelled && n == 1); ++i) out << (labelled || i ? "," : "") << (labelled ? classes[static_cast<size_t>(i)] : n == 1 ? "value" : "value" + std::to_string(i));
-  out << "\n";
-  for (int64_t r = 0; r < e.rows; ++r) {
-    const float* row = scores.values.data() + r * n;
-    if (labelled) {
-      int64_t best = n == 1 ? row[0] >= 0.5f : std::max_element(row, row + n) - row;
-      out << classes[static_cast<size_t>(best)] << ",";
-    }
-    for (int64_t i = 0; i < n; ++i) out << (i ? "," : "") << cell(row[i]);
-    out << "\n";
-  }
-}
-
-void write_tensors(const std::string& path, const Evaluation& e, const std::vector<std::string>& classes) {
-  std::vector<TensorView> views;
-  std::vector<int32_t> labels;
-  auto shaped = [&](const OutputTable& t) {
-    Shape shape = t.type.shape;
-    shape.insert(shape.begin(), e.rows);
-    return shape;
-  };
-  for (const auto& [name, table] : e.outputs) views.push_back({name, {DType::f32, shaped(table)}, table.values.data()});
-  if (auto it = e.outputs.find("probability"); it != e.outputs.end() && !classes.empty()) {
-    // The class axis is the last; a row may have several positions.
-    Shape shape = shaped(it->second);
-    int64_t n = shape.size() > 1 ? shape.back() : 1;
-    if (shape.size() > 1) shape.pop_back();
-    for (int64_t r = 0; r < element_count(shape); ++r) {
-      const float* row = it->second.values.data() + r * n;
-      labels.push_back(n == 1 ? row[0] >= 0.5f : static_cast<int32_t>(std::max_element(row, row + n) - row));
-    }
-    views.push_back({"class", {DType::i32, shape}, labels.data()});
-  }
-  write_safetensors(path, views);
+// --seed of the command line; 0: as in training's first evaluation.
+uint64_t seed_of(const Arguments& a) {
+  if (!a.has("seed")) return 0;
+  std::optional<int64_t> seed = parse_integer(a.text("seed"));
+  if (!seed || *seed < 0) throw UsageError("--seed is a whole number, 0 or more\n");
+  return static_cast<uint64_t>(*seed);
 }
 
 int predict_rows(Opened& o, const Schema& schema, const CsvSettings& csv, const Arguments& a) {
@@ -107,23 +70,16 @@ int predict_rows(Opened& o, const Schema& schema, const CsvSettings& csv, const 
   if (!elaborate_run(o, schema)) return kFault;
   int64_t batch = evaluation_batch({data.rows}, evaluation_cap(*o.model, schema, 1));
   load_run(o, a, StepKind::predict, batch);
-  Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, 0, Keep::all);
-  std::vector<std::string> classes;
-  for (const ColumnSchema& c : schema.columns)
-    if (c.target && c.meaning == ColumnSchema::Meaning::index) classes = c.classes;
+  Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, seed_of(a), Keep::all);
+  if (e.outputs.empty()) throw RuntimeError("the model has no output that can be computed without targets");
+  Predictions predictions(e, *o.model, schema);
   std::string out = a.text("output"), ending = std::filesystem::path(out).extension().string();
-  if (out.empty()) {
-    write_csv(std::cout, e, classes);
-  } else if (ending == ".safetensors") {
-    write_tensors(out, e, classes);
-  } else if (ending == ".npy") {
-    const OutputTable& t = e.outputs.at("output");
-    Shape shape = t.type.shape;
-    shape.insert(shape.begin(), e.rows);
-    write_npy(out, {DType::f32, shape}, t.values.data());
-  } else {
+  if (out.empty()) predictions.write_csv(std::cout);
+  else if (ending == ".safetensors") predictions.write_tensors(out);
+  else if (ending == ".npy") predictions.write_npy(out);
+  else {
     std::ofstream file(out);
-    write_csv(file, e, classes);
+    predictions.write_csv(file);
     if (!file) throw RuntimeError(out + ": cannot be written");
   }
   return kDone;
@@ -135,11 +91,7 @@ int continue_text(Opened& o, const Schema& schema, const Arguments& a) {
   if (s.length < 1) throw UsageError("--length is at least 1\n");
   if (!(s.temperature >= 0) || std::isinf(s.temperature)) throw UsageError("--temperature is 0 or more\n");
   if (s.top_k < 0) throw UsageError("--top-k is 0 or more\n");
-  if (a.has("seed")) {
-    std::optional<int64_t> seed = parse_integer(a.text("seed"));
-    if (!seed || *seed < 0) throw UsageError("--seed is a whole number, 0 or more\n");
-    s.seed = static_cast<uint64_t>(*seed);
-  }
+  if (a.has("seed")) s.seed = seed_of(a);
   if (s.prompt == kStandardInput) s.prompt = read_text_file(kStandardInput);
   if (schema.vocabulary.empty()) throw RuntimeError("--prompt continues a text; " + o.run.folder + " was trained on " + schema.dataset);
   if (!elaborate_run(o, schema)) return kFault;
