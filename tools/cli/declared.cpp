@@ -10,10 +10,10 @@ namespace {
 
 using Meaning = ColumnSchema::Meaning;
 
-std::vector<std::string> class_names(const CsvSettings& csv) {
-  if (!csv.classes.empty()) return csv.classes;
+std::vector<std::string> class_names(const TargetSettings& target) {
+  if (!target.classes.empty()) return target.classes;
   std::vector<std::string> out;
-  for (int64_t i = 0; i < csv.class_count; ++i) out.push_back(std::to_string(i));
+  for (int64_t i = 0; i < target.class_count; ++i) out.push_back(std::to_string(i));
   return out;
 }
 
@@ -47,7 +47,7 @@ private:
     const SourceSettings* source = s_.train ? &*s_.train : nullptr;
     if (!source || source->window.value == 0) return missing_.push_back("data.train.window");
     bool bytes = source->tokens.text == "byte";
-    std::vector<std::string> classes = class_names(s_.csv);
+    std::vector<std::string> classes = class_names(s_.csv.target);
     if (!bytes && classes.empty()) return missing_.push_back("data.classes (the characters of the text, or their number)");
     schema_.byte_tokens = bytes;
     schema_.vocabulary = bytes ? Vocabulary::bytes().entries() : classes;
@@ -63,12 +63,12 @@ private:
       for (const auto& [name, shape] : inputs->entries) input(name.text, written_shape(shape));
     } else if (s_.reader == "csv" && !s_.csv.columns.empty() && s_.transforms.empty()) {
       auto features = static_cast<int64_t>(s_.csv.columns.size());
-      for (const Placed& c : s_.csv.columns) features -= c.text == s_.csv.target.text;
-      if (!s_.csv.header && std::none_of(s_.csv.columns.begin(), s_.csv.columns.end(), [&](const Placed& c) { return c.text == s_.csv.target.text; })) features -= !s_.csv.target.text.empty();
+      for (const Placed& c : s_.csv.columns) features -= c.text == s_.csv.target.column.text;
+      if (!s_.csv.header && std::none_of(s_.csv.columns.begin(), s_.csv.columns.end(), [&](const Placed& c) { return c.text == s_.csv.target.column.text; })) features -= !s_.csv.target.column.text.empty();
       input("x", {features});
     }
     if (schema_.columns.empty()) missing_.push_back("model: {inputs: {x: SHAPE}, layers: [...]}");
-    target();
+    targets();
   }
 
   void input(const std::string& name, const Shape& shape) {
@@ -77,16 +77,22 @@ private:
     schema_.columns.push_back({.name = name, .type = {bytes ? DType::u8 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0});
   }
 
+  void targets() {
+    for (const TargetSettings& t : s_.csv.targets) target(t);
+    if (s_.csv.targets.empty()) target(s_.csv.target);
+  }
+
   // A table's target is a number unless classes are declared; files of labels say nothing of their own.
-  void target() {
-    ColumnSchema y{.name = "y", .type = {DType::i32, {}}, .target = true, .meaning = Meaning::index, .classes = class_names(s_.csv)};
-    bool category = std::any_of(s_.csv.types.begin(), s_.csv.types.end(), [&](const auto& t) { return t.second && t.first.text == s_.csv.target.text; });
+  void target(const TargetSettings& t) {
+    ColumnSchema y{.name = t.name, .type = {DType::i32, {}}, .target = true, .meaning = Meaning::index, .classes = class_names(t)};
+    bool category = std::any_of(s_.csv.types.begin(), s_.csv.types.end(), [&](const auto& type) { return type.second && type.first.text == t.column.text; });
     if (s_.reader == "csv") {
-      if (s_.csv.target.text.empty()) return;
-      if (!s_.csv.class_target && !category) y = {.name = "y", .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
+      if (t.column.text.empty()) return;
+      if (!t.class_target && !category) y = {.name = t.name, .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
       else if (y.classes.empty()) return missing_.push_back("data.classes");
     } else if (y.classes.empty()) {
-      if (s_.train && std::none_of(s_.train->tensors.begin(), s_.train->tensors.end(), [](const auto& t) { return t.first.text == "y"; })) return;
+      std::string tensor = t.column.text.empty() ? "y" : t.column.text;
+      if (s_.train && std::none_of(s_.train->tensors.begin(), s_.train->tensors.end(), [&](const auto& e) { return e.first.text == tensor; })) return;
       return missing_.push_back("data.classes");
     }
     schema_.columns.push_back(std::move(y));
