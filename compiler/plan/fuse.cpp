@@ -31,14 +31,8 @@ class Fuser {
 public:
   Fuser(Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
-    for (const auto& [value, tensor] : find_resident(graph)) overwritten_[tensor] = value;
-    if (!overwritten_.empty())
-      for (ValueId id = 0; id < graph.ops.size(); ++id) {
-        if (is_inline(graph.ops[id].code)) continue;
-        for (const Source& s : sources_of(graph, id))
-          if (graph.ops[s.value].code == OpCode::state)
-            if (auto it = overwritten_.find(graph.ops[s.value].attr.tensor); it != overwritten_.end()) old_readers_[it->second].push_back(id);
-      }
+    resident_ = !find_resident(graph).empty();
+    find_old_readers();
     for (Op& op : graph_.ops) op.group = -1;
   }
 
@@ -69,6 +63,34 @@ public:
   }
 
 private:
+  void find_old_readers() {
+    std::map<TensorId, ValueId> overwritten;
+    for (const Store& s : graph_.stores)
+      if (graph_.tensors[static_cast<size_t>(s.tensor)].role != Role::output) overwritten[s.tensor] = s.value;
+    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
+      if (is_inline(graph_.ops[id].code)) continue;
+      for (const Source& s : sources_of(graph_, id))
+        if (graph_.ops[s.value].code == OpCode::state)
+          if (auto it = overwritten.find(graph_.ops[s.value].attr.tensor); it != overwritten.end()) old_readers_[it->second].push_back(id);
+    }
+  }
+
+  // True when the body overwrites a state tensor and reads its old value for something else than the new one: nothing
+  // orders the two within a group.
+  bool reads_overwritten(const std::set<ValueId>& inside) const {
+    for (ValueId id : inside) {
+      auto readers = old_readers_.find(id);
+      if (readers == old_readers_.end()) continue;
+      std::set<ValueId> behind{id};
+      for (auto it = std::make_reverse_iterator(inside.upper_bound(id)); it != inside.rend(); ++it)
+        if (behind.count(*it))
+          for (const Source& s : sources_of(graph_, *it)) behind.insert(s.value);
+      for (ValueId r : readers->second)
+        if (inside.count(r) && !behind.count(r)) return true;
+    }
+    return false;
+  }
+
   Form g_form(ValueId id) const { return groups_[static_cast<size_t>(graph_.ops[id].group)].form; }
 
   static bool has_epilogue(const Group& group) { return group.form == Form::contract || group.form == Form::window; }
@@ -155,6 +177,7 @@ private:
       }
     }
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
+    if (reads_overwritten(inside)) return Reason{"cycle", "an old value would be read after it is overwritten"};
     if (depends(body, merged)) return Reason{"cycle", "a value between them comes from outside the group"};
     AxisClasses axes = classify_axes(graph_, body);
     for (ValueId id : body)
@@ -272,12 +295,12 @@ private:
   bool depends(const std::vector<ValueId>& body, const std::set<int>& merged) {
     std::set<ValueId> inside(body.begin(), body.end());
     // Operands come first, readers of old values need not.
-    ValueId lowest = overwritten_.empty() ? *inside.begin() : 0;
+    ValueId lowest = resident_ ? 0 : *inside.begin();
     std::set<int> seen_groups;
     std::vector<ValueId> queue;
     auto needs = [&](ValueId op, auto visit) {
       for (const Source& s : sources_of(graph_, op)) visit(s.value);
-      if (auto it = old_readers_.find(op); it != old_readers_.end())
+      if (auto it = old_readers_.find(op); resident_ && it != old_readers_.end())
         for (ValueId reader : it->second) visit(reader);
     };
     for (ValueId id : body)
@@ -353,8 +376,8 @@ private:
   bool templates_ = true;
   std::vector<std::vector<ValueId>> users_;
   std::vector<bool> stored_;
-  std::map<TensorId, ValueId> overwritten_;                  // state whose new value the step reads
-  std::map<ValueId, std::vector<ValueId>> old_readers_;      // by such a new value, the ops that read the old one
+  bool resident_ = false;                                    // the step reads new values of state
+  std::map<ValueId, std::vector<ValueId>> old_readers_;      // by a new value of state, the ops that read the old one
   std::vector<Group> groups_;
   Grouping out_;
 };
