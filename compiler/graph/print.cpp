@@ -75,7 +75,7 @@ std::string quote(std::string_view text) {
 }
 
 std::vector<std::string> formula_variables(const std::vector<HostState>& host_state) {
-  std::vector<std::string> names = {"lr", "t", "k"};
+  std::vector<std::string> names = {"lr", "t", "k", "rows"};
   for (const HostState& state : host_state) names.push_back(quote(state.path));
   return names;
 }

@@ -11,7 +11,12 @@ namespace mlc {
 
 using Kind = Value::Kind;
 
-ValueId Context::add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
+bool Context::frozen(const std::string& path, const std::string& op) const { return rules.thaw_step(path, op) > position; }
+
+ValueId Context::add_state(const std::string& given, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
+  // Evaluation sees the average where there is one.
+  bool average = role == Role::parameter && (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(given);
+  std::string path = average ? "ema." + given : given;
   if (graph.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
   TensorId id = builder.add_tensor({.path = path, .type = type, .role = role});
   owners[path] = op;
@@ -20,7 +25,7 @@ ValueId Context::add_state(const std::string& path, const std::string& op, Role 
   current_[id] = value;
   if (role == Role::parameter) {
     parameters += type.elements();
-    if (!rules.frozen(path, op)) trainables.push_back({.path = path, .op = op, .tensor = id, .loc = loc});
+    if (!frozen(path, op)) trainables.push_back({.path = path, .op = op, .tensor = id, .loc = loc});
   }
   return value;
 }
@@ -197,7 +202,7 @@ Value Items::block_of_formulas(Call& call, const Definition& d, Env& arguments) 
   Env tensors(&arguments), names(&tensors);
   for (const auto& [name, formula] : d.let) names.set_lazy(name, formula, &names);
   bool frozen = !d.state.empty();
-  for (const TensorRule& rule : d.state) frozen &= context_.rules.frozen(call.path + "." + rule.name, call.item.op);
+  for (const TensorRule& rule : d.state) frozen &= context_.frozen(call.path + "." + rule.name, call.item.op);
   if (frozen) arguments.set("train", Value::of_flag(false));
   evaluator_.require(d, names, loc);
   evaluator_.lint(d, names, loc);

@@ -76,6 +76,11 @@ struct Context {
   Networks* networks = nullptr;                 ///< what formulas may call; null: nothing
   bool train() const { return (kind == GraphKind::train || kind == GraphKind::gradient) && !eval_mode; }
 
+  int64_t position = INT64_MAX - 1;             ///< the step that decides which parameters are frozen; by default all that thaw are thawed
+  bool frozen(const std::string& path, const std::string& op) const;
+  std::set<std::string> averaged;               ///< parameters with an average under `ema.`: found in training graphs, read in others
+  std::map<std::string, std::string> slot_owners;   ///< the parameter that a slot belongs to
+
   std::map<std::string, std::string> owners;    ///< op of the item that owns a state tensor, by path
   std::vector<StateTensor> state;               ///< as tensors come into being
   std::vector<Trainable> trainables;

@@ -262,7 +262,7 @@ ValueId Evaluator::tensor(const Value& value, Loc loc, ValueId like) {
   }
   case Kind::real: return builder().constant(value.real);
   case Kind::host: {
-    static const std::vector<std::string> names = {"lr", "t", "k"};
+    static const std::vector<std::string> names = {"lr", "t", "k", "rows"};
     std::vector<std::string> variables = names;
     for (const HostState& state : context_.graph.host_state) variables.push_back(state.path);
     return builder().scalar(builder().add_scalar({.name = value.host->print(variables), .formula = *value.host}));

@@ -9,11 +9,10 @@
 #include "compiler/model/step.h"
 
 #include <algorithm>
+#include <set>
 
 namespace mlc {
 namespace {
-
-constexpr uint32_t kAllUpdates = ~uint32_t{0};
 
 class ElaboratedModel : public Model {
 public:
@@ -31,11 +30,14 @@ public:
   void elaborate(Diagnostics& diagnostics) {
     int64_t batch = 2;
     if (const Node* size = train_ ? train_->find("batch_size") : nullptr; size && size->is(Node::Kind::integer)) batch = std::max<int64_t>(1, size->integer());
-    StepBuilder step(source(), train_ ? GraphKind::train : GraphKind::predict, batch, kAllUpdates, diagnostics);
+    StepBuilder step(source(), train_ ? GraphKind::train : GraphKind::predict, batch, {}, diagnostics);
     step.run();
     if (diagnostics.errors()) return;
     Context& c = step.context;
     state_ = c.state;
+    owners_ = c.owners;
+    slot_owners_ = c.slot_owners;
+    averaged_ = c.averaged;
     layers_ = c.rows;
     parameters_ = c.parameters;
     fits_ = c.fits;
@@ -45,7 +47,7 @@ public:
     for (const StateTensor& t : state_) paths.push_back(t.tensor.path);
     rules_.check_used(paths, diagnostics);
     // What the losses make of the outputs is the same in every program.
-    StepBuilder eval(source(), GraphKind::predict, batch, kAllUpdates, diagnostics);
+    StepBuilder eval(source(), GraphKind::predict, batch, {}, diagnostics);
     eval.run();
     outputs_ = eval.outputs;
     check_expectations(diagnostics);
@@ -67,9 +69,10 @@ public:
       const Node* load = rule.find("load");
       if (!load) continue;
       LoadRule l{load->text, {}, {}, load->loc};
-      if (const Node* match = rule.find("match")) {
-        if (match->is(Node::Kind::list)) for (const Node& glob : match->items) l.match.push_back(glob.text);
-        else l.match.push_back(match->text);
+      for (const StateTensor& t : state_) {
+        if (t.tensor.role == Role::slot) continue;
+        const Rule* first = rules_.init_rule(t.tensor.path, owners_.at(t.tensor.path));
+        if (first && first->node == &rule) l.paths.push_back(t.tensor.path);
       }
       if (const Node* rename = rule.find("rename"))
         for (const auto& [from, to] : rename->entries) l.rename.emplace_back(from.text, to.text);
@@ -78,8 +81,23 @@ public:
     return out;
   }
 
+  void set_length(int64_t steps_per_epoch, int64_t total_steps) override {
+    rules_.set_length(steps_per_epoch, total_steps);
+    for (StateTensor& t : state_)
+      if (auto it = slot_owners_.find(t.tensor.path); it != slot_owners_.end()) t.thaw = rules_.thaw_step(it->second, owners_.at(it->second));
+  }
+
+  std::vector<int64_t> thaws() const override {
+    std::set<int64_t> out;
+    for (const StateTensor& t : state_)
+      if (t.tensor.role != Role::slot) out.insert(rules_.thaw_step(t.tensor.path, owners_.at(t.tensor.path)));
+    out.erase(0);
+    out.erase(Rules::kNever);
+    return {out.begin(), out.end()};
+  }
+
   std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const override {
-    StepBuilder step(source(), GraphKind::train, 1, kAllUpdates, quiet_);
+    StepBuilder step(source(), GraphKind::train, 1, {}, quiet_);
     step.bind_vars();
     return train_ ? build_schedule(*train_, steps_per_epoch, total_steps, base_lr_, step.evaluator) : std::vector<SchedulePhase>{};
   }
@@ -87,11 +105,11 @@ public:
   void check_steps(const RunLength& run, Diagnostics& diagnostics) const override {
     if (!train_) return;
     size_t errors = diagnostics.errors();
-    if (run.tail > 0) StepBuilder(source(), GraphKind::train, run.tail, kAllUpdates, diagnostics).run();
+    if (run.tail > 0) StepBuilder(source(), GraphKind::train, run.tail, {}, diagnostics).run();
     if (diagnostics.errors() != errors) return;
     // A length that is a fault is not a doubt too: warnings count when the schedule could be built.
     Diagnostics warnings(diagnostics.sources());
-    StepBuilder step(source(), GraphKind::train, 1, kAllUpdates, warnings);
+    StepBuilder step(source(), GraphKind::train, 1, {}, warnings);
     step.bind_vars();
     build_schedule(*train_, run.steps_per_epoch, run.total_steps, base_lr_, step.evaluator);
     for (Diagnostic& d : warnings.sorted()) diagnostics.report(std::move(d));
@@ -99,8 +117,10 @@ public:
 
   const std::vector<UpdateInfo>& updates() const override { return update_infos_; }
 
-  Graph build(GraphKind kind, int64_t batch, uint32_t active) const override {
-    StepBuilder step(source(), kind, batch, active, quiet_);
+  Graph build(GraphKind kind, int64_t batch, const StepForm& form) const override {
+    StepBuilder step(source(), kind, batch, form, quiet_);
+    std::vector<int64_t> thawed = thaws();
+    if (form.phase < static_cast<int>(thawed.size())) step.context.position = form.phase == 0 ? 0 : thawed[static_cast<size_t>(form.phase) - 1];
     step.run();
     if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
     static const char* kNames[] = {"train", "eval", "predict", "gradient", "fit"};
@@ -109,7 +129,7 @@ public:
   }
 
   GradientGraph gradients(int64_t batch) const override {
-    StepBuilder step(source(), GraphKind::gradient, batch, kAllUpdates, quiet_);
+    StepBuilder step(source(), GraphKind::gradient, batch, {}, quiet_);
     step.run();
     if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
     step.derivatives.graph = std::move(step.context.graph);
@@ -123,7 +143,7 @@ private:
   void check_expectations(Diagnostics& diagnostics) {
     const Node* expect = spec_.find("expect");
     if (!expect || !expect->is(Node::Kind::map) || diagnostics.errors()) return;
-    StepBuilder step(source(), GraphKind::predict, 1, kAllUpdates, diagnostics);
+    StepBuilder step(source(), GraphKind::predict, 1, {}, diagnostics);
     step.bind_vars();
     auto read = [&](const Node& n) { return read_argument(n, nullptr, *step.context.vars, step.evaluator); };
     try {
@@ -150,7 +170,7 @@ private:
       diagnostics.error(network.loc, "the name '" + network.name + "' is taken by a function");
   }
 
-  ModelSource source() const { return {spec_, schema_, library_, rules_, networks_, updates_, loss_uses_, fitted_}; }
+  ModelSource source() const { return {spec_, schema_, library_, rules_, networks_, updates_, loss_uses_, averaged_, fitted_}; }
 
   Node spec_;
   Schema schema_;
@@ -162,6 +182,8 @@ private:
   std::vector<UpdateInfo> update_infos_;
   const Node* train_ = nullptr;
   std::vector<StateTensor> state_;
+  std::map<std::string, std::string> owners_, slot_owners_;
+  std::set<std::string> averaged_;
   std::vector<LayerRow> layers_;
   int64_t parameters_ = 0;
   std::vector<ModelOutput> outputs_;

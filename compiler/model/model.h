@@ -20,6 +20,7 @@ struct StateTensor {
   Tensor tensor;
   Initializer init;
   Loc loc;                    ///< the item that owns it
+  int64_t thaw = 0;           ///< slots: the step before which there is nothing in them, since the parameter is frozen
 };
 
 /// One row of the layer table that `mlc check` prints: items of the model, top level first.
@@ -42,6 +43,13 @@ struct Prediction {
 struct UpdateInfo {
   std::string name;
   int64_t every = 1;
+};
+
+/// Which training step a graph is.
+struct StepForm {
+  uint32_t active = ~uint32_t{0};   ///< bit i: update i is part of it
+  int phase = INT32_MAX;            ///< how many of Model::thaws() lie behind it; more than there are: all
+  bool gather = false;              ///< with `accumulate`: adds the gradients of its batch up, and no more. The other step uses them
 };
 
 /// A per-sample value that evaluation and prediction put out.
@@ -95,10 +103,10 @@ struct GradientGraph {
   std::vector<std::pair<std::string, std::string>> unchecked;
 };
 
-/// A rule of `init` that loads weights: tensors of `file` whose names, after `rename`, are paths that match.
+/// A rule of `init` that loads weights: tensors of `file` whose names, after `rename`, are these paths.
 struct LoadRule {
   std::string file;           ///< as written
-  std::vector<std::string> match;
+  std::vector<std::string> paths;   ///< parameters and running state that the rule is the first to match
   std::vector<std::pair<std::string, std::string>> rename;   ///< globs of names in the file -> paths
   Loc loc;
 };
@@ -117,15 +125,18 @@ public:
   virtual int64_t parameter_count() const = 0;
   virtual const std::vector<LayerRow>& layers() const = 0;
   virtual const std::vector<ModelOutput>& outputs() const = 0;    ///< in order of the spec; may be none
-  virtual std::vector<LoadRule> loads() const = 0;                ///< in file order; the first that matches a path wins
+  virtual std::vector<LoadRule> loads() const = 0;                ///< in file order
   virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
   /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.
   virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;
   /// Reports what only the length of the run tells: faults and warnings of the last, smaller batch and of the schedule.
   virtual void check_steps(const RunLength& run, Diagnostics& diagnostics) const = 0;
   /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.
-  /// Bit i of `active`: update i is part of the training step.
-  virtual Graph build(GraphKind kind, int64_t batch, uint32_t active = ~uint32_t{0}) const = 0;
+  virtual Graph build(GraphKind kind, int64_t batch, const StepForm& form = {}) const = 0;
+  /// What "until 3 epochs" means. Known with the data; call before thaws() and build().
+  virtual void set_length(int64_t steps_per_epoch, int64_t total_steps) = 0;
+  /// Steps at which frozen parameters begin to be trained, rising: each begins a phase.
+  virtual std::vector<int64_t> thaws() const = 0;
   virtual GradientGraph gradients(int64_t batch) const = 0;       ///< needs `train`
   virtual const std::vector<UpdateInfo>& updates() const = 0;     ///< of `train.updates`, in file order; none: a single one
   /// Transforms with fitted state, in order: paths of their tensors (`data.standardize1.mean`, ...). Fitting runs the

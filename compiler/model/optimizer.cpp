@@ -42,6 +42,21 @@ public:
     context_.builder.leave(former);
   }
 
+  /// Adds the gradient of this batch, times its rows, to what is there. Steps that gather keep the sum; the others give
+  /// the mean over all rows and begin anew.
+  ValueId accumulated(const Trainable& parameter, ValueId gradient, bool gather) {
+    Builder& b = context_.builder;
+    std::string path = "optimizer." + update_.prefix() + "accumulated." + parameter.path;
+    add_slot(path, parameter, b.sample_shape(context_.value_of(parameter.tensor)), {});
+    TensorId tensor = context_.graph.find_tensor(path);
+    ValueId own = b.binary(OpCode::mul, gradient, b.constant(static_cast<double>(context_.graph.batch)));
+    ValueId sum = b.binary(OpCode::add, context_.value_of(tensor), own);
+    if (gather) return context_.change(tensor, sum), sum;
+    context_.change(tensor, b.broadcast_to(b.constant(0), b.sample_shape(sum), false));
+    Value share = host_apply(HostFormula::Op::div, {Value::of_integer(1), Value::of_variable(kHostRows)});
+    return b.binary(OpCode::mul, sum, evaluator_.tensor(share, update_.accumulate->loc));
+  }
+
 private:
   static TypedSetting read(const UpdateSetting& update) {
     const Node* node = update.node->find("optimizer");
@@ -91,7 +106,7 @@ private:
     Initializer init;
     if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, shape, evaluator_, names);
     std::string path = "optimizer." + slot_prefix_ + rule.name + "." + parameter.path;
-    ValueId value = context_.add_state(path, parameter.op, Role::slot, {DType::f32, shape}, init, parameter.loc);
+    ValueId value = add_slot(path, parameter, shape, init);
     tensors_[rule.name] = context_.graph.find_tensor(path);
     return Value::of_tensor(value);
   }
@@ -99,7 +114,8 @@ private:
   // Parameters of the same settings share one number: their formulas stay equal, so that one loop updates them all.
   Value host_slot(const TensorRule& rule, const Trainable& parameter, Env& names) {
     auto& [index, shared] = host_[rule.name];
-    bool first = shared.empty();
+    // A name that is the same in all phases.
+    bool first = shared.empty() && thaw_ == 0;
     auto [it, fresh] = shared.try_emplace(settings_text_, static_cast<int>(context_.graph.host_state.size()));
     index = it->second;
     if (fresh) {
@@ -119,23 +135,50 @@ private:
     context_.change(tensor, id);
   }
 
-  // Steps of this update, from 1: it runs at steps every, 2 * every, ... of the run.
-  Value own_step() const {
+  // Steps of this update on a parameter, from 1: it runs at steps every, 2 * every, ... of the run, and begins anew when
+  // the parameter thaws.
+  Value own_step(int64_t thaw) const {
     Value t = Value::of_variable(kHostT);
-    return update_.every == 1 ? t : host_apply(HostFormula::Op::div, {t, Value::of_integer(update_.every)});
+    if (update_.every != 1) t = host_apply(HostFormula::Op::div, {t, Value::of_integer(update_.every)});
+    return thaw == 0 ? t : host_apply(HostFormula::Op::sub, {t, Value::of_integer(thaw / update_.every)});
+  }
+
+  // As torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn: the first step's weights begin the average.
+  void average(const Trainable& parameter, Value p, Value t) {
+    if (!update_.ema) return;
+    const Node* setting = update_.ema->find("decay");
+    Value decay = Value::of_real(number_of(read_argument(*setting, nullptr, *context_.vars, evaluator_), setting->loc, "'decay' of ema"));
+    decay = host_apply(HostFormula::Op::select, {host_apply(HostFormula::Op::gt, {t, Value::of_integer(1)}), decay, Value::of_integer(0)});
+    Value rest = host_apply(HostFormula::Op::sub, {Value::of_integer(1), decay});
+    std::string path = "ema." + parameter.path;
+    TensorId tensor = context_.graph.find_tensor(path);
+    Builder& b = context_.builder;
+    if (tensor < 0) {
+      add_slot(path, parameter, b.sample_shape(context_.value_of(parameter.tensor)), {});
+      tensor = context_.graph.find_tensor(path);
+      context_.averaged.insert(parameter.path);
+    }
+    ValueId former = b.binary(OpCode::mul, context_.value_of(tensor), evaluator_.tensor(decay, setting_.loc));
+    context_.change(tensor, b.binary(OpCode::add, former, b.binary(OpCode::mul, evaluator_.tensor(p, setting_.loc), evaluator_.tensor(rest, setting_.loc))));
+  }
+
+  ValueId add_slot(const std::string& path, const Trainable& parameter, const Shape& shape, const Initializer& init) {
+    context_.slot_owners[path] = parameter.path;
+    return context_.add_state(path, parameter.op, Role::slot, {DType::f32, shape}, init, parameter.loc);
   }
 
   void step(const Trainable& parameter, ValueId gradient, const Env& settings) {
     Env arguments(definition_.is_std ? nullptr : context_.vars), names(&arguments);
     evaluator_.bind(definition_, given_, arguments, setting_.loc);
-    settings_text_.clear();
+    thaw_ = context_.rules.thaw_step(parameter.path, parameter.op);
+    settings_text_ = thaw_ > 0 ? "thaw=" + std::to_string(thaw_) + ";" : "";
     for (const auto& [name, entry] : settings.own()) {
       arguments.set(name, entry.value);
-      settings_text_ += name + "=" + entry.value.host_formula().print({"lr", "t", "k"}) + ";";
+      settings_text_ += name + "=" + entry.value.host_formula().print({"lr", "t", "k", "rows"}) + ";";
     }
     names.set("p", Value::of_tensor(context_.value_of(parameter.tensor)));
     names.set("g", Value::of_tensor(gradient));
-    names.set("t", own_step());
+    names.set("t", own_step(thaw_));
     for (const auto& [name, formula] : definition_.let) names.set_lazy(name, formula, &names);
     tensors_.clear();
     for (const TensorRule& rule : definition_.state) {
@@ -151,7 +194,9 @@ private:
       names.set(name, std::move(value));
     }
     for (const auto& [name, tensor] : tensors_) store(tensor, *evaluator_.lookup(name, names, setting_.loc), name);
-    store(parameter.tensor, *evaluator_.lookup("p", names, setting_.loc), "p");
+    Value p = *evaluator_.lookup("p", names, setting_.loc);
+    store(parameter.tensor, p, "p");
+    average(parameter, Value::of_tensor(context_.value_of(parameter.tensor)), own_step(thaw_));
   }
 
   const UpdateSetting& update_;
@@ -164,8 +209,15 @@ private:
   std::string slot_prefix_;
   std::map<std::string, TensorId> tensors_;   // slots of the parameter at work
   std::string settings_text_;                 // of the parameter at work
+  int64_t thaw_ = 0;                          // of the parameter at work
   std::map<std::string, std::pair<int, std::map<std::string, int>>> host_;   // slots of shape []: the one at work, all by settings
 };
+
+bool accumulates(const UpdateSetting& update, Evaluator& evaluator) {
+  if (!update.accumulate) return false;
+  Value n = read_argument(*update.accumulate, nullptr, *evaluator.context().vars, evaluator);
+  return integer_of(n, update.accumulate->loc, "'accumulate'") > 1;
+}
 
 // torch.nn.utils.clip_grad_norm_ and clip_grad_value_.
 void clip_gradients(const Node& clip, std::vector<ValueId>& gradients, Evaluator& evaluator) {
@@ -221,7 +273,7 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
 
 double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator) { return Optimizer(update, evaluator).rate(); }
 
-void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, Evaluator& evaluator) {
+void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather, Evaluator& evaluator) {
   const UpdateSetting& update = updates[index];
   Context& context = evaluator.context();
   std::vector<const Trainable*> trained = trained_by(update, context);
@@ -230,6 +282,16 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
   std::vector<ValueId> gradients = differentiate(context.graph, loss, values, context.gradients);
   size_t first = context.graph.ops.size();
   Optimizer optimizer(update, evaluator);
+  if (accumulates(update, evaluator)) {
+    ScopeId former = context.builder.enter(update.prefix() + "accumulate", update.accumulate->loc);
+    for (size_t i = 0; i < gradients.size(); ++i)
+      if (gradients[i] != kNoValue) gradients[i] = optimizer.accumulated(*trained[i], gradients[i], gather);
+    context.builder.leave(former);
+    if (gather) {
+      for (size_t i = first; i < context.graph.ops.size(); ++i) context.graph.ops[i].part = StepPart::update;
+      return;
+    }
+  }
   if (update.clip) {
     ScopeId former = context.builder.enter(update.prefix() + "clip", update.clip->loc);
     clip_gradients(*update.clip, gradients, evaluator);

@@ -11,7 +11,9 @@ double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator);
 /// Appends to the graph the gradient of `loss` with respect to the parameters that update `index` trains, clipping and the
 /// optimizer's step; the parameters have their new values from here on. Rates of other updates follow the schedule in
 /// proportion to `base_rate`. Slots become tensors `optimizer.<slot>.<path>`, or `optimizer.<update>.<slot>.<path>` where an
-/// earlier update trains the same parameter. Parameters that the loss does not reach go to Context::unreached.
-void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, Evaluator& evaluator);
+/// earlier update trains the same parameter. With `accumulate` gradients are added up, times their batch's rows, in
+/// `optimizer.<update>.accumulated.<path>`: by steps that `gather` and do no more, and the others divide by the rows of all.
+/// With `ema` a parameter's average follows it in `ema.<path>`. Parameters that the loss does not reach go to Context::unreached.
+void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather, Evaluator& evaluator);
 
 }  // namespace mlc

@@ -2,11 +2,21 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/initializers.h"
+#include "compiler/model/schedules.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mlc {
 namespace {
+
+// "until 3 epochs", in steps.
+int64_t frozen_until(const Node& value, int64_t steps_per_epoch, int64_t total_steps) {
+  std::string_view text = value.is(Node::Kind::text) ? trim(value.text) : "";
+  if (!starts_with(text, "until ")) throw SpecError(value.loc, "'frozen' is true, false, or a time: until 3 epochs");
+  Duration duration = read_duration(std::string(text.substr(6)), steps_per_epoch, static_cast<double>(total_steps), value.loc, "frozen: until");
+  return std::llround(duration.steps);
+}
 
 std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& settings, Diagnostics& diagnostics) {
   std::vector<Rule> out;
@@ -37,7 +47,11 @@ std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& s
           for (const Node& glob : value.items) rule.match.push_back(glob.text);
         else rule.match.push_back(value.text);
       } else if (key.text == "frozen" && !value.is(Node::Kind::boolean)) {
-        diagnostics.error(value.loc, "'frozen: until ...' is not supported by this version yet; true or false is");
+        try {
+          frozen_until(value, 1, 1);
+        } catch (const SpecError& error) {
+          diagnostics.report(error.diagnostic);
+        }
       }
     }
     if (rule.match.empty() && rule.op.empty()) diagnostics.error(node.loc, "a rule needs 'match' (a pattern of paths) or 'op'");
@@ -67,10 +81,12 @@ const Rule* Rules::first(const std::vector<Rule>& rules, const std::string& path
   return nullptr;
 }
 
-bool Rules::frozen(const std::string& path, const std::string& op) const {
+int64_t Rules::thaw_step(const std::string& path, const std::string& op) const {
   const Rule* rule = train_rule(path, op);
   const Node* setting = rule ? rule->setting("frozen") : nullptr;
-  return setting && setting->is(Node::Kind::boolean) && setting->boolean();
+  if (!setting) return 0;
+  if (setting->is(Node::Kind::boolean)) return setting->boolean() ? kNever : 0;
+  return frozen_until(*setting, steps_per_epoch_, total_steps_);
 }
 
 void Rules::check_used(const std::vector<std::string>& paths, Diagnostics& diagnostics) const {

@@ -24,9 +24,10 @@ bool runs_at_load(const Item& item) {
 
 }  // namespace
 
-StepBuilder::StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, uint32_t active, Diagnostics& diagnostics)
+StepBuilder::StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, const StepForm& form, Diagnostics& diagnostics)
     : context(source.library, source.schema, source.rules, diagnostics, kind, batch), evaluator(context), source_(source), items_(evaluator),
-      networks_(source.networks, items_, evaluator), active_(active) {
+      networks_(source.networks, items_, evaluator), form_(form) {
+  if (kind != GraphKind::train) context.averaged = source.averaged;
   context.vars = &vars_;
   context.networks = &networks_;
 }
@@ -228,7 +229,7 @@ void StepBuilder::train_step(Env& data) {
   ValueId total = kNoValue;
   for (size_t i = 0; i < source_.updates.size(); ++i) {
     const UpdateSetting& update = source_.updates[i];
-    if (!(active_ >> i & 1)) continue;
+    if (!(form_.active >> i & 1)) continue;
     Env names(&data);
     forward(update, data, names);
     b.leave(0);
@@ -236,7 +237,7 @@ void StepBuilder::train_step(Env& data) {
     ValueId loss = loss_of(update, names);
     if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
     total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);
-    build_update(source_.updates, i, optimizer_rate(source_.updates.front(), evaluator), loss, evaluator);
+    build_update(source_.updates, i, optimizer_rate(source_.updates.front(), evaluator), loss, form_.gather, evaluator);
   }
   if (total != kNoValue) b.output("loss", total);
   context.store_changes();

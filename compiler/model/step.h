@@ -5,6 +5,7 @@
 #include "compiler/model/update_settings.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,13 +20,13 @@ struct ModelSource {
   const std::vector<Network>& networks;
   const std::vector<UpdateSetting>& updates;             ///< none: the spec has no `train`
   const std::map<std::string, LossUse>& loss_uses;       ///< by output, as the training graph found them
+  const std::set<std::string>& averaged;                 ///< parameters with averages, as the training graph found them
   const size_t& fitted;                                  ///< transforms whose state is there
 };
 
 class StepBuilder {
 public:
-  /// Bit i of `active`: update i is in the training step.
-  StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, uint32_t active, Diagnostics& diagnostics);
+  StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, const StepForm& form, Diagnostics& diagnostics);
 
   /// Builds the graph into `context`; faults are reported.
   void run();
@@ -60,7 +61,7 @@ private:
   const ModelSource& source_;
   Items items_;
   Networks networks_;
-  uint32_t active_;
+  StepForm form_;
 };
 
 }  // namespace mlc

@@ -60,7 +60,11 @@ std::vector<UpdateSetting> read_updates(const Node& spec, Diagnostics& diagnosti
   if (!train || !train->is(Node::Kind::map)) return out;
   const Node *clip = train->find("clip"), *updates = train->find("updates");
   if (clip && (clip->is(Node::Kind::null) || clip->text == "none")) clip = nullptr;
-  if (!updates) return {{.loc = train->loc, .node = train, .clip = clip}};
+  auto setting = [&](const char* key) {
+    const Node* n = train->find(key);
+    return n && !n->is(Node::Kind::null) && n->text != "none" ? n : nullptr;
+  };
+  if (!updates) return {{.loc = train->loc, .node = train, .clip = clip, .accumulate = setting("accumulate"), .ema = setting("ema")}};
   for (const char* key : {"loss", "optimizer"})
     if (const Node* single = train->find_key(key))
       diagnostics.error(single->loc, "'" + std::string(key) + "' and 'updates' exclude each other: every update has its own",
@@ -70,6 +74,8 @@ std::vector<UpdateSetting> read_updates(const Node& spec, Diagnostics& diagnosti
   for (const auto& [key, body] : updates->entries) {
     try {
       out.push_back(read_update(key, body, clip));
+      out.back().accumulate = setting("accumulate");
+      out.back().ema = setting("ema");
     } catch (const SpecError& error) {
       diagnostics.report(error.diagnostic);
     }

@@ -56,7 +56,7 @@ std::vector<int64_t> integers_of(const Value& value, Loc loc, const std::string&
 /// op(operands...) as one host formula; the operands are scalars.
 Value host_apply(HostFormula::Op op, const std::vector<Value>& operands);
 
-/// The names of host variables in optimizers' formulas, in order: lr, t, k.
-inline constexpr int kHostLr = 0, kHostT = 1, kHostK = 2, kHostState = 3;
+/// Variables of host formulas in optimizers, in order: lr, t, k, rows (of all batches of a step), then the host states.
+inline constexpr int kHostLr = 0, kHostT = 1, kHostK = 2, kHostRows = 3, kHostState = 4;
 
 }  // namespace mlc

@@ -36,7 +36,7 @@ public:
     for (Op& op : graph_.ops) op.group = -1;
   }
 
-  Grouping run(bool enabled, bool attention, bool templates) {
+  Grouping run(bool enabled, bool attention, bool templates, const StateLayout* state) {
     templates_ = templates;
     auto take = [&](std::vector<Group> found) {
       for (Group& g : found) {
@@ -44,7 +44,7 @@ public:
         groups_.push_back(std::move(g));
       }
     };
-    if (enabled) take(find_updates(graph_, out_.refusals));
+    if (enabled) take(find_updates(graph_, state, out_.refusals));
     if (enabled && attention) take(attention_groups(graph_, target_, out_.refusals));
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
@@ -396,7 +396,9 @@ const char* form_name(Form form) {
   return "";
 }
 
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention, bool templates) { return Fuser(graph, target).run(enabled, attention, templates); }
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention, bool templates, const StateLayout* state) {
+  return Fuser(graph, target).run(enabled, attention, templates, state);
+}
 
 void verify(const Graph& graph, const Grouping& grouping) {
   std::vector<int> seen(graph.ops.size(), 0);

@@ -87,15 +87,21 @@ struct Grouping {
   std::vector<Refusal> refusals;
 };
 
+struct StateLayout;
+
 /// Puts every op that computes into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
 /// not depend on `enabled`. `attention` as in assign_layouts(); without
-/// `templates` a contraction joins only what its generic lowering can do.
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true, bool templates = true);
+/// `templates` a contraction joins only what its generic lowering can do. Where the state has its places already (`state`),
+/// an update group holds parameters that are neighbours there.
+Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true, bool templates = true, const StateLayout* state = nullptr);
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
 
 // --- order and memory ---
+
+inline constexpr int64_t kAlign = 64;   ///< bytes, of buffers and of state tensors
+inline int64_t aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 /// Where each state tensor lies in the state arena: row-major, 64-byte aligned. Tensors of one kind that an optimizer
 /// updates alike are neighbours, so that one flat loop can walk them.

@@ -11,9 +11,6 @@
 namespace mlc {
 namespace {
 
-constexpr int64_t kAlign = 64;
-int64_t aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
-
 // State tensors that a group reads, behind index maps too.
 std::set<TensorId> state_reads(const Graph& graph, const Group& group) {
   std::set<TensorId> out;

@@ -13,7 +13,7 @@ namespace {
 
 class Finder {
 public:
-  Finder(const Graph& graph, std::vector<Refusal>& refusals) : graph_(graph), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
+  Finder(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) : graph_(graph), state_(state), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
     for (const Store& s : graph.stores) ++stored_[s.value];
     count_generations();
   }
@@ -28,6 +28,8 @@ public:
       std::string signature;
       if (!collect(store, member, signature)) continue;
       auto [it, fresh] = group_of.insert({signature, groups.size()});
+      // Behind a parameter that this step does not train a new run begins.
+      if (!fresh && !follows(groups[it->second].members.back(), member)) it->second = groups.size(), fresh = true;
       if (fresh) {
         Group g;
         g.form = Form::update;
@@ -44,6 +46,15 @@ public:
   }
 
 private:
+  bool follows(const UpdateMember& former, const UpdateMember& member) const {
+    if (!state_) return true;
+    auto offset = [&](TensorId id) { return state_->offsets.at(graph_.tensors[static_cast<size_t>(id)].path); };
+    int64_t step = aligned(graph_.tensors[static_cast<size_t>(former.parameter)].type.bytes());
+    bool near = offset(member.parameter) == offset(former.parameter) + step;
+    for (size_t s = 0; s < member.slots.size(); ++s) near = near && offset(member.slots[s]) == offset(former.slots[s]) + step;
+    return near;
+  }
+
   // The ops behind a parameter's new value and slots, and their formula as text.
   bool collect(const Store& store, UpdateMember& member, std::string& signature) {
     const Tensor& parameter = graph_.tensors[static_cast<size_t>(store.tensor)];
@@ -169,6 +180,7 @@ private:
   }
 
   const Graph& graph_;
+  const StateLayout* state_;
   std::vector<Refusal>& refusals_;
   std::vector<std::vector<ValueId>> users_;
   std::vector<int> stored_, generation_;
@@ -177,6 +189,6 @@ private:
 
 }  // namespace
 
-std::vector<Group> find_updates(const Graph& graph, std::vector<Refusal>& refusals) { return Finder(graph, refusals).run(); }
+std::vector<Group> find_updates(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) { return Finder(graph, state, refusals).run(); }
 
 }  // namespace mlc

@@ -7,6 +7,7 @@ namespace mlc {
 
 /// Groups of Form::update, each with all parameters of one formula. Parameters whose update is not a private elementwise
 /// chain are left out, with a refusal.
-std::vector<Group> find_updates(const Graph& graph, std::vector<Refusal>& refusals);
+/// Where the state has its places (unless null), the parameters of a group are neighbours there, and so are their slots.
+std::vector<Group> find_updates(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals);
 
 }  // namespace mlc

@@ -90,7 +90,7 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
     feed.steps = steps;
     feed.columns = bind_columns(program, columns);
     feed.rows = rows.data() + evaluation.rows;
-    std::vector<float> table = scalars.table(program, steps, [](int64_t) { return 0.0; });
+    std::vector<float> table = scalars.table(program, steps, {evaluation.rows / batch, size}, [](int64_t) { return 0.0; });
     feed.scalars = table.data();
     feed.results = results.data();
     int done = step.executable->run(feed);

@@ -4,6 +4,7 @@
 #include "runtime/device.h"
 #include "runtime/program.h"
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -18,6 +19,8 @@ struct ProgramKey {
   StepKind kind = StepKind::train;
   int64_t batch = 0;
   uint32_t active = kAllUpdates; ///< updates in the step
+  int phase = INT32_MAX;         ///< how many groups of frozen parameters have thawed; more than there are: all
+  bool gather = false;           ///< with `accumulate`: adds its gradients up, and no more
   auto operator<=>(const ProgramKey&) const = default;
 };
 

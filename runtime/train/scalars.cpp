@@ -14,7 +14,20 @@ HostScalars::HostScalars(const Program& program, uint64_t seed) : seed_(seed) {
   }
 }
 
-std::vector<float> HostScalars::table(const Program& program, int steps, const std::function<double(int64_t)>& rate) {
+void HostScalars::begin_row(std::vector<float>& table, int64_t batch) const {
+  table.push_back(std::bit_cast<float>(static_cast<uint32_t>(batch)));
+  table.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_)));
+  table.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_ >> 32)));
+}
+
+std::vector<float> HostScalars::gather_table(const Program& program, int steps, int64_t first_batch) const {
+  ensure(program.scalars.empty() && program.host_state.empty(), "scalars: a step that gathers needs none");
+  std::vector<float> out;
+  for (int s = 0; s < steps; ++s) begin_row(out, first_batch + s);
+  return out;
+}
+
+std::vector<float> HostScalars::table(const Program& program, int steps, Batches batches, const std::function<double(int64_t)>& rate) {
   std::vector<float> out;
   out.reserve(static_cast<size_t>(steps) * (kFirstScalar + program.scalars.size()));
   std::vector<size_t> own; // states of this program, by their place here
@@ -26,11 +39,9 @@ std::vector<float> HostScalars::table(const Program& program, int steps, const s
   std::vector<double> variables;
   for (int s = 0; s < steps; ++s, ++step_) {
     double k = static_cast<double>(step_);
-    variables = {rate(step_), k + 1, k};
+    variables = {rate(step_), k + 1, k, static_cast<double>(batches.rows)};
     for (size_t i : own) variables.push_back(states_[i]);
-    out.push_back(std::bit_cast<float>(static_cast<uint32_t>(step_)));
-    out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_)));
-    out.push_back(std::bit_cast<float>(static_cast<uint32_t>(seed_ >> 32)));
+    begin_row(out, batches.first + s);
     for (const ScalarRule& rule : program.scalars)
       out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
     for (size_t i = 0; i < own.size(); ++i)

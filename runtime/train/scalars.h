@@ -14,15 +14,24 @@ class HostScalars {
  public:
   HostScalars(const Program& program, uint64_t seed);
 
-  /// The table for the next `steps` steps of a program: per step its number, the seed's two words, then the program's scalars.
-  /// `rate` gives the learning rate of a step. Advances by `steps`.
-  std::vector<float> table(const Program& program, int steps, const std::function<double(int64_t)>& rate);
+  /// What a step is about beside its number: batches are numbered over the run, and each draws random numbers of its own.
+  struct Batches {
+    int64_t first = 0; ///< number of the first step's batch
+    int64_t rows = 0;  ///< of all batches of a step
+  };
+  /// The table for the next `steps` steps of a program: per step its batch's number, the seed's two words, then the program's
+  /// scalars. `rate` gives the learning rate of a step. Advances by `steps`.
+  std::vector<float> table(const Program& program, int steps, Batches batches, const std::function<double(int64_t)>& rate);
+  /// The same for steps that only gather: nothing advances.
+  std::vector<float> gather_table(const Program& program, int steps, int64_t first_batch) const;
 
   int64_t step() const { return step_; } ///< of the next row of a table, from 0
   const std::vector<double>& states() const { return states_; }
   void restore(std::vector<double> states, int64_t next_step);
 
  private:
+  void begin_row(std::vector<float>& table, int64_t batch) const;
+
   std::vector<std::string> paths_; // of the states
   std::vector<double> states_;
   uint64_t seed_;

@@ -31,10 +31,15 @@ class Session {
   void prepare();
   void resume(const TrainCounters& from);
   bool call();
+  bool run_batches(const BatchCall& call, bool gather, int64_t rows);
   int64_t call_limit() const;
   void add_losses(const Program& program, const std::vector<float>& results, int64_t batch, int steps);
   void mean_losses();
   uint32_t active_updates(int64_t step) const;
+  int phase(int64_t step) const;
+  int64_t batches_done() const { return walk_.epoch() * walk_.steps_per_epoch() + walk_.step_in_epoch(); }
+  // Of the running epoch: steps that are done, or begun.
+  int64_t step_in_epoch() const { return (walk_.step_in_epoch() + settings_.accumulate - 1) / settings_.accumulate; }
   bool validation_due() const;
   void validate();
   void watch();
@@ -95,6 +100,8 @@ int64_t Session::call_limit() const {
   uint32_t active = active_updates(step_);
   for (int64_t n = 1; !job_.every.empty() && n < limit; ++n)
     if (active_updates(step_ + n) != active) limit = n;
+  for (int64_t thaw : job_.thaws)
+    if (thaw > step_) limit = std::min(limit, thaw - step_);
   if (settings_.steps > 0) limit = std::min(limit, settings_.steps - step_);
   const Every& validate = settings_.validate;
   if (!validate.epochs && !job_.val.rows.empty()) limit = std::min(limit, validate.count - step_ % validate.count);
@@ -105,15 +112,31 @@ int64_t Session::call_limit() const {
 
 // One call of steps; false when training must end now (result_.ending says why).
 bool Session::call() {
-  BatchCall call = walk_.next(call_limit());
-  StepProgram step = job_.programs->get({StepKind::train, call.batch, active_updates(step_)});
+  if (settings_.accumulate == 1) {
+    BatchCall next = walk_.next(call_limit());
+    return run_batches(next, false, next.batch);
+  }
+  // One step of several batches: all but the last gather. The tail of an epoch is the last batch of its step.
+  int64_t left = walk_.steps_per_epoch() - walk_.step_in_epoch(), batches = std::min(settings_.accumulate, left);
+  bool tail = walk_.tail() > 0 && batches == left;
+  int64_t rows = batches * walk_.full_batch();
+  if (tail) rows += walk_.tail() - walk_.full_batch();
+  if (batches > 1 && !run_batches(walk_.next(batches - 1), true, rows)) return false;
+  return run_batches(walk_.next(1), false, rows);
+}
+
+// `rows`: of all batches of the step.
+bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
+  StepProgram step = job_.programs->get({StepKind::train, call.batch, active_updates(step_), phase(step_), gather});
   const TensorSlot* loss = find_output(*step.program, "loss");
   ensure(loss, "a training program puts out its loss");
   RateSchedule schedule_before = schedule_;
   TrainCounters before = counters();
   std::vector<double> rates;
   auto rate = [&](int64_t k) { return rates.emplace_back(schedule_.rate(k)); };
-  std::vector<float> table = scalars_->table(*step.program, call.steps, rate);
+  HostScalars::Batches batches{batches_done(), rows};
+  std::vector<float> table = gather ? scalars_->gather_table(*step.program, call.steps, batches.first)
+                                    : scalars_->table(*step.program, call.steps, batches, rate);
   size_t per_step = static_cast<size_t>(step.program->results_per_step);
   std::vector<float> results(per_step * static_cast<size_t>(call.steps));
   Feed feed;
@@ -122,19 +145,20 @@ bool Session::call() {
   feed.rows = call.rows;
   feed.scalars = table.data();
   feed.results = results.data();
-  feed.stop = job_.stop;
+  feed.stop = settings_.accumulate == 1 ? job_.stop : nullptr; // a step of several batches is not left half done
   feed.loss_result = static_cast<int>(loss->offset);
   double start = now();
   int done = step.executable->run(feed);
   double seconds = now() - start;
-  if (done < call.steps) { // the rates and host states of steps that did not run are taken back
+  if (done < call.steps && !gather) { // the rates and host states of steps that did not run are taken back
     schedule_ = schedule_before;
     scalars_->restore(before.host_state, before.step);
     rates.clear();
-    scalars_->table(*step.program, done, rate);
+    scalars_->table(*step.program, done, batches, rate);
   }
   walk_.advance(done);
-  step_ += done;
+  int steps = gather ? 0 : done;
+  step_ += steps;
   result_.train_seconds += seconds;
   if (done == 0) {
     result_.ending = Ending::interrupted;
@@ -143,27 +167,28 @@ bool Session::call() {
   if (durations_.empty()) result_.first_step_seconds = now() - begin_;
   step_seconds_ = seconds / done;
   durations_.emplace_back(step_seconds_, done);
-  rate_ = rates.back();
+  if (!gather) rate_ = rates.back();
   double sum = 0;
   for (int s = 0; s < done; ++s) {
     double value = results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)];
     if (!std::isfinite(value)) {
       result_.ending = Ending::not_finite;
       result_.train_loss = value;
-      step_ += s + 1 - done;
+      if (!gather) step_ += s + 1 - done;
       return false;
     }
     sum += value;
   }
   add_losses(*step.program, results, call.batch, done);
+  if (gather) return true;
   job_.observer->on_call({.epoch = walk_.epoch() + 1,
                           .epochs = settings_.epochs,
-                          .step_in_epoch = walk_.step_in_epoch(),
-                          .steps_per_epoch = walk_.steps_per_epoch(),
+                          .step_in_epoch = step_in_epoch(),
+                          .steps_per_epoch = counts_.per_epoch,
                           .step = step_,
                           .total_steps = counts_.total,
                           .rows = call.batch * done,
-                          .steps = done,
+                          .steps = steps,
                           .loss = sum / done,
                           .seconds = seconds});
   return true;
@@ -199,6 +224,10 @@ uint32_t Session::active_updates(int64_t step) const {
   for (size_t i = 0; i < job_.every.size(); ++i)
     if ((step + 1) % job_.every[i] != 0) active &= ~(uint32_t{1} << i);
   return active;
+}
+
+int Session::phase(int64_t step) const {
+  return static_cast<int>(std::count_if(job_.thaws.begin(), job_.thaws.end(), [&](int64_t thaw) { return thaw <= step; }));
 }
 
 bool Session::validation_due() const {
@@ -303,6 +332,7 @@ TrainResult Session::run() {
 StepCounts count_steps(const TrainSettings& settings, int64_t train_rows) {
   std::vector<int32_t> rows(static_cast<size_t>(train_rows));
   StepCounts counts{BatchWalk(std::move(rows), settings.batch_size, false, settings.drop_last, 0).steps_per_epoch(), 0};
+  counts.per_epoch = (counts.per_epoch + settings.accumulate - 1) / settings.accumulate;
   counts.total = settings.epochs * counts.per_epoch;
   if (settings.steps > 0) counts.total = counts.total > 0 ? std::min(counts.total, settings.steps) : settings.steps;
   return counts;

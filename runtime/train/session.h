@@ -87,6 +87,7 @@ struct TrainJob {
   Columns columns;
   SplitRows train, val; ///< no validation rows: no validation
   int64_t evaluation_cap = 512; ///< most rows of a validation's batch
+  std::vector<int64_t> thaws; ///< steps at which a phase with more trained parameters begins
   double base_lr = 0;
   std::vector<RatePhase> schedule;
   std::vector<int64_t> every; ///< per update: it is part of the steps every, 2 * every, ...; none: of all

@@ -39,6 +39,7 @@ struct TrainSettings {
   double seconds = 0;
   int64_t batch_size = 32;
   bool shuffle = true, drop_last = false;
+  int64_t accumulate = 1; ///< batches of a step
   Every validate;
   std::vector<MetricSettings> metrics;
   double threshold = 0.5; ///< of the positive class, for metrics on classes

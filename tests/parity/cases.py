@@ -63,6 +63,11 @@ class Case:
     rtol: float = 1e-5
     atol: float = 2e-6
     still: tuple = ()                           # parameters that rightly do not move
+    accumulate: int = 1                         # batches of a step
+    clip: Optional[Callable] = None             # parameters -> None, behind the gradient
+    ema: float = 0                              # decay of averaged weights
+    frozen: Optional[Callable] = None           # path -> whether it is frozen until step `thaw`
+    thaw: int = 10**9
     start: dict = field(default_factory=dict)   # initial values that are not random
     train: str = ""                             # further YAML lines of `train:`
     top: str = ""                               # further YAML lines of the file
@@ -903,3 +908,48 @@ case("rule_no_decay_on_bias", **MLP, optimizer="{type: adamw, lr: 0.05, weight_d
      make=lambda p: (lambda q: AdamW([{"params": q[0::2]}, {"params": q[1::2], "weight_decay": 0.0}], lr=0.05, weight_decay=0.4))(list(p)), atol=5e-6)
 case("rule_frozen", **MLP, optimizer="{type: sgd, lr: 0.1, weight_decay: 0.2}", train='  params:\n    - {match: "linear1.*", frozen: true}\n',
      make=lambda p: SGD(list(p)[2:], lr=0.1, weight_decay=0.2), still=STILL)
+
+# Training features --------------------------------------------------------------------------------------------------------
+def train_case(name, train, **rest):
+    case(name, **{**MLP, **rest}, train="".join(f"  {line}\n" for line in train.split("\n")))
+
+
+ADAM = dict(optimizer="{type: adam, lr: 0.05}", make=lambda p: Adam(p, lr=0.05), rtol=2e-5, atol=5e-6)
+MOMENTUM = dict(optimizer="{type: sgd, lr: 0.1, momentum: 0.9}", make=lambda p: SGD(p, lr=0.1, momentum=0.9))
+clip_norm = lambda limit: lambda p: torch.nn.utils.clip_grad_norm_(p, limit)
+train_case("clip_norm", "clip: {norm: 0.5}", clip=clip_norm(0.5))
+train_case("clip_norm_unreached", "clip: {norm: 50}", clip=clip_norm(50))
+train_case("clip_norm_momentum", "clip: {norm: 0.3}", clip=clip_norm(0.3), **MOMENTUM)
+train_case("clip_value", "clip: {value: 0.1}", clip=lambda p: torch.nn.utils.clip_grad_value_(p, 0.1))
+train_case("clip_value_adam", "clip: {value: 0.02}", clip=lambda p: torch.nn.utils.clip_grad_value_(p, 0.02), **ADAM)
+train_case("accumulate", "accumulate: 3", accumulate=3, steps=5)
+train_case("accumulate_left_over", "accumulate: 2", accumulate=2, epochs=3)
+train_case("accumulate_small_last", "accumulate: 2", x=normal(14, 5), y=normal(14, 3), accumulate=2, epochs=2, **MOMENTUM)
+train_case("accumulate_drop_last", "accumulate: 2", x=normal(14, 5), y=normal(14, 3), accumulate=2, epochs=2, drop_last=True)
+train_case("accumulate_clip_adam", "accumulate: 3\nclip: {norm: 0.2}", accumulate=3, steps=7, clip=clip_norm(0.2), **ADAM)
+train_case("accumulate_schedule", "accumulate: 2", x=normal(16, 5), y=normal(16, 3), accumulate=2, steps=8, schedule="cosine", rate=lambda o: rates.CosineAnnealingLR(o, 8))
+case("accumulate_batch_norm", BN.format("batch_norm"), bnorm(), x=normal(14, 5), y=normal(14, 3), batch=5, accumulate=2, epochs=2, train="  accumulate: 2\n", atol=5e-6)
+train_case("ema", "ema: {decay: 0.8}", ema=0.8, steps=8, predict=True)
+train_case("ema_adam", "ema: {decay: 0.9}", ema=0.9, steps=8, predict=True, **ADAM)
+train_case("ema_accumulate", "ema: {decay: 0.5}\naccumulate: 2", ema=0.5, accumulate=2, epochs=3, predict=True)
+case("ema_batch_norm", BN.format("batch_norm"), bnorm(), ema=0.7, predict=True, train="  ema: {decay: 0.7}\n", atol=5e-6)
+FIRST = lambda name: name.startswith("linear1")
+train_case("frozen_until_adam", 'params:\n  - {match: "linear1.*", frozen: until 3 steps}', frozen=FIRST, thaw=3, steps=8, **ADAM)
+train_case("frozen_until_momentum", 'params:\n  - {match: "linear1.*", frozen: until 4 steps}', frozen=FIRST, thaw=4, steps=9, **MOMENTUM)
+train_case("frozen_until_epochs", 'params:\n  - {match: "linear1.*", frozen: until 2 epochs}', frozen=FIRST, thaw=6, epochs=4, **ADAM)
+train_case("frozen_until_second", 'params:\n  - {match: "linear2.*", frozen: until 3 steps, lr: lr / 2}', frozen=lambda n: n.startswith("linear2"), thaw=3, steps=8,
+           make=lambda p: (lambda q: SGD([{"params": q[2:], "lr": 0.05}, {"params": q[:2]}], lr=0.1))(list(p)))
+train_case("frozen_until_accumulate", 'accumulate: 2\nparams:\n  - {match: "linear1.weight", frozen: until 2 steps}', frozen=lambda n: n == "linear1.weight",
+           thaw=2, steps=6, accumulate=2, x=normal(16, 5), y=normal(16, 3), **ADAM)
+train_case("frozen_until_ema", 'ema: {decay: 0.6}\nparams:\n  - {match: "linear1.*", frozen: until 3 steps}', frozen=FIRST, thaw=10**9, steps=3, ema=0.6, predict=True, still=STILL)
+NORM_FROZEN = dict(frozen=lambda n: n.startswith("batch_norm1"), train='  params:\n    - {op: batch_norm, frozen: %s}\n', atol=5e-6)
+case("frozen_batch_norm", BN.format("batch_norm"), bnorm(), predict=True, still=("batch_norm1.weight", "batch_norm1.bias", "batch_norm1.running_mean", "batch_norm1.running_var"),
+     **{**NORM_FROZEN, "train": NORM_FROZEN["train"] % "true"})
+case("frozen_batch_norm_until", BN.format("batch_norm"), bnorm(), predict=True, thaw=3, steps=7, **{**NORM_FROZEN, "train": NORM_FROZEN["train"] % "until 3 steps"})
+train_case("rule_list", 'params:\n  - {match: ["linear1.bias", "linear2.*"], lr: 0.02}',
+           make=lambda p: (lambda q: SGD([{"params": q[1:], "lr": 0.02}, {"params": q[:1]}], lr=0.1))(list(p)))
+train_case("rule_first_match_wins", 'params:\n  - {match: "linear1.weight", lr: 0.05}\n  - {match: "linear1.*", lr: 0.01, weight_decay: 0.3}',
+           make=lambda p: (lambda q: SGD([{"params": q[:1], "lr": 0.05}, {"params": q[1:2], "lr": 0.01, "weight_decay": 0.3}, {"params": q[2:]}], lr=0.1))(list(p)))
+train_case("rule_scheduled", 'params:\n  - {match: "linear1.*", lr: 0.02}', schedule="{type: exponential, gamma: 0.8, every: 1 step}", steps=10,
+           make=lambda p: (lambda q: SGD([{"params": q[:2], "lr": 0.02}, {"params": q[2:]}], lr=0.1))(list(p)), rate=lambda o: rates.ExponentialLR(o, 0.8))
+train_case("rule_of_op", "params:\n  - {op: linear, weight_decay: 0.2}", make=lambda p: SGD(p, lr=0.1, weight_decay=0.2))

@@ -13,6 +13,8 @@ import sys
 import zlib
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import tensors
 import images  # noqa: F401 adds its cases
@@ -35,23 +37,37 @@ def state(net):
     return {name: value.detach().clone() for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
 
 
-def batches(case, rows):
-    """Row ranges, epoch after epoch; no batch crosses the border of two epochs."""
+def steps_of(case, rows):
+    """(epoch, row ranges of its batches) of each step. No batch and no step crosses the border of two epochs."""
     epoch = steps = 0
     while (epoch < case.epochs) if case.epochs else (steps < case.steps):
-        for begin in range(0, rows, case.batch):
-            end = min(begin + case.batch, rows)
-            if (case.drop_last and end - begin < case.batch) or (not case.epochs and steps == case.steps):
-                continue
-            steps += 1
-            yield epoch, begin, end
+        ranges = [(begin, min(begin + case.batch, rows)) for begin in range(0, rows, case.batch)]
+        if case.drop_last:
+            ranges = [r for r in ranges if r[1] - r[0] == case.batch]
+        for first in range(0, len(ranges), case.accumulate):
+            if case.epochs or steps < case.steps:
+                steps += 1
+                yield epoch, ranges[first : first + case.accumulate]
         epoch += 1
 
 
+def freeze(case, net, frozen):
+    """Frozen parameters have no gradient; norms among them use their running statistics."""
+    for name, module in net.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and case.frozen(name + ".running_mean"):
+            module.train(not frozen)
+    for name, parameter in net.named_parameters():
+        if case.frozen(name):
+            parameter.requires_grad_(not frozen)
+            if frozen:
+                parameter.grad = None
+
+
 def train(case, net, x, y, y_val):
-    """Returns the mean loss of each epoch, batches weighted by their rows."""
+    """Returns the mean loss of each epoch, batches weighted by their rows, and the averaged weights."""
     optimizer = case.make(net.parameters())
     scheduler = case.rate(optimizer) if case.rate else None
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(case.ema)) if case.ema else None
     sums = {}
     last = 0
 
@@ -63,19 +79,27 @@ def train(case, net, x, y, y_val):
                 scheduler.step(case.criterion(net(x), y_val).item())
 
     net.train()
-    for epoch, begin, end in batches(case, len(x)):
+    for step, (epoch, ranges) in enumerate(steps_of(case, len(x))):
         if epoch != last:
             end_of_epoch()
             last = epoch
+        if case.frozen:
+            freeze(case, net, step < case.thaw)
         optimizer.zero_grad()
-        value = case.criterion(net(x[begin:end]), y[begin:end])
-        value.backward()
+        all_rows = sum(end - begin for begin, end in ranges)
+        for begin, end in ranges:
+            value = case.criterion(net(x[begin:end]), y[begin:end])
+            (value * ((end - begin) / all_rows)).backward()
+            total, rows = sums.get(epoch, (0.0, 0))
+            sums[epoch] = (total + value.item() * (end - begin), rows + end - begin)
+        if case.clip:
+            case.clip(net.parameters())
         optimizer.step()
+        if averaged:
+            averaged.update_parameters(net)
         if scheduler and case.rate_each == "step":
             scheduler.step()
-        total, rows = sums.get(epoch, (0.0, 0))
-        sums[epoch] = (total + value.item() * (end - begin), rows + end - begin)
-    return [total / rows for total, rows in sums.values()]
+    return [total / rows for total, rows in sums.values()], averaged
 
 
 def spec(case):
@@ -122,12 +146,15 @@ def make(case, folder):
     result |= {name: stored(value) for name, value in start.items()}
     net.double()
     wide = [t.double() if t is not None and t.is_floating_point() else t for t in (x, y, y_val)]
-    losses = train(case, net, *wide)
+    losses, averaged = train(case, net, *wide)
     end = state(net)
     check_motion(case, start, end)
     result |= {"expected." + name: stored(value) for name, value in end.items()}
     if case.epochs:
         result["expected.epoch_losses"] = stored(torch.tensor(losses))
+    if averaged:
+        net = averaged.module
+        result |= {"expected.ema." + name: stored(value) for name, value in net.named_parameters()}
     if case.predict:
         net.eval()
         asked = case.x_predict() if case.x_predict else x

@@ -343,6 +343,15 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
     if (const Node* n = train->find("batch_size")) t.batch_size = b.integer(*n, "batch_size", 1);
   });
   b.guard([&] {
+    if (const Node* n = train->find("accumulate")) t.accumulate = b.integer(*n, "accumulate", 1);
+  });
+  b.guard([&] {
+    const Node* ema = train->find("ema");
+    const Node* decay = ema && ema->is(Node::Kind::map) ? ema->find("decay") : nullptr;
+    double value = decay ? b.number(*decay, "decay") : 0;
+    if (value < 0 || value >= 1) throw SpecError(decay->loc, "'decay' of ema lies in 0..1, 1 excluded; it is " + format_number(value));
+  });
+  b.guard([&] {
     if (const Node* n = train->find("shuffle")) t.shuffle = b.flag(*n, "shuffle");
     if (const Node* n = train->find("drop_last")) t.drop_last = b.flag(*n, "drop_last");
     if (const Node* n = train->find("validate"); n && n->find("every")) t.validate = every(*n->find("every"));

@@ -89,11 +89,10 @@ std::string Run::fallback_text() const { return data_.missing_dataset + ". THE F
 
 void Run::save(const std::string& path, const TrainCounters& counters) {
   std::vector<TensorView> views;
-  std::vector<const StateTensor*> tensors;
-  for (const StateTensor& t : model_->state()) tensors.push_back(&t);
-  for (const StateTensor* t : tensors)
-    if (auto it = bench_->layout().offsets.find(t->tensor.path); it != bench_->layout().offsets.end())
-      views.push_back({t->tensor.path, t->tensor.type, bench_->state().data() + it->second});
+  for (const StateTensor& t : model_->state()) {
+    auto it = bench_->layout().offsets.find(t.tensor.path);
+    if (it != bench_->layout().offsets.end() && t.thaw <= counters.step) views.push_back({t.tensor.path, t.tensor.type, bench_->state().data() + it->second});
+  }
   std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
   views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
   write_safetensors(path, views, {{"format", "mlc"}, {kSchemaEntry, schema_to_text(data_.schema)}});

@@ -67,9 +67,12 @@ bool Training::make_ready(Reuse* reuse) {
     bench_ = std::make_unique<Workbench>(spec_, options, *model_);
     if (reuse) bench_->take_over(std::move(reuse->bench));
     auto rows = static_cast<int64_t>(data_.train.size());
+    StepCounts counts = count_steps(settings_, rows);
+    model_->set_length(counts.per_epoch, counts.total);
     bench_->make_state(StepKind::train, std::min(rows, settings_.batch_size), settings_.seed);
     check_weight_files();
     load_weights(*model_, *bench_, fs::path(path_).parent_path().string(), notes_);
+    begin_averages(*model_, *bench_);
     fit_transforms(*model_, *bench_, data_);
     if (tunes() && !(reuse && std::exchange(reuse->tuned, true))) tune_contractions();
   } catch (const SpecError& e) {
@@ -140,6 +143,7 @@ TrainJob Training::make_job() {
   job.val = truth_of_rows(data_, *model_, data_.val);
   job.evaluation_cap = evaluation_cap(*model_, data_.schema, settings_.batch_size);
   job.base_lr = model_->base_lr();
+  job.thaws = model_->thaws();
   bool all = true;
   for (const UpdateInfo& update : model_->updates()) {
     job.every.push_back(update.every);

@@ -10,6 +10,7 @@
 #include "tools/cli/tune.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -126,7 +127,7 @@ Workbench::Entry& Workbench::entry(const ProgramKey& key) {
   GraphKind graph = key.kind == StepKind::train ? GraphKind::train : key.kind == StepKind::eval ? GraphKind::eval : GraphKind::predict;
   CompileOptions options = options_;
   if (state_) options.state = &layout_;
-  Graph built = model_.build(graph, key.batch, key.active);
+  Graph built = model_.build(graph, key.batch, {key.active, key.phase, key.gather});
   std::string text = series_ ? graph_text(built) : "";
   if (Entry* e = taken_over(key, built, text)) return *e;
   ++compiled_;
@@ -259,6 +260,10 @@ SplitRows truth_of_rows(const Dataset& data, const Model& model, const std::vect
   return out;
 }
 
+namespace {
+constexpr std::array kBesideWeights = {"optimizer.", "ema.", "train.", "data."};
+}
+
 void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes) {
   for (const LoadRule& rule : model.loads()) {
     std::string path = fs::path(rule.file).is_absolute() ? rule.file : (fs::path(folder) / rule.file).string();
@@ -281,12 +286,11 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
     }
     for (const StateTensor& t : model.state()) {
       const std::string& p = t.tensor.path;
-      bool wanted = rule.match.empty() || std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, p); });
       auto place = bench.layout().offsets.find(p);
-      if (!wanted || place == bench.layout().offsets.end()) continue;
+      if (!std::count(rule.paths.begin(), rule.paths.end(), p) || place == bench.layout().offsets.end()) continue;
       auto it = by_path.find(p);
       if (it == by_path.end()) {
-        if (t.tensor.role != Role::parameter) continue;   // running state and slots may start afresh
+        if (t.tensor.role != Role::parameter) continue;   // running state may start afresh
         std::vector<std::string> names;
         for (const auto& [name, entry] : by_path) names.push_back(name);
         std::string near = nearest(p, names);
@@ -298,7 +302,20 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
         throw SpecError(rule.loc, "'" + p + "' is " + format_type(tensor.type) + " in " + rule.file + ", but " + format_type(t.tensor.type) + " in the model");
       bench.state().write(place->second, tensor.data.data(), tensor.type.bytes());
     }
-    if (used < file.entries().size()) notes.push_back(rule.file + ": " + std::to_string(file.entries().size() - used) + " tensors were not used");
+    // What a run keeps beside its weights is no loss.
+    size_t weights = 0;
+    for (const auto& entry : file.entries())
+      weights += std::none_of(kBesideWeights.begin(), kBesideWeights.end(), [&, &name = entry.name](const char* prefix) { return starts_with(name, prefix); });
+    if (used < weights) notes.push_back(rule.file + ": " + std::to_string(weights - used) + " tensors were not used");
+  }
+}
+
+void begin_averages(const Model& model, Workbench& bench) {
+  const auto& offsets = bench.layout().offsets;
+  for (const StateTensor& t : model.state()) {
+    auto average = offsets.find("ema." + t.tensor.path);
+    if (average == offsets.end()) continue;
+    bench.state().write(average->second, bench.state().data() + offsets.at(t.tensor.path), t.tensor.type.bytes());
   }
 }
 
@@ -356,6 +373,8 @@ void load_checkpoint(const std::string& path, const Model& model, Workbench& ben
     auto place = bench.layout().offsets.find(t.tensor.path);
     if (place == bench.layout().offsets.end()) continue;
     const SafetensorsFile::Entry* entry = file.find(t.tensor.path);
+    // A parameter that was frozen to the end has no average: it is its own.
+    if (!entry && starts_with(t.tensor.path, "ema.")) entry = file.find(t.tensor.path.substr(4));
     if (!entry) throw RuntimeError(path + ": the checkpoint has no '" + t.tensor.path + "'");
     HostTensor tensor = file.read(*entry);
     if (tensor.type != t.tensor.type) throw RuntimeError(path + ": '" + t.tensor.path + "' is " + format_type(tensor.type) + ", the model needs " + format_type(t.tensor.type));

@@ -88,6 +88,8 @@ private:
 
 /// Loads the weights that `init` rules name; notes what a file has that nobody took. Paths are relative to `folder`.
 void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes);
+/// Lets the averages of weights begin as the weights: those of frozen parameters stay so until they thaw.
+void begin_averages(const Model& model, Workbench& bench);
 /// Fits the transforms that need it on the training rows, and writes their state.
 void fit_transforms(Model& model, Workbench& bench, const Dataset& data);
 /// "output [10]", or the names and shapes of several outputs.
