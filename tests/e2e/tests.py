@@ -56,6 +56,11 @@ def digits_accuracy(c):
 
 
 @test
+def transfer_accuracy(c):
+    return reaches(c, "transfer", "test_accuracy", 0.93)
+
+
+@test
 def diabetes_r2(c):
     return reaches(c, "diabetes", "test_r2", 0.35)
 
@@ -453,6 +458,35 @@ def sweep_of_rates_compiles_once(c):
     need(lines[0].split()[:4] == ["trial", "train.batch_size", "train.optimizer.lr", "val_loss"] and losses == sorted(losses) and len(losses) == 6, "\n".join(lines))
     done = c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--json", "--quiet", "--set", "train.optimizer={type: sgd}", "--set", "sweep.over={train.optimizer.lr: [1e30, 0.1]}")
     need(done.summary["best"] == 2, "a trial that ends in nan is the best, or ends the sweep")
+
+
+BODY = """seed: 1
+data: {dataset: digits, split: {train: 0.5, val: 0.2, test: 0.3}, transforms: [to_float, flatten]}
+model: [{linear: 24, as: body}, batch_norm, relu, {linear: 10, as: head}]
+train: {epochs: 6, batch_size: 32, loss: cross_entropy, optimizer: {type: adam, lr: 0.01}}
+eval: {metrics: [accuracy]}
+"""
+
+
+@test
+def transfer_thaws_a_loaded_body(c):
+    c.run(c.write("body.yaml", BODY), "--quiet", out="body")
+    spec = c.write("transfer.yaml", BODY.replace("seed: 1", "seed: 2") + """init:
+  - {match: "head.*", normal: {std: 0.01}}
+  - {match: "*", load: body/checkpoints/last.safetensors}
+""")
+    rules = "train.params=[{match: 'head.*'}, {match: '*', lr: lr / 10, frozen: until 2 epochs}]"
+    names = ("body.weight", "body.bias", "batch_norm1.weight", "batch_norm1.running_mean")
+    start = tensors_of(c.checkpoint("body"))
+    done = c.run(spec, "--set", rules, "--set", "train.epochs=2", "--json", out="frozen")
+    frozen = tensors_of(c.checkpoint("frozen"))
+    need(all(frozen[n] == start[n] for n in names), "a frozen tensor has moved, or was not loaded")
+    need(frozen["head.weight"] != start["head.weight"], "the head was loaded too")
+    need(done.summary["test_accuracy"] > 0.85, f"test accuracy {done.summary['test_accuracy']} with a new head on a trained body")
+    c.run(spec, "--set", rules, "--set", "train.epochs=3", "--quiet", out="thawed")
+    thawed = tensors_of(c.checkpoint("thawed"))
+    need(all(thawed[n] != start[n] for n in names), "a thawed tensor has not moved")
+    need("optimizer.m.body.weight" in thawed, "a thawed parameter has no slots")
 
 
 @test
