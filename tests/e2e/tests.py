@@ -102,6 +102,18 @@ def convolutional_specs_count(c):
 
 
 @test
+def dcgan_counts_and_trains(c):
+    out = c.mlc("check", c.spec("dcgan")).out
+    for network, parameters in (("generator", "3,576,704"), ("discriminator", "2,765,568")):
+        need(re.search(rf"^{network} .* {parameters}$", out, re.M), f"the {network} does not have {parameters} parameters:\n{out}")
+    if c.reference:
+        return
+    sets = ("--set", "train.batch_size=4", "--set", "train.steps=2")
+    loss = c.run(c.spec("dcgan"), "--json", *sets).summary["train_loss"]
+    need(0 < loss < 100, f"the loss is {loss}")
+
+
+@test
 def residual_network_trains(c):
     if c.reference:
         raise Skip("too slow for the reference device")
