@@ -170,6 +170,9 @@ double metric(const MetricSettings& settings, const Predicted& predicted) {
                        "' needs a class target; for numbers there are mae, rmse, r2, mape");
   if (!of_classes && predicted.classes())
     throw RuntimeError("metric '" + settings.name + "' needs a number target; for classes there is accuracy, f1, ...");
+  if (of_classes && row_count(predicted) != static_cast<int64_t>(predicted.labels.size()))
+    throw RuntimeError("metric '" + settings.name + "': " + std::to_string(predicted.labels.size()) + " labels for " + std::to_string(row_count(predicted)) +
+                       " predictions; metrics take the last axis of the output for the classes");
   return of_classes ? class_metric(settings, predicted) : value_metric(settings, predicted);
 }
 

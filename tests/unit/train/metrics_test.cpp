@@ -1,4 +1,5 @@
 // Metrics against numbers worked out by hand.
+#include "compiler/base/diagnostics.h"
 #include "runtime/train/batches.h"
 #include "runtime/train/classification.h"
 #include "runtime/train/metrics.h"
@@ -42,6 +43,11 @@ TEST(Metrics, PerplexityIsTheInverseMeanProbability) {
   // A probability that f32 cannot hold is no infinite loss.
   EXPECT_NEAR(std::log2(of("perplexity", {.outputs = 2, .scores = {0, 1}, .labels = {0}, .targets = {}})), 126, 1e-9);
   EXPECT_FALSE(rises("val_perplexity"));
+}
+
+TEST(Metrics, ClassesLieOnTheLastAxis) {
+  Predicted p{.outputs = 2, .scores = {.1f, .2f, .3f, .4f, .5f, .6f}, .labels = {0, 1}, .targets = {}};
+  EXPECT_THROW(of("accuracy", p), RuntimeError);
 }
 
 TEST(Metrics, OfValues) {
