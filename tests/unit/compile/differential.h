@@ -50,12 +50,7 @@ public:
   }
 
   Outcome compiled(int lanes, int threads, const std::vector<std::string>& disabled = {}) {
-    CompileOptions o;
-    o.verify = true;
-    o.disabled = disabled;
-    o.target = target;
-    o.target.lanes = lanes;
-    o.target.registers = lanes == 8 ? 16 : 32;
+    CompileOptions o = options_of(lanes, disabled);
     return run_by(o, [&](const Compiled& c, const Feed& feed, SharedState& state) {
       CpuOptions options;
       options.threads = threads;
@@ -63,6 +58,27 @@ public:
       std::unique_ptr<Device> device = make_cpu_device(options);
       EXPECT_EQ(device->load(c.program, state)->run(feed), steps_);
     });
+  }
+
+  CompileOptions options_of(int lanes, const std::vector<std::string>& disabled) const {
+    CompileOptions o;
+    o.verify = true;
+    o.disabled = disabled;
+    o.target = target;
+    o.target.lanes = lanes;
+    o.target.registers = lanes == 8 ? 16 : 32;
+    return o;
+  }
+
+  /// Whether the program without templates has the groups of the one with them. It has not where only a template can
+  /// join a sum to what is summed (F7): the group that takes the sum in its place may add in another order.
+  bool same_groups_without_templates() const {
+    auto bodies = [&](const std::vector<std::string>& disabled) {
+      std::vector<std::vector<ValueId>> out;
+      for (const Group& g : compile(graph_, options_of(16, disabled)).grouping.groups) out.push_back(g.body);
+      return out;
+    };
+    return bodies({}) == bodies({"templates"});
   }
 
   /// Compiles, and lets `run` carry out the feed on the state.
@@ -134,8 +150,10 @@ public:
     Outcome truth = reference(), first = compiled(16, 1);
     near(first, truth, tolerance);
     EXPECT_TRUE(same_bits(first, compiled(turn % 2 ? 8 : 4, 2 + static_cast<int>(turn % 2))));
-    if (turn % 3 == 0) EXPECT_TRUE(same_bits(first, compiled(16, 2, {"templates"}))) << "generic lowering";
-    else near(compiled(16, 2, {"fuse", "templates"}), truth, tolerance);
+    if (turn % 3 != 0) return near(compiled(16, 2, {"fuse", "templates"}), truth, tolerance);
+    Outcome generic = compiled(16, 2, {"templates"});
+    near(generic, truth, tolerance);
+    EXPECT_TRUE(same_bits(first, generic) || !same_groups_without_templates()) << "generic lowering";
   }
 
   static constexpr int kRows = 50;   ///< of each column
