@@ -62,7 +62,7 @@ void Predictions::write_csv(std::ostream& out) const {
     const OutputTable* value = table(evaluation_, output.prefix() + "value");
     Column c{{}, probability ? probability : value ? value : table(evaluation_, output.name), {}, &classes_of(output)};
     if (c.scores->type.shape.size() > 1)
-      throw RuntimeError("a row of the result '" + output.name + "' is " + format_shape(c.scores->type.shape) + ", no line of CSV: give --output FILE.safetensors" +
+      throw RuntimeError("a row of the result " + (prefix.empty() ? "" : "'" + output.name + "' ") + "is " + format_shape(c.scores->type.shape) + ", no line of CSV: give --output FILE.safetensors" +
                          (prefix.empty() ? " or FILE.npy" : ""));
     int64_t n = c.scores->type.elements();
     bool labelled = probability && !c.labels->empty();

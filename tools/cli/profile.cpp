@@ -54,7 +54,7 @@ public:
   RecordingSource(Workbench& bench, int64_t batch) : bench_(bench), batch_(batch) {}
   StepProgram get(const ProgramKey& key) override {
     StepProgram p = bench_.get(key);
-    if (key != ProgramKey{StepKind::train, batch_}) return p;
+    if (key.kind != StepKind::train || key.batch != batch_ || key.gather) return p;
     if (!recorder) recorder = std::make_unique<Recorder>(*p.executable, steps_);
     return {p.program, recorder.get()};
   }
