@@ -645,7 +645,7 @@ def check_shows_the_plan_and_the_largest_batch(c):
     found = re.search(r"peak (\d+) bytes; live at most (\d+)", out)
     need(found and int(found[2]) <= int(found[1]) <= 1.25 * int(found[2]), "the plan has no peak near what lives at once")
     batch = int(re.search(r"largest batch within 1.0 MB: (\d+)", out)[1])
-    memory = lambda size: c.mlc("check", c.spec("wine"), "--set", f"train.batch_size={size}", "--memory", "1MB").out
+    memory = lambda size: c.mlc("check", c.spec("wine"), "--set", f"train.batch_size={size}", "--set", "train.drop_last=false", "--memory", "1MB").out
     need(batch > 32, f"the largest batch is {batch}")
     c.mlc("check", c.spec("wine"), "--memory", "much", status=2)
     need("no batch fits" in c.mlc("check", c.spec("wine"), "--memory", "10KB").out, "10 KB are enough")
