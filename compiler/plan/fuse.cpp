@@ -31,7 +31,6 @@ class Fuser {
 public:
   Fuser(Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
-    resident_ = !find_resident(graph).empty();
     find_old_readers();
     for (Op& op : graph_.ops) op.group = -1;
   }
@@ -45,6 +44,7 @@ public:
       }
     };
     if (enabled) take(find_updates(graph_, state, out_.refusals));
+    resident_ = reads_new_state();
     if (enabled && attention) take(attention_groups(graph_, target_, out_.refusals));
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
@@ -63,6 +63,15 @@ public:
   }
 
 private:
+  // True when a new value of state is read by another group than the one that makes it.
+  bool reads_new_state() const {
+    for (const auto& [value, tensor] : find_resident(graph_)) {
+      int own = graph_.ops[value].group;
+      if (own < 0 || std::any_of(users_[value].begin(), users_[value].end(), [&](ValueId u) { return graph_.ops[u].group != own; })) return true;
+    }
+    return false;
+  }
+
   void find_old_readers() {
     std::map<TensorId, ValueId> overwritten;
     for (const Store& s : graph_.stores)
