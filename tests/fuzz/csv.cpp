@@ -12,13 +12,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CsvSettings csv;
   csv.delimiter = ",;\t "[pick & 3];
   csv.header = pick & 4;
-  if (pick & 8) csv.target = {"-1", {}};
-  csv.class_target = pick & 16;
-  if (pick & 16) csv.classes = {"a", "b"};
+  if (pick & 8) csv.target.column = {"-1", {}};
+  csv.target.class_target = pick & 16;
+  if (pick & 16) csv.target.classes = {"a", "b"};
   if (pick & 32) csv.fill = "mean", csv.missing = {"NA", ""};
   csv.skip_rows = pick >> 7;
   answers([&] {
-    Table t = read_table({file.path()}, csv, {}, {});
+    Table t = read_table({file.path()}, csv, {}, {}, {});
     std::vector<int32_t> rows;
     for (int32_t r = 0; r < t.rows; ++r) rows.push_back(r);
     if (!csv.fill.empty()) fill_missing(t, csv, rows);

@@ -70,7 +70,9 @@ private:
   }
 
   Json key(const KeyInfo& k) const {
-    if (k.path == "model") return any_of({reference("items"), {{"type", "object"}, {"required", {"layers"}}, {"properties", {{"layers", reference("items")}, {"inputs", of_type("object")}, {"outputs", true}}}, {"additionalProperties", false}}});
+    if (k.path == "model") return network();
+    if (k.path == "models") return {{"type", "object"}, {"additionalProperties", network()}};
+    if (k.path == "train.updates") return {{"type", "object"}, {"additionalProperties", update()}};
     if (k.path == "train.loss") return reference("loss");
     if (k.path == "train.optimizer") return reference("optimizer");
     if (k.path == "train.schedule") return any_of({reference("schedule"), {{"type", "array"}, {"items", reference("schedule")}}});
@@ -94,6 +96,19 @@ private:
     if (has(k.kinds, "list")) forms.push_back(of_type("array"));
     if (has(k.kinds, "map") || has(k.kinds, "name")) forms.push_back(children(k.path).empty() ? of_type("object") : section(k.path));
     return any_of(forms);
+  }
+
+  // Items, or a map of them with its borders.
+  static Json network() {
+    Json properties = {{"layers", reference("items")}, {"inputs", of_type("object")}, {"outputs", true}, {"mode", {{"enum", {"train", "eval"}}}}};
+    return any_of({reference("items"), {{"type", "object"}, {"required", {"layers"}}, {"properties", properties}, {"additionalProperties", false}}});
+  }
+
+  Json update() const {
+    Json properties = {{"params", reference("names")}, {"forward", {{"type", "object"}, {"additionalProperties", reference("number")}}},
+                       {"loss", reference("loss")}, {"optimizer", reference("optimizer")},
+                       {"every", any_of({of_type("integer"), of_type("string")})}, {"clip", section("train.clip")}};
+    return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   }
 
   Json definition(const std::string& section) const {
