@@ -58,7 +58,7 @@ private:
   void add_output(const std::string& name, const Value& value);
   ValueId as_float(ValueId v);
 
-  const ModelSource& source_;
+  ModelSource source_;
   Items items_;
   Networks networks_;
   StepForm form_;
