@@ -51,7 +51,7 @@ for name in names:
         corpus = os.path.join(options.corpus or folder, name)
         os.makedirs(corpus, exist_ok=True)
         command = [os.path.join(options.build, "fuzz_" + name), corpus, os.path.join(here, "seeds", name), seeds, f"-max_total_time={options.seconds}", "-seed=1",
-                   "-timeout=20", "-rss_limit_mb=2048", "-max_len=8192", "-verbosity=0", "-print_final_stats=1"]
+                   "-timeout=120", "-rss_limit_mb=2048", "-max_len=8192", "-verbosity=0", "-print_final_stats=1"]
         if os.path.exists(dictionary := os.path.join(here, name + ".dict")):
             command.append("-dict=" + dictionary)
         done = subprocess.run([c for c in command if not c.startswith(os.path.join(here, "seeds")) or os.path.isdir(c)], capture_output=True,
