@@ -29,7 +29,7 @@ struct Pipeline {
   std::vector<Call> calls;               // by group
 
   bool enabled(const char* pass) const { return !std::count(options.disabled.begin(), options.disabled.end(), pass); }
-  bool attention() const { return enabled("attention") && enabled("fuse") && enabled("templates"); }
+  bool attention() const { return enabled("attention") && enabled("fuse"); }
 };
 
 void place_args(const Compiled& c, const std::vector<loops::ArgRef>& args, Launch& launch) {
@@ -91,7 +91,7 @@ std::string run_layouts(Pipeline& p) {
 }
 
 std::string run_fuse(Pipeline& p) {
-  p.out.grouping = fuse(p.out.graph, p.options.target, p.enabled("fuse"), p.attention(), p.enabled("templates"), p.options.state);
+  p.out.grouping = fuse(p.out.graph, p.options.target, {p.enabled("fuse"), p.attention(), p.options.state});
   if (p.options.verify) verify(p.out.graph, p.out.grouping);
   return p.options.dump ? print_grouping(p.out.graph, p.out.grouping, true) : "";
 }

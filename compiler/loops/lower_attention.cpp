@@ -1,28 +1,19 @@
 // Attention by blocks of 16 queries, one in each lane: the scores of a block against all keys lie in scratch, reductions
 // along the keys are vertical, and nothing of the scores' size is ever in memory. Gradients of keys and values sum over
 // the queries: one tile then walks all blocks of a head in order, its sums in scratch, features in the lanes.
-#include "compiler/base/diagnostics.h"
-#include "compiler/loops/context.h"
+#include "compiler/loops/attention_loops.h"
 #include "compiler/loops/templates.h"
-#include "compiler/plan/attention.h"
 
 #include <algorithm>
-#include <functional>
-#include <limits>
 
 namespace mlc::loops {
 namespace {
 
 constexpr int64_t kUnroll = 4;
 
-class Attend {
+class Attend : AttentionLoops {
 public:
-  Attend(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out)
-      : graph_(graph), group_(group), target_(target), out_(out), c_(graph, group, plan, out), inside_(group.body.begin(), group.body.end()),
-        roles_(attention_roles(graph, group)) {
-    c_.bind(classify_axes(graph, group.body));
-    scores_ = axes().result.at(group.anchor);
-    query_ = scores_[roles_.query], key_ = scores_[roles_.key];
+  Attend(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out) : AttentionLoops(graph, group, plan, out), target_(target) {
     // Rows of a tile of sums; they divide a block of 16 keys.
     rows_ = target.lanes == 16 ? 8 : 4;
   }
@@ -32,6 +23,7 @@ public:
     int64_t blocks = blocks_of(query_);
     bool whole = !roles_.by_key.empty();
     open_tiles(whole ? 1 : blocks);
+    if (roles_.causal && !whole) early_and_late(blocks);
     if (whole) {
       for (ValueId t : roles_.by_key) clear_sums(t);
       block_ = c_.loop(0, blocks);
@@ -45,16 +37,7 @@ public:
   }
 
 private:
-  const AxisClasses& axes() const { return c_.axes(); }
-  Writer& w() { return c_.w(); }
-  int64_t extent(int cls) const { return axes().extent[static_cast<size_t>(cls)]; }
-  int64_t blocks_of(int cls) const { return (extent(cls) + kLanes - 1) / kLanes; }
-  Reg number(int64_t n) { return w().constant(static_cast<double>(n), Elem::index); }
-
   // --- what is computed when ---
-  bool is_sum(ValueId v) const { return is_reducing(graph_.ops[v].code) && graph_.ops[v].code != OpCode::contract; }
-  bool is_score(ValueId v) const { return axes().result.at(v) == scores_; }
-
   // A stage is one pass over the keys: all reductions of one level. The last pass makes what contractions take.
   void find_stages() {
     int last = 0;
@@ -65,15 +48,7 @@ private:
         if (inside_.count(s.value)) lv = std::max(lv, level_.at(s.value) + is_sum(s.value));
       level_[v] = lv;
     }
-    auto take = [&](const std::vector<ValueId>& takers) {
-      for (ValueId t : takers) {
-        ValueId p = taken(t);
-        if (!std::count(taken_.begin(), taken_.end(), p)) taken_.push_back(p);
-        last = std::max(last, level_.at(p));
-      }
-    };
-    take(roles_.by_query);
-    take(roles_.by_key);
+    for (ValueId p : taken_) last = std::max(last, level_.at(p));
     for (ValueId v : group_.body)
       if (is_sum(v)) last = std::max(last, level_.at(v));
     stages_.resize(static_cast<size_t>(last) + 1);
@@ -81,17 +56,6 @@ private:
       if (is_sum(v)) stages_[static_cast<size_t>(level_.at(v))].push_back(v);
     for (ValueId v : roles_.makers) place_of(v);
     find_kept();
-  }
-
-  bool is_maker(ValueId v) const { return std::count(roles_.makers.begin(), roles_.makers.end(), v) > 0; }
-  // The scores that a contraction takes, and which operand they are.
-  size_t taken_operand(ValueId t) const { return inside_.count(graph_.ops[t].in[0]) ? 0 : 1; }
-  ValueId taken(ValueId t) const { return graph_.ops[t].in[taken_operand(t)]; }
-
-  int place_of(ValueId v) {
-    auto it = place_.find(v);
-    if (it == place_.end()) it = place_.insert({v, c_.scratch(extent(key_) * kLanes, graph_.type(v).dtype)}).first;
-    return it->second;
   }
 
   // Values that are dear to compute and needed by two passes stay in scratch behind the first.
@@ -122,32 +86,12 @@ private:
   }
 
   // --- loops ---
-  void open_tiles(int64_t blocks) {
-    out_.kernel.tiles = blocks;
-    std::vector<int> outer;
-    for (size_t i = 0; i < scores_.size(); ++i)
-      if (i != roles_.query && i != roles_.key) outer.push_back(scores_[i]);
-    for (int cls : outer) out_.kernel.tiles *= extent(cls);
-    Reg rest = out_.kernel.tile;
-    auto take = [&](int64_t n) {
-      Reg at = w().emit(Code::xmod, {rest, number(n)});
-      rest = w().emit(Code::xdiv, {rest, number(n)});
-      return at;
-    };
-    if (blocks > 1) {
-      // Late blocks see more keys: early and late ones take turns, so that any run of tiles is about as long as another.
-      Reg at = take(blocks);
-      Reg half = w().emit(Code::xdiv, {at, number(2)}), odd = w().emit(Code::xmod, {at, number(2)});
-      block_ = at;
-      if (roles_.causal) {
-        Reg from_end = c_.index_reg({blocks - 1, {{half, -1}}});
-        Reg turn = w().emit(Code::xmul, {odd, c_.index_reg({0, {{from_end, 1}, {half, -1}}})});
-        block_ = w().emit(Code::xadd, {half, turn});
-      }
-    } else {
-      block_ = number(0);
-    }
-    for (size_t i = outer.size(); i-- > 0;) c_.set_var(outer[i], along(take(extent(outer[i]))));
+  // Late blocks see more keys: early and late ones take turns, so that any run of tiles is about as long as another.
+  void early_and_late(int64_t blocks) {
+    Reg half = w().emit(Code::xdiv, {block_, number(2)}), odd = w().emit(Code::xmod, {block_, number(2)});
+    Reg from_end = c_.index_reg({blocks - 1, {{half, -1}}});
+    Reg turn = w().emit(Code::xmul, {odd, c_.index_reg({0, {{from_end, 1}, {half, -1}}})});
+    block_ = w().emit(Code::xadd, {half, turn});
   }
 
   // Runs `body` for each block of 16 keys that the queries of this block see, with the number of keys in it.
@@ -175,24 +119,14 @@ private:
   }
 
   void one_block() {
-    c_.set_var(query_, lanes_of(block_));
-    in_block_ = kNoReg;
-    if (extent(query_) % kLanes) {
-      in_block_ = w().emit(Code::xmin, {c_.index_reg({extent(query_), {{block_, -kLanes}}}), number(kLanes)});
-      c_.set_count(kLanes, in_block_);
-    }
+    open_block();
     for (ValueId m : roles_.makers) make(m);
     for (size_t s = 0; s < stages_.size(); ++s) pass(s);
     c_.clear_var(key_);
-    for (ValueId v : group_.writes)
-      if (!is_score(v) && graph_.ops[v].code != OpCode::contract) {
-        Indices idx = c_.index_of(v);
-        c_.write(v, c_.eval(v, idx), idx);
-      }
+    write_rows();
     for (ValueId t : roles_.by_query) sum_keys(t);
     for (ValueId t : roles_.by_key) sum_queries(t);
-    c_.set_count(kLanes);
-    c_.clear_var(query_);
+    close_block();
   }
 
   // --- sums of products ---
@@ -206,17 +140,6 @@ private:
       acc[r] = w().fma(s, v, acc[r]);
     }
     c_.close();
-  }
-
-  void carried(int64_t begin, int64_t end, int64_t step, std::vector<Reg>& acc, const std::function<void(Reg)>& body) {
-    if (begin < end) carry(c_.loop(begin, end, step), acc, body);
-  }
-  void carry(Reg var, std::vector<Reg>& acc, const std::function<void(Reg)>& body) {
-    std::vector<Reg> in;
-    for (Reg& r : acc) in.push_back(w().carry(r)), r = in.back();
-    body(var);
-    for (size_t i = 0; i < acc.size(); ++i) w().next(in[i], acc[i]), acc[i] = in[i];
-    c_.end_loop();
   }
 
   // Scores of the block: rows are keys, the sum runs over the features of a head.
@@ -253,13 +176,6 @@ private:
     c_.clear_var(key_);
     save(m);
   }
-
-  int summed_of(ValueId m) const {
-    const std::vector<int>& classes = axes().reduced.at(m);
-    return *std::find_if(classes.begin(), classes.end(), [&](int cls) { return extent(cls) > 1; });
-  }
-
-  void save(ValueId v) { c_.save(v, {place_.at(v), {extent(key_)}, {key_}, true}); }
 
   // The result of a query: rows are features, the sum runs over the keys.
   void sum_keys(ValueId t) {
@@ -304,13 +220,6 @@ private:
     }
     if (n % rows_) tile({n / rows_ * rows_, {}}, n % rows_);
     c_.clear_var(features);
-  }
-
-  // The class that a taking contraction has from its other operand alone.
-  int features_of(ValueId t) const {
-    for (int cls : axes().operands.at(t)[1 - taken_operand(t)])
-      if (extent(cls) > 1 && !std::count(scores_.begin(), scores_.end(), cls)) return cls;
-    throw InternalError("lower: a contraction of scores has no features");
   }
 
   // --- sums over queries ---
@@ -456,23 +365,6 @@ private:
 
   bool is_row(ValueId v) const { return is_elementwise(graph_.ops[v].code) && !std::count(axes().result.at(v).begin(), axes().result.at(v).end(), key_); }
 
-  void keep(ValueId v) {
-    Reg r = c_.eval(v, c_.index_of(v));
-    w().store({.buffer = place_of(v), .at = plus({0, {}}, c_.var(key_)->at, kLanes)}, w().splat(r));
-  }
-
-  Reg identity(OpCode code) {
-    double inf = std::numeric_limits<double>::infinity();
-    return w().constant(code == OpCode::reduce_max ? -inf : code == OpCode::reduce_min ? inf : code == OpCode::reduce_prod ? 1 : 0);
-  }
-
-  void accumulate(ValueId r, Reg& acc) {
-    const Op& op = graph_.ops[r];
-    Reg x = w().splat(c_.eval(op.in[0], c_.operand_index(r, 0)));
-    Code code = op.code == OpCode::reduce_max ? Code::max : op.code == OpCode::reduce_min ? Code::min : op.code == OpCode::reduce_prod ? Code::mul : Code::add;
-    acc = w().emit(code, {acc, x});
-  }
-
   // Estimated elementary operations.
   void work() {
     double points = static_cast<double>(graph_.type(group_.anchor).elements()), total = 0;
@@ -484,23 +376,13 @@ private:
     out_.kernel.work = roles_.causal ? total / 2 : total;
   }
 
-  const Graph& graph_;
-  const Group& group_;
   const Target& target_;
-  Lowered& out_;
-  Context c_;
-  std::set<ValueId> inside_;
-  AttentionRoles roles_;
-  std::vector<int> scores_;                        // classes of the scores' axes
-  int query_ = 0, key_ = 0;
   int64_t rows_ = 8;
   std::map<ValueId, int> level_;
   std::vector<std::vector<ValueId>> stages_;       // reductions by level
-  std::vector<ValueId> taken_;                     // scores that contractions read
   std::map<ValueId, size_t> kept_;                 // value -> the stage that stores it
-  std::map<ValueId, int> place_, turned_;          // scratch: [keys][16 queries]; [16 queries][features]
+  std::map<ValueId, int> turned_;                  // scratch: [16 queries][features]
   std::map<ValueId, Sums> sums_;
-  Reg block_ = kNoReg, in_block_ = kNoReg;         // of queries; how many there are in the last
 };
 
 }  // namespace

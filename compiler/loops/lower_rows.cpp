@@ -1,8 +1,10 @@
 // The generic lowering: loops over the outer space, cut into tiles; in each, one inner loop per stage. A stage holds the
-// reductions of one level over one inner space, and the values that are written there.
+// reductions of one level over one inner space, and the values that are written there. A contraction whose elements are summed
+// further (F7) is computed where they are, by a loop of its own.
 #include "compiler/base/diagnostics.h"
 #include "compiler/loops/context.h"
 #include "compiler/loops/templates.h"
+#include "compiler/plan/contraction.h"
 
 #include <algorithm>
 #include <limits>
@@ -50,6 +52,8 @@ private:
         outer_ = std::vector<int>(kept.begin(), kept.end());
         reducing = true;
       }
+    for (ValueId v : group_.body)
+      if (graph_.ops[v].code == OpCode::contract && axes().kept(v).size() > outer_.size()) product_ = v;
     if (!reducing) {
       std::set<int> all;
       for (ValueId v : group_.body)
@@ -77,6 +81,12 @@ private:
   int choose_lane() const {
     const Op& op = graph_.ops[principal_];
     auto wide = [&](int cls) { return extent(cls) > 1 ? cls : -1; };
+    // Sums of a product's elements run along the lanes that the contraction's tiles have.
+    if (product_ != kNoValue) {
+      std::optional<ContractionRoles> roles = contraction_roles(graph_, product_);
+      ensure(roles.has_value(), "lower: a contraction that is summed further has lanes");
+      return axes().result.at(product_)[parse_labels(graph_.ops[product_].attr.labels).out.find(roles->lane)];
+    }
     if (op.layout.blocked >= 0) return axes().result.at(principal_)[static_cast<size_t>(op.layout.blocked)];
     for (ValueId v : group_.body) {
       const Op& o = graph_.ops[v];
@@ -116,9 +126,9 @@ private:
     for (ValueId v : group_.body) {
       int lv = 0;
       for (const Source& s : sources_of(graph_, v))
-        if (inside_.count(s.value)) lv = std::max(lv, level.at(s.value) + (is_reducing(graph_.ops[s.value].code) ? 1 : 0));
+        if (inside_.count(s.value)) lv = std::max(lv, level.at(s.value) + has_stage(s.value));
       level[v] = lv;
-      if (is_reducing(graph_.ops[v].code)) {
+      if (has_stage(v)) {
         std::vector<int> inner;
         for (const auto& operand : axes().operands.at(v))
           for (int c : inner_of(operand))
@@ -127,12 +137,14 @@ private:
       }
     }
     for (ValueId v : group_.writes) {
-      int after = level.at(v) + (is_reducing(graph_.ops[v].code) ? 1 : 0);
+      int after = level.at(v) + has_stage(v);
       stage(after, inner_of(classes_in_order(v))).writes.push_back(v);
     }
     std::stable_sort(stages_.begin(), stages_.end(), [](const Stage& a, const Stage& b) { return a.level < b.level; });
     find_saved();
   }
+
+  bool has_stage(ValueId v) const { return is_reducing(graph_.ops[v].code) && v != product_; }
 
   // Expensive values needed in two stages are kept in scratch by the first.
   void find_saved() {
@@ -330,7 +342,17 @@ private:
     c_.end_loop();
   }
 
+  // One element of the product in each lane.
+  void make_product() {
+    Stage s;
+    s.reductions = {product_};
+    for (int cls : axes().reduced.at(product_))
+      if (!axes().unit(cls)) s.inner.push_back(cls);
+    emit(s);
+  }
+
   void body(const Stage& s, std::vector<Accumulator>& acc) {
+    if (product_ != kNoValue && !c_.defined(product_) && s.reductions != std::vector{product_}) make_product();
     for (const Saved& saved : saved_)
       if (&stages_[saved.stage] == &s) {
         Reg r = c_.eval(saved.op, c_.index_of(saved.op));
@@ -425,6 +447,7 @@ private:
   std::vector<int> outer_;
   ValueId principal_ = kNoValue;
   int lane_ = -1;
+  ValueId product_ = kNoValue;     // a contraction that keeps more axes than the group's sums
   std::vector<Stage> stages_;
   std::vector<Saved> saved_;
   int opened_ = 0;

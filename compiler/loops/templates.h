@@ -4,7 +4,8 @@
 
 namespace mlc::loops {
 
-/// Any group of elementwise ops, reductions and one contraction: the generic form.
+/// Any group of elementwise ops, reductions and one contraction: the generic form. `group.body` may sum elements of the
+/// contraction further (F7).
 void lower_rows(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 /// A contraction in register tiles with its epilogue; false when its layouts do not fit, or when a value of the epilogue cannot
 /// be had in lanes; then `out` is as before.
@@ -14,7 +15,8 @@ bool lower_contract(const Graph& graph, const Group& group, const Plan& plan, co
 /// One flat loop over the parameters of an optimizer.
 void lower_update(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 /// Attention by blocks of 16 queries, the scores of a block in scratch; see plan/attention.h. The same sums in the same
-/// order as the generic form of its ops.
+/// order as the generic form of its ops, and as the plain form.
+void lower_attention_plain(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 void lower_attention(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out);
 /// A window op with its epilogue. `templates` false: one channel at a time.
 void lower_window(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out);

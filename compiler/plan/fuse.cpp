@@ -31,21 +31,21 @@ class Fuser {
 public:
   Fuser(Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
-    find_old_readers();
+    out_.state = find_state_use(graph);
     for (Op& op : graph_.ops) op.group = -1;
   }
 
-  Grouping run(bool enabled, bool attention, bool templates, const StateLayout* state) {
-    templates_ = templates;
+  Grouping run(const FuseOptions& options) {
+    bool enabled = options.enabled;
     auto take = [&](std::vector<Group> found) {
       for (Group& g : found) {
         for (ValueId v : g.body) graph_.ops[v].group = static_cast<int>(groups_.size());
         groups_.push_back(std::move(g));
       }
     };
-    if (enabled) take(find_updates(graph_, state, out_.refusals));
+    if (enabled) take(find_updates(graph_, options.state, out_.refusals));
     resident_ = reads_new_state();
-    if (enabled && attention) take(attention_groups(graph_, target_, out_.refusals));
+    if (enabled && options.attention) take(attention_groups(graph_, target_, out_.refusals));
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
       if (is_inline(op.code) || op.group >= 0) continue;
@@ -65,31 +65,19 @@ public:
 private:
   // True when a new value of state is read by another group than the one that makes it.
   bool reads_new_state() const {
-    for (const auto& [value, tensor] : find_resident(graph_)) {
+    for (const auto& [value, tensor] : out_.state.resident) {
       int own = graph_.ops[value].group;
       if (own < 0 || std::any_of(users_[value].begin(), users_[value].end(), [&](ValueId u) { return graph_.ops[u].group != own; })) return true;
     }
     return false;
   }
 
-  void find_old_readers() {
-    std::map<TensorId, ValueId> overwritten;
-    for (const Store& s : graph_.stores)
-      if (graph_.tensors[static_cast<size_t>(s.tensor)].role != Role::output) overwritten[s.tensor] = s.value;
-    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
-      if (is_inline(graph_.ops[id].code)) continue;
-      for (const Source& s : sources_of(graph_, id))
-        if (graph_.ops[s.value].code == OpCode::state)
-          if (auto it = overwritten.find(graph_.ops[s.value].attr.tensor); it != overwritten.end()) old_readers_[it->second].push_back(id);
-    }
-  }
-
   // True when the body overwrites a state tensor and reads its old value for something else than the new one: nothing
   // orders the two within a group.
   bool reads_overwritten(const std::set<ValueId>& inside) const {
     for (ValueId id : inside) {
-      auto readers = old_readers_.find(id);
-      if (readers == old_readers_.end()) continue;
+      auto readers = out_.state.old_readers.find(id);
+      if (readers == out_.state.old_readers.end()) continue;
       std::set<ValueId> behind{id};
       for (auto it = std::make_reverse_iterator(inside.upper_bound(id)); it != inside.rend(); ++it)
         if (behind.count(*it))
@@ -226,7 +214,7 @@ private:
   // F7: a sum over all but the rows of the contraction's tiles, which then have all of their elements.
   std::optional<Reason> check_sum(ValueId anchor, ValueId id, const AxisClasses& axes) {
     const Op &op = graph_.ops[id], &product = graph_.ops[anchor];
-    std::optional<ContractionRoles> roles = templates_ ? contraction_roles(graph_, anchor) : std::nullopt;
+    std::optional<ContractionRoles> roles = contraction_roles(graph_, anchor);
     if (!roles || op.code != OpCode::reduce_sum || op.type.dtype != DType::f32 || roles->k.size() != 1)
       return Reason{"F7", "a reduction needs the whole result of the contraction"};
     if (axes.operands.at(id)[0] != axes.result.at(anchor)) return Reason{"F7", "it sums a value with other axes than the contraction's"};
@@ -309,7 +297,7 @@ private:
     std::vector<ValueId> queue;
     auto needs = [&](ValueId op, auto visit) {
       for (const Source& s : sources_of(graph_, op)) visit(s.value);
-      if (auto it = old_readers_.find(op); resident_ && it != old_readers_.end())
+      if (auto it = out_.state.old_readers.find(op); resident_ && it != out_.state.old_readers.end())
         for (ValueId reader : it->second) visit(reader);
     };
     for (ValueId id : body)
@@ -382,11 +370,9 @@ private:
 
   Graph& graph_;
   const Target& target_;
-  bool templates_ = true;
   std::vector<std::vector<ValueId>> users_;
   std::vector<bool> stored_;
-  bool resident_ = false;                                    // the step reads new values of state
-  std::map<ValueId, std::vector<ValueId>> old_readers_;      // by a new value of state, the ops that read the old one
+  bool resident_ = false;   // the step reads new values of state
   std::vector<Group> groups_;
   Grouping out_;
 };
@@ -405,9 +391,7 @@ const char* form_name(Form form) {
   return "";
 }
 
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention, bool templates, const StateLayout* state) {
-  return Fuser(graph, target).run(enabled, attention, templates, state);
-}
+Grouping fuse(Graph& graph, const Target& target, const FuseOptions& options) { return Fuser(graph, target).run(options); }
 
 void verify(const Graph& graph, const Grouping& grouping) {
   std::vector<int> seen(graph.ops.size(), 0);

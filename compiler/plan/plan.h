@@ -24,8 +24,8 @@ struct Tiling {
 /// Tilings that were measured, by contraction: labels, shapes and layouts as Lowered::contraction spells them.
 using Tuning = std::map<std::string, Tiling>;
 
-/// What the compiler must know of the machine. Only `lanes`, `registers`, cache sizes and `tuning` may change which code is
-/// made, and never its results.
+/// What the compiler must know of the machine. Cache sizes decide what becomes one group, and a group sums in its own order;
+/// `lanes`, `registers` and `tuning` change which code is made, and never its results.
 struct Target {
   int lanes = 8;               ///< f32 per register: 4 (NEON), 8 (AVX2) or 16 (AVX-512)
   int registers = 16;          ///< vector registers
@@ -82,18 +82,30 @@ struct Refusal {
   std::string reason;
 };
 
+/// Old and new values of state within a step.
+struct StateUse {
+  std::map<ValueId, TensorId> resident;               ///< see Plan::resident
+  std::map<ValueId, std::vector<ValueId>> old_readers;///< by a new value, the ops that read what it overwrites; index maps are looked through
+};
+/// Of a graph with layouts.
+StateUse find_state_use(const Graph& graph);
+
 struct Grouping {
   std::vector<Group> groups;           ///< in an order that respects data flow
   std::vector<Refusal> refusals;
+  StateUse state;
 };
 
 struct StateLayout;
 
-/// Puts every op that computes into one group (Op::group). With `enabled` false each op is its own group. Bits of elementwise results do
-/// not depend on `enabled`. `attention` as in assign_layouts(); without
-/// `templates` a contraction joins only what its generic lowering can do. Where the state has its places already (`state`),
-/// an update group holds parameters that are neighbours there.
-Grouping fuse(Graph& graph, const Target& target, bool enabled, bool attention = true, bool templates = true, const StateLayout* state = nullptr);
+struct FuseOptions {
+  bool enabled = true;                 ///< false: each op is its own group; bits of elementwise results are the same
+  bool attention = true;               ///< as in assign_layouts()
+  const StateLayout* state = nullptr;  ///< places that the state has already: parameters of an update group are neighbours there
+};
+
+/// Puts every op that computes into one group (Op::group).
+Grouping fuse(Graph& graph, const Target& target, const FuseOptions& options = {});
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
@@ -135,15 +147,12 @@ struct Plan {
   std::vector<Buffer> buffers;
   std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
   std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
-  std::map<ValueId, TensorId> resident;///< new values of state that the step itself reads: they are read where they are stored
+  std::map<ValueId, TensorId> resident;///< new values of state that the step itself reads, where they are stored: all readers of
+                                       ///< the old value run before, so that one place serves both
   int64_t arena_bytes = 0;
   int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live slices
   int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there
 };
-
-/// Values stored to state that later ops of the same step read, by the tensor. All readers of a tensor's old value run before
-/// its new value is written, so that one place serves both.
-std::map<ValueId, TensorId> find_resident(const Graph& graph);
 
 /// True when others read the value from the arena (not only stores or its own group do).
 bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value);

@@ -11,15 +11,6 @@
 namespace mlc {
 namespace {
 
-// State tensors that a group reads, behind index maps too.
-std::set<TensorId> state_reads(const Graph& graph, const Group& group) {
-  std::set<TensorId> out;
-  for (ValueId v : group.body)
-    for (const Source& s : sources_of(graph, v))
-      if (graph.ops[s.value].code == OpCode::state) out.insert(graph.ops[s.value].attr.tensor);
-  return out;
-}
-
 int64_t value_bytes(const Graph& graph, ValueId v) {
   return storage_elements(graph.type(v), graph.ops[v].layout) * dtype_bytes(graph.type(v).dtype);
 }
@@ -94,17 +85,6 @@ bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& u
     return false;
   };
   return read_elsewhere(value);
-}
-
-std::map<ValueId, TensorId> find_resident(const Graph& graph) {
-  std::map<ValueId, TensorId> out;
-  std::vector<std::vector<ValueId>> users = graph.users();
-  for (const Store& s : graph.stores) {
-    const Op& op = graph.ops[s.value];
-    if (graph.tensors[static_cast<size_t>(s.tensor)].role != Role::output && !users[s.value].empty() && !is_inline(op.code) && op.layout == Layout{})
-      out.emplace(s.value, s.tensor);
-  }
-  return out;
 }
 
 int64_t Plan::offset_of(ValueId value) const {
@@ -196,22 +176,13 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   size_t n = grouping.groups.size();
   // A group runs one segment after all that it depends on: what it reads is written, and what it overwrites is read.
   std::vector<std::set<int>> before(n);
-  std::vector<std::set<TensorId>> reads(n);
-  for (size_t g = 0; g < n; ++g) {
-    reads[g] = state_reads(graph, grouping.groups[g]);
+  for (size_t g = 0; g < n; ++g)
     for (ValueId v : grouping.groups[g].body)
       for (const Source& s : sources_of(graph, v))
         if (int p = graph.ops[s.value].group; p >= 0 && p != static_cast<int>(g)) before[g].insert(p);
-  }
-  std::map<TensorId, std::vector<int>> readers;
-  for (size_t g = 0; g < n; ++g)
-    for (TensorId t : reads[g]) readers[t].push_back(static_cast<int>(g));
-  for (const Store& s : graph.stores) {
-    int writer = graph.ops[s.value].group;
-    if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;
-    for (int g : readers[s.tensor])
-      if (g != writer) before[static_cast<size_t>(writer)].insert(g);
-  }
+  for (const auto& [value, readers] : grouping.state.old_readers)
+    for (ValueId reader : readers)
+      if (int writer = graph.ops[value].group, g = graph.ops[reader].group; g != writer) before[static_cast<size_t>(writer)].insert(g);
   std::vector<int> segment(n, -1);
   std::function<int(int)> depth = [&](int g) -> int {
     int& d = segment[static_cast<size_t>(g)];
@@ -235,7 +206,7 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   }
 
   std::map<ValueId, std::pair<int, int>> life = lifetimes(graph, grouping, users, segment);
-  plan.resident = find_resident(graph);
+  plan.resident = grouping.state.resident;
   for (const auto& [value, tensor] : plan.resident) life.erase(value);
   auto add = [&](Buffer b) {
     for (const Buffer::Slice& s : b.slices) plan.buffer_of[s.value] = static_cast<int>(plan.buffers.size());
@@ -352,11 +323,13 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
   for (const Store& s : graph.stores)
     if (graph.tensors[static_cast<size_t>(s.tensor)].role != Role::output) writer_of[s.tensor] = graph.ops[s.value].group;
   for (size_t g = 0; g < grouping.groups.size(); ++g)
-    for (TensorId t : state_reads(graph, grouping.groups[g])) {
-      auto writer = writer_of.find(t);
-      if (writer != writer_of.end() && writer->second != static_cast<int>(g))
-        ensure(segment[g] < segment[static_cast<size_t>(writer->second)], "plan: state is overwritten before it is read");
-    }
+    for (ValueId v : grouping.groups[g].body)
+      for (const Source& s : sources_of(graph, v)) {
+        if (graph.ops[s.value].code != OpCode::state) continue;
+        auto writer = writer_of.find(graph.ops[s.value].attr.tensor);
+        if (writer != writer_of.end() && writer->second != static_cast<int>(g))
+          ensure(segment[g] < segment[static_cast<size_t>(writer->second)], "plan: state is overwritten before it is read");
+      }
 }
 
 std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {

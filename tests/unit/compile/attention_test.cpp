@@ -1,5 +1,5 @@
-// Attention in one kernel a direction (rule F16) against the f64 interpreter, against itself over lanes and threads, and
-// against the generic lowering of the same ops: the same sums in the same order, so the same bits.
+// Attention in one kernel a direction (rule F16) against the f64 interpreter, against itself over lanes and threads,
+// against its generic form, and against the same ops in groups of their own: the same sums in the same order, so the same bits.
 #include "tests/unit/compile/attention.h"
 #include "tests/unit/compile/differential.h"
 
@@ -25,6 +25,7 @@ void check(const Case& c, int groups) {
   Outcome first = d.compiled(16, 1);
   d.near(first, d.reference(), 2e-4);
   EXPECT_TRUE(Differential::same_bits(first, d.compiled(16, 2, {"templates"}))) << "generic lowering";
+  EXPECT_TRUE(Differential::same_bits(first, d.compiled(16, 2, {"attention"}))) << "scores in memory";
   EXPECT_TRUE(Differential::same_bits(first, d.compiled(8, 2))) << "8 lanes, 2 threads";
   EXPECT_TRUE(Differential::same_bits(first, d.compiled(4, 3))) << "4 lanes, 3 threads";
 }
