@@ -15,6 +15,7 @@ struct ColumnSchema {
   bool target = false;
   Meaning meaning = Meaning::number;
   std::vector<std::string> classes;   ///< labels in index order, for Meaning::index
+  std::vector<int64_t> counts;        ///< per class, how often the training rows have it; empty: not known
   std::vector<std::string> features;  ///< names along the last axis of a table, or of a target's column; else empty
   /// A column of a table's file that became several features, "column=label" each.
   struct Category {

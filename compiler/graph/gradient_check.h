@@ -25,9 +25,10 @@ struct GradientDifference {
 
 inline constexpr double kGradientTolerance = 1e-5;
 
-/// Moves each value of `probe.at`: all elements along two random directions, and up to 8 single ones; one probe at least, more
-/// while `seconds` for all of them last. What stop_gradient covers stays where it is. Where the function has a kink any value
-/// between the slopes of both sides is right.
+/// Moves all values of `probe.at` together along one random direction; then, while `seconds` for all of it last, each of them: all
+/// elements along two random directions, and up to 8 single ones. A value that the time does not reach has 0 probes: it is
+/// right where all together are; where they are not each has one probe at least. What stop_gradient covers stays where it
+/// is. Where the function has a kink any value between the slopes of both sides is right.
 std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input,
                                                double seconds = std::numeric_limits<double>::infinity());
 

@@ -1,3 +1,4 @@
+#include "compiler/base/host_variables.h"
 #include "compiler/base/text.h"
 #include "compiler/graph/text_form.h"
 
@@ -75,7 +76,7 @@ std::string quote(std::string_view text) {
 }
 
 std::vector<std::string> formula_variables(const std::vector<HostState>& host_state) {
-  std::vector<std::string> names = {"lr", "t", "k", "rows"};
+  std::vector<std::string> names = host_variables();
   for (const HostState& state : host_state) names.push_back(quote(state.path));
   return names;
 }

@@ -15,7 +15,7 @@ bool parse_role(std::string_view name, Role* out);
 /// Text in double quotes; quotes, backslashes and control characters are escaped.
 std::string quote(std::string_view text);
 
-/// Names of a formula's variables: lr, t, k, then the quoted paths of the host state.
+/// Names of a formula's variables: host_variables(), then the quoted paths of the host state.
 std::vector<std::string> formula_variables(const std::vector<HostState>& host_state);
 
 /// Reads what HostFormula::print writes. A fault throws FormulaFault.

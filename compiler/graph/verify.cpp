@@ -1,4 +1,5 @@
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/host_variables.h"
 #include "compiler/graph/ir.h"
 
 #include <set>
@@ -104,7 +105,7 @@ void verify(const Graph& graph) {
   check(graph.batch > 0, "the batch must be positive");
   check(!graph.scopes.empty(), "a graph has a root scope");
   verify_tensors(graph);
-  size_t variables = 3 + graph.host_state.size();
+  size_t variables = kHostState + graph.host_state.size();
   for (const ScalarRule& rule : graph.scalars) verify_formula(rule.formula, variables, rule.name);
   for (const HostState& state : graph.host_state) verify_formula(state.update, variables, state.path);
   for (ValueId id = 0; id < graph.ops.size(); ++id) verify_op(graph, graph.ops[id], id);

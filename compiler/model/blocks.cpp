@@ -13,10 +13,12 @@ using Kind = Value::Kind;
 
 bool Context::frozen(const std::string& path, const std::string& op) const { return rules.thaw_step(path, op) > position; }
 
+bool Context::averages(const std::string& path) const { return (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(path); }
+
+TensorId Context::find_state(const std::string& path) const { return graph.find_tensor(averages(path) ? "ema." + path : path); }
+
 ValueId Context::add_state(const std::string& given, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
-  // Evaluation sees the average where there is one.
-  bool average = role == Role::parameter && (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(given);
-  std::string path = average ? "ema." + given : given;
+  std::string path = role == Role::parameter && averages(given) ? "ema." + given : given;
   if (graph.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
   TensorId id = builder.add_tensor({.path = path, .type = type, .role = role});
   owners[path] = op;
@@ -93,8 +95,17 @@ Value Items::block_of_items(Call& call, const Definition& d, Env& names) {
   ItemScope body(call.path + ".", &let, call.scope.depth + 1);
   Value value = run(*d.items, body, call.inputs[0]);
   if (d.outputs.empty()) return value;
-  if (d.outputs.size() > 1) throw SpecError(d.items->loc, "a block with several outputs is not supported by this version yet");
-  return named(d.outputs[0], body, d.items->loc);
+  std::vector<Value> values;
+  std::vector<std::string> called;
+  for (const auto& [outside, within] : d.outputs) {
+    values.push_back(named(within, body, d.items->loc));
+    called.push_back(outside);
+  }
+  if (values.size() == 1) return values[0];
+  if (std::any_of(values.begin(), values.end(), [](const Value& v) { return v.is(Kind::unknown); })) return Value::make_unknown();
+  Value list = Value::of_list(std::move(values));
+  list.names = std::make_shared<const std::vector<std::string>>(std::move(called));
+  return list;
 }
 
 Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule, Role role, Env& names) {
@@ -118,7 +129,7 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
         return tied(call, *target, shape);
   std::string path = call.path + "." + rule.name;
   if (role == Role::parameter) own_.insert(rule.name);
-  if (TensorId known = context_.again ? context_.graph.find_tensor(path) : -1; known >= 0) {
+  if (TensorId known = context_.again ? context_.find_state(path) : -1; known >= 0) {
     const Shape& found = context_.graph.tensors[static_cast<size_t>(known)].type.shape;
     if (found == shape) return Value::of_tensor(context_.value_of(known));
     SpecError error(loc, "'" + path + "' has another shape in an earlier call of the network");
@@ -133,12 +144,12 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
     for (const auto& [key, value] : init_rule->node->entries) {
       const std::vector<std::string>& names_known = initializer_names();
       if (std::find(names_known.begin(), names_known.end(), key.text) == names_known.end()) continue;
-      init = read_initializer(key.text, value, shape, evaluator_, *context_.vars);
+      init = evaluator_.of_user([&, &name = key.text, &setting = value] { return read_initializer(name, setting, shape, evaluator_, *context_.vars); });
       from_rule = true;
     }
   }
   if (!from_rule && item_init) {
-    init = read_initializer(*item_init, shape, evaluator_, call.env);
+    init = evaluator_.of_user([&] { return read_initializer(*item_init, shape, evaluator_, call.env); });
   } else if (!from_rule && !rule.init.is(Node::Kind::null)) {
     init = read_initializer(rule.init, shape, evaluator_, names);
   }
@@ -150,7 +161,7 @@ Value Items::tied(Call& call, const Node& target, const Shape& shape) {
   Loc loc = evaluator_.place(target.loc);
   std::string prefix = call.scope.prefix;
   for (;;) {
-    TensorId id = context_.graph.find_tensor(prefix + target.text);
+    TensorId id = context_.find_state(prefix + target.text);
     if (id >= 0 && context_.is_state(id)) {
       const Shape& found = context_.graph.tensors[static_cast<size_t>(id)].type.shape;
       if (found != shape) {
@@ -185,20 +196,20 @@ void Items::update_state(Call& call, const Definition& d, Env& names) {
 
 Value Items::block_of_formulas(Call& call, const Definition& d, Env& arguments) {
   Loc loc = evaluator_.place(call.item.loc);
-  if (call.item.init) {
+  if (call.item.init) evaluator_.of_user([&] {
     const Node& init = *call.item.init;
-    if (!init.is(Node::Kind::map)) throw SpecError(evaluator_.place(init.loc), "'init' of an item is a map of its parameters: {weight: xavier_uniform}");
+    if (!init.is(Node::Kind::map)) throw SpecError(init.loc, "'init' of an item is a map of its parameters: {weight: xavier_uniform}");
     for (const auto& [key, value] : init.entries) {
       std::vector<std::string> known;
       for (const TensorRule& rule : d.params) known.push_back(rule.name);
       if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
       std::string near = nearest(key.text, known);
-      throw SpecError({.loc = evaluator_.place(key.loc),
+      throw SpecError({.loc = key.loc,
                        .text = d.name() + " has no parameter '" + key.text + "'" +
                                (near.empty() ? known.empty() ? "" : "; it has " + join(known, ", ") : "; did you mean '" + near + "'?"),
                        .fix = near});
     }
-  }
+  });
   Env tensors(&arguments), names(&tensors);
   for (const auto& [name, formula] : d.let) names.set_lazy(name, formula, &names);
   bool frozen = !d.state.empty();

@@ -133,6 +133,12 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
   const ColumnSchema* column = column_it == context_.columns.end() ? nullptr : column_it->second;
   std::string target_text = column ? "the target '" + column->name + "'" : "the target";
   auto classes = [&] { return static_cast<int64_t>(column->classes.size()); };
+  // A target that takes the output's shape is the same column.
+  auto take_shape = [&](const Shape& shape) {
+    ValueId reshaped = b.reshape(y->tensor, shape);
+    if (column) context_.columns[reshaped] = column;
+    names.set(target_name, Value::of_tensor(reshaped));
+  };
   auto mismatch = [&](const std::string& text) {
     SpecError error(loc, text);
     std::string kind = column && column->meaning == ColumnSchema::Meaning::index ? "  (index of " + std::to_string(classes()) + " classes)" : "";
@@ -144,7 +150,7 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
     if (index && classes() > 2) mismatch(d.name() + " needs a number target; " + target_text + " is the index of a class");
     if (output == target) return;
     if (element_count(output) == 1 && element_count(target) == 1) {
-      names.set(target_name, Value::of_tensor(b.reshape(y->tensor, output)));
+      take_shape(output);
       return;
     }
     mismatch(d.name() + " needs an output of the target's shape");
@@ -166,7 +172,7 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
   }
   if (rest != target) {
     if (element_count(rest) != 1 || element_count(target) != 1) mismatch(d.name() + " needs targets of the output's shape without its class axis");
-    names.set(target_name, Value::of_tensor(b.reshape(y->tensor, rest)));
+    take_shape(rest);
   }
 }
 

@@ -104,6 +104,8 @@ struct Context {
   /// Adds a state tensor of this path with its store of initial values, and returns its value. Not trained unless `role`
   /// is parameter and no rule freezes it. `op` is the item that owns it.
   ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);
+  /// A parameter or running state by its path, -1 where it is not there: in evaluation the average where there is one.
+  TensorId find_state(const std::string& path) const;
   /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it. How they
   /// did so is constant for derivatives.
   ValueId value_of(TensorId tensor);
@@ -114,6 +116,7 @@ struct Context {
   void store_changes();
 
 private:
+  bool averages(const std::string& path) const;
   std::map<TensorId, ValueId> current_;
   std::vector<TensorId> changed_;
   std::set<TensorId> fresh_;                        ///< changed, and not read since

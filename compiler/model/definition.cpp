@@ -62,6 +62,13 @@ std::vector<std::string> names_of(const std::string& key, const Node& node) {
   return out;
 }
 
+void read_outputs(const Node& node, Definition& d) {
+  if (node.is(Node::Kind::map))
+    for (const auto& [name, value] : node.entries) d.outputs.emplace_back(name.text, text_field("outputs", value));
+  else
+    for (std::string& name : names_of("outputs", node)) d.outputs.emplace_back(name, name);
+}
+
 void read_arguments(const Node& node, Definition& d) {
   static const std::vector<std::string> types = {"int", "number", "flag", "text", "list", "tensor", "steps", "formula"};
   for (const auto& [key, rule] : require_map("args", node).entries) {
@@ -153,7 +160,7 @@ void read_key(const std::string& key, const Node& value, Definition& d) {
   else if (key == "y") d.result = formula_of(key, value);
   else if (key == "layers") d.items = &value;
   else if (key == "inputs") d.inputs = names_of(key, value);
-  else if (key == "outputs") d.outputs = names_of(key, value);
+  else if (key == "outputs") read_outputs(value, d);
   else if (key == "grad") d.grad = formulas_of(key, value);
   else if (key == "update") d.update = formulas_of(key, value);
   else if (key == "step") d.step = formulas_of(key, value);
@@ -226,6 +233,7 @@ Definition read_definition(DefinitionKind kind, const Node& key, const Node& bod
   d.file = key.loc.file;
   d.signature = parse_signature(key);
   if (body.is(Node::Kind::list)) {
+    if (body.items.empty()) throw SpecError(body.loc, "block '" + d.name() + "' has no items");
     if (kind != DefinitionKind::block) throw SpecError(body.loc, "only a block can be a list of items");
     d.items = &body;
   } else if (body.is(Node::Kind::map)) {

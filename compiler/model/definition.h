@@ -61,7 +61,8 @@ struct Definition {
   std::vector<TensorRule> params, state;
   ExprPtr result;                   ///< `y`
   const Node* items = nullptr;      ///< a body of items; then `inputs` and `outputs` name its borders
-  std::vector<std::string> inputs, outputs;
+  std::vector<std::string> inputs;
+  std::vector<std::pair<std::string, std::string>> outputs;   ///< what each is called outside, and within; none: the last item's value
   std::vector<NamedFormula> grad, update, step;
   std::string target;               ///< index, number or any: a loss
   std::string prediction;           ///< probability or value; empty: none

@@ -121,18 +121,39 @@ std::optional<Value> Evaluator::data_attribute(const std::string& name, Loc loc)
   return std::nullopt;
 }
 
+// Of a column of indices: how many classes there are (of several categories the most), and how often the training rows have
+// each; where the rows are not known, once.
+Value Evaluator::class_attribute(const Value& value, const std::string& name, Loc loc) {
+  auto column = value.is(Kind::tensor) ? context_.columns.find(value.tensor) : context_.columns.end();
+  const ColumnSchema* c = column == context_.columns.end() ? nullptr : column->second;
+  if (c && name == "classes" && !c->categories.empty() && !is_float(c->type.dtype)) {
+    size_t most = 0;
+    for (const ColumnSchema::Category& category : c->categories) most = std::max(most, category.labels.size());
+    return Value::of_integer(static_cast<int64_t>(most));
+  }
+  if (!c || c->classes.empty()) throw SpecError(loc, "'." + name + "' needs a column of classes, as the data have it");
+  if (name == "classes") return Value::of_integer(static_cast<int64_t>(c->classes.size()));
+  return Value::of_shape(c->counts.empty() ? Shape(c->classes.size(), 1) : c->counts);
+}
+
 Value Evaluator::tensor_attribute(const Value& value, const std::string& name, Loc loc) {
   if (value.is(Kind::unknown)) return value;
+  if (value.within)
+    if (auto it = value.within->find(name); it != value.within->end()) return it->second;
   if (value.names) {
     auto at = std::find(value.names->begin(), value.names->end(), name);
     if (at != value.names->end()) return (*value.list)[static_cast<size_t>(at - value.names->begin())];
     std::string near = nearest(name, *value.names);
-    throw SpecError({.loc = loc, .text = "the network has no output '" + name + "'; it has " + join(*value.names, ", ") + did_you_mean(near), .fix = near});
+    throw SpecError({.loc = loc, .text = "there is no output '" + name + "' here; there are " + join(*value.names, ", ") + did_you_mean(near), .fix = near});
   }
+  if (name == "classes" || name == "counts") return class_attribute(value, name, loc);
   bool known = name == "shape" || name == "features" || name == "channels";
   if (!known) {
-    std::string near = nearest(name, {"shape", "features", "channels"});
-    throw SpecError(loc, "unknown attribute '" + name + "'; a tensor has shape, features and channels" + did_you_mean(near));
+    std::vector<std::string> names = {"shape", "features", "channels"};
+    if (value.within)
+      for (const auto& [inner, tensor] : *value.within) names.push_back(inner);
+    std::string near = nearest(name, names);
+    throw SpecError({.loc = loc, .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + did_you_mean(near), .fix = near});
   }
   if (!value.is(Kind::tensor) && !value.is_scalar()) throw SpecError(loc, "'." + name + "' needs a tensor, not " + show_value(value));
   Shape shape = value.is(Kind::tensor) ? builder().sample_shape(value.tensor) : Shape{};
@@ -141,11 +162,22 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
   return Value::of_integer(name == "features" ? shape.back() : shape.front());
 }
 
+// "h.block1.hidden" where h is what a network gave: a name within it.
+const Value* Evaluator::within(const std::string& path, Env& env, Loc loc) {
+  size_t dot = path.find('.');
+  if (dot == std::string::npos) return nullptr;
+  const Value* head = lookup(path.substr(0, dot), env, loc);
+  if (!head || !head->within) return nullptr;
+  auto it = head->within->find(path.substr(dot + 1));
+  return it == head->within->end() ? nullptr : &it->second;
+}
+
 Value Evaluator::attribute(const Expr& expr, Env& env) {
   Loc loc = place(expr);
   std::string path = dotted(expr);
   if (!path.empty())
     if (const Value* value = lookup(path, env, loc)) return *value;
+  if (const Value* value = within(path, env, loc)) return *value;
   const Expr& head = *expr.kids[0];
   if (head.kind == Expr::Kind::name && head.name == "data" && !env.find("data")) {
     if (auto value = data_attribute(expr.name, loc)) return *value;
@@ -262,8 +294,7 @@ ValueId Evaluator::tensor(const Value& value, Loc loc, ValueId like) {
   }
   case Kind::real: return builder().constant(value.real);
   case Kind::host: {
-    static const std::vector<std::string> names = {"lr", "t", "k", "rows"};
-    std::vector<std::string> variables = names;
+    std::vector<std::string> variables = host_variables();
     for (const HostState& state : context_.graph.host_state) variables.push_back(state.path);
     return builder().scalar(builder().add_scalar({.name = value.host->print(variables), .formula = *value.host}));
   }

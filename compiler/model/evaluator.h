@@ -57,11 +57,16 @@ public:
   /// the formula, faults of the user's own get a note with the place of the call.
   template <class F> auto inside(const Definition& definition, Loc loc, F body) -> decltype(body());
 
+  /// Runs `body`, which reads what the user wrote at an item of a shipped definition: faults keep their own place.
+  template <class F> auto of_user(F body) -> decltype(body());
+
 private:
   Loc place(const Expr& expr);
   Value name(const Expr& expr, Env& env);
   Value attribute(const Expr& expr, Env& env);
   std::optional<Value> data_attribute(const std::string& name, Loc loc);
+  const Value* within(const std::string& path, Env& env, Loc loc);
+  Value class_attribute(const Value& value, const std::string& name, Loc loc);
   Value tensor_attribute(const Value& value, const std::string& name, Loc loc);
   Value call_expr(const Expr& expr, Env& env);
   Value index(const Expr& expr, Env& env);
@@ -80,6 +85,17 @@ private:
   Loc std_loc_;                       // the place in the shipped file that was evaluated last
   std::vector<const Definition*> active_;
 };
+
+template <class F> auto Evaluator::of_user(F body) -> decltype(body()) {
+  struct Restore {
+    Evaluator& evaluator;
+    std::optional<Loc> place;
+    ~Restore() { evaluator.std_place_ = place; }
+  } restore{*this, std_place_};
+  std_place_.reset();
+  std_loc_ = {};
+  return body();
+}
 
 template <class F> auto Evaluator::inside(const Definition& definition, Loc loc, F body) -> decltype(body()) {
   std::optional<Loc> outer = std_place_;

@@ -102,8 +102,7 @@ Value Items::run_item(const Item& item, ItemScope& scope, const Value& input, bo
 std::string Items::name_item(const Item& item, ItemScope& scope, int64_t repetition) {
   std::string name;
   if (item.as) {
-    if (!item.as->is(Node::Kind::text) || item.as->text.find_first_of(". *?") != std::string::npos || item.as->text.empty())
-      throw SpecError(evaluator_.place(item.as->loc), "'as' must be a name without dots, spaces and stars");
+    check_given_name(*item.as, "'as'");
     name = item.as->text + (repetition >= 0 ? std::to_string(repetition + 1) : "");
   } else {
     name = item.op + std::to_string(++scope.counts[item.op]);
@@ -117,9 +116,12 @@ std::string Items::name_item(const Item& item, ItemScope& scope, int64_t repetit
 Value Items::named(const std::string& name, ItemScope& scope, Loc loc) {
   const Value* value = evaluator_.lookup(name, scope.env, loc);
   if (value && (value->is(Kind::tensor) || value->is(Kind::unknown))) return *value;
+  if (value && value->names) throw SpecError(loc, "'" + name + "' has several outputs; name one of " + name + "." + join(*value->names, ", " + name + "."));
   std::vector<std::string> names;
   for (const std::string& candidate : scope.env.names())
     if (Env::Entry* e = scope.env.find(candidate); e->state == Env::Entry::State::done && e->value.is(Kind::tensor)) names.push_back(candidate);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   std::string near = suggest(name, names);
   std::string known = names.empty() ? "; no value has a name here" : "; values are named by 'as': " + join(names, ", ");
   throw SpecError({.loc = loc, .text = "unknown value '" + name + "'" + (near.empty() ? known : "; did you mean '" + near + "'?"), .fix = near});
@@ -140,6 +142,9 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
   } else {
     call.inputs.push_back(input);
   }
+  for (const Value& value : call.inputs)
+    if (value.names && item.op != "expr")
+      throw SpecError(loc, "what stands before has several outputs (" + join(*value.names, ", ") + "): name it by 'as: NAME', and take one with 'from: NAME." + value.names->front() + "'");
   call.env.set("in", call.inputs[0]);
   if (context_.full) return Value::make_unknown();
   context_.full = context_.rows.size() >= kMostLayers;
@@ -167,6 +172,7 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
     if (value.is(Kind::tensor)) context_.rows[row].output = context_.builder.sample_shape(value.tensor);
   }
   if (item.as) scope.env.set(call.name, value);
+  for (size_t i = 0; item.as && value.names && i < value.names->size(); ++i) scope.env.set(call.name + "." + (*value.names)[i], (*value.list)[i]);
   return value;
 }
 

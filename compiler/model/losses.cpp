@@ -93,6 +93,7 @@ Predicted build_prediction(const LossUse& use, Evaluator& evaluator, ValueId out
       dim += dim < 0 ? static_cast<int64_t>(shape.size()) : 0;
       if (dim < 0 || dim >= static_cast<int64_t>(shape.size())) throw SpecError(use.loc, "the output has no class axis " + std::to_string(dim));
       out.prediction.classes = shape[static_cast<size_t>(dim)];
+      out.prediction.axis = dim;
     }
     return out;
   });

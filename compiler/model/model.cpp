@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/index_bounds.h"
 #include "compiler/model/optimizer.h"
 #include "compiler/model/primitives.h"
 #include "compiler/model/rules.h"
@@ -24,6 +25,7 @@ public:
       if (!update.name.empty()) update_infos_.push_back({update.name, update.every});
     for (const Network& network : networks_) check_name(network, diagnostics);
     if (const Node* train = spec_.find("train"); train && train->is(Node::Kind::map)) train_ = train;
+    check_rules(diagnostics);
   }
 
   // Builds both programs once, for their faults and for what they tell.
@@ -43,16 +45,15 @@ public:
     fits_ = c.fits;
     loss_uses_ = c.loss_uses;
     if (train_) base_lr_ = optimizer_rate(updates_.front(), step.evaluator);
-    std::vector<std::string> paths;
-    for (const StateTensor& t : state_) paths.push_back(t.tensor.path);
-    rules_.check_used(paths, diagnostics);
+    rules_.check_used(owners_, diagnostics);
     // What the losses make of the outputs is the same in every program.
     StepBuilder eval(source(), GraphKind::predict, batch, {}, diagnostics);
     eval.run();
     outputs_ = eval.outputs;
+    find_index_bounds(c.graph, index_bounds_);
+    find_index_bounds(eval.context.graph, index_bounds_);
     check_expectations(diagnostics);
-    // The data say how long the run is: here it is long enough for any schedule.
-    if (train_ && !diagnostics.errors()) schedule(int64_t{1} << 20, int64_t{1} << 40);
+    if (train_ && !diagnostics.errors()) check_schedules(diagnostics);
   }
 
   const std::vector<StateTensor>& state() const override { return state_; }
@@ -60,6 +61,7 @@ public:
   const std::vector<LayerRow>& layers() const override { return layers_; }
   const std::vector<ModelOutput>& outputs() const override { return outputs_; }
   double base_lr() const override { return base_lr_; }
+  const std::vector<IndexBound>& index_bounds() const override { return index_bounds_; }
 
   std::vector<LoadRule> loads() const override {
     std::vector<LoadRule> out;
@@ -102,6 +104,12 @@ public:
     return train_ ? build_schedule(*train_, steps_per_epoch, total_steps, base_lr_, step.evaluator) : std::vector<SchedulePhase>{};
   }
 
+  std::vector<OwnSchedule> own_schedules(int64_t steps_per_epoch, int64_t total_steps) const override {
+    StepBuilder step(source(), GraphKind::train, 1, {}, quiet_);
+    step.bind_vars();
+    return own_schedules(steps_per_epoch, total_steps, step.evaluator);
+  }
+
   void check_steps(const RunLength& run, Diagnostics& diagnostics) const override {
     if (!train_) return;
     size_t errors = diagnostics.errors();
@@ -112,6 +120,7 @@ public:
     StepBuilder step(source(), GraphKind::train, 1, {}, warnings);
     step.bind_vars();
     build_schedule(*train_, run.steps_per_epoch, run.total_steps, base_lr_, step.evaluator);
+    own_schedules(run.steps_per_epoch, run.total_steps, step.evaluator);
     for (Diagnostic& d : warnings.sorted()) diagnostics.report(std::move(d));
   }
 
@@ -157,10 +166,54 @@ private:
     }
   }
 
+  OwnSchedule own_schedule(size_t update, int64_t steps_per_epoch, int64_t total_steps, Evaluator& evaluator) const {
+    const UpdateSetting& u = updates_[update];
+    double rate = optimizer_rate(u, evaluator);
+    return {.update = static_cast<int>(update), .base_lr = rate, .phases = build_schedule(*u.node, steps_per_epoch, total_steps, rate, evaluator)};
+  }
+
+  std::vector<OwnSchedule> own_schedules(int64_t steps_per_epoch, int64_t total_steps, Evaluator& evaluator) const {
+    std::vector<OwnSchedule> out;
+    for (size_t i = 0; i < updates_.size(); ++i)
+      if (updates_[i].schedule) out.push_back(own_schedule(i, steps_per_epoch, total_steps, evaluator));
+    return out;
+  }
+
+  // The data say how long the run is: here it is long enough for any schedule.
+  void check_schedules(Diagnostics& diagnostics) const {
+    constexpr int64_t kEpoch = int64_t{1} << 20, kTotal = int64_t{1} << 40;
+    StepBuilder step(source(), GraphKind::train, 1, {}, quiet_);
+    step.bind_vars();
+    auto guard = [&](auto build) {
+      try {
+        build();
+      } catch (const SpecError& e) {
+        diagnostics.report(e.diagnostic);
+      }
+    };
+    guard([&] { build_schedule(*train_, kEpoch, kTotal, base_lr_, step.evaluator); });
+    for (size_t i = 0; i < updates_.size(); ++i)
+      if (updates_[i].schedule) guard([&] { own_schedule(i, kEpoch, kTotal, step.evaluator); });
+  }
+
   void check_output(const Shape& wanted, const Node& node, Diagnostics& diagnostics) {
     if (outputs_.size() != 1) diagnostics.error(node.loc, "expect.output is about the only output; the model has " + std::to_string(outputs_.size()));
     else if (wanted != outputs_[0].shape)
       diagnostics.error(node.loc, "expect.output is " + format_shape(wanted) + " but the model's output is " + format_shape(outputs_[0].shape));
+  }
+
+  // A rule of train.params may set any argument of an optimizer. One that is not known is reported where it stands.
+  void check_rules(Diagnostics& diagnostics) {
+    std::vector<std::string> arguments;
+    for (const UpdateSetting& update : updates_) {
+      const Node* optimizer = update.node->find("optimizer");
+      const Node* name = optimizer && optimizer->is(Node::Kind::map) ? optimizer->find("type") : optimizer;
+      const Definition* d = name && name->is(Node::Kind::text) ? library_.find(DefinitionKind::optimizer, name->text, name->loc.file) : nullptr;
+      if (!d) return;
+      for (const Signature::Parameter& p : d->signature.parameters)
+        if (!std::count(arguments.begin(), arguments.end(), p.name)) arguments.push_back(p.name);
+    }
+    if (!updates_.empty()) rules_.check_arguments(arguments, diagnostics);
   }
 
   // In formulas a network stands beside the functions.
@@ -187,6 +240,7 @@ private:
   std::vector<LayerRow> layers_;
   int64_t parameters_ = 0;
   std::vector<ModelOutput> outputs_;
+  std::vector<IndexBound> index_bounds_;
   std::map<std::string, LossUse> loss_uses_;
   double base_lr_ = 0;
   std::vector<Fit> fits_;

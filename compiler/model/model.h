@@ -36,7 +36,8 @@ struct LayerRow {
 struct Prediction {
   enum class Kind : uint8_t { none, value, probability };
   Kind kind = Kind::none;
-  int64_t classes = 0;        ///< probability: extent of the class axis, or 1: one number, the probability of the positive class
+  int64_t classes = 0;        ///< probability: extent of the class axis, or 1: each number is the probability of the positive class
+  int64_t axis = 0;           ///< the class axis of a sample, where there are several classes
 };
 
 /// One of several updates: it runs at steps every, 2 * every, ... counted from 1.
@@ -71,6 +72,13 @@ struct SchedulePhase {
   std::string monitor;                                 ///< of `each: validation`
   double length = 0;                                   ///< 0: to the end
   bool length_in_epochs = false;
+};
+
+/// The schedule of one update: its rate is the variable kHostRates + update of the step's formulas.
+struct OwnSchedule {
+  int update = 0;                                      ///< its place among the updates
+  double base_lr = 0;
+  std::vector<SchedulePhase> phases;                   ///< empty: base_lr throughout
 };
 
 enum class GraphKind : uint8_t {
@@ -111,6 +119,13 @@ struct LoadRule {
   Loc loc;
 };
 
+/// A column of the data whose elements index something of this extent: 0 <= element < extent.
+struct IndexBound {
+  std::string column;
+  int64_t extent = 0;
+  Loc loc;                    ///< of the item or formula
+};
+
 /// How long a run is, in optimizer steps.
 struct RunLength {
   int64_t steps_per_epoch = 1;
@@ -125,10 +140,13 @@ public:
   virtual int64_t parameter_count() const = 0;
   virtual const std::vector<LayerRow>& layers() const = 0;
   virtual const std::vector<ModelOutput>& outputs() const = 0;    ///< in order of the spec; may be none
+  virtual const std::vector<IndexBound>& index_bounds() const = 0;   ///< what the data must keep
   virtual std::vector<LoadRule> loads() const = 0;                ///< in file order
   virtual double base_lr() const = 0;                             ///< the optimizer's rate, variable `lr` of the schedule
   /// Phases in order; empty: the base rate throughout. `steps_per_epoch` and `total_steps` turn units into steps.
   virtual std::vector<SchedulePhase> schedule(int64_t steps_per_epoch, int64_t total_steps) const = 0;
+  /// The schedules that updates have of their own.
+  virtual std::vector<OwnSchedule> own_schedules(int64_t steps_per_epoch, int64_t total_steps) const = 0;
   /// Reports what only the length of the run tells: faults and warnings of the last, smaller batch and of the schedule.
   virtual void check_steps(const RunLength& run, Diagnostics& diagnostics) const = 0;
   /// Input tensors in order of Schema::columns, those that the graph reads only. Not simplified.

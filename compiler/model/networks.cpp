@@ -16,7 +16,7 @@ void read_inputs(const Node& node, Network& out) {
   out.declares_inputs = true;
   out.inputs.clear();
   for (const auto& [key, shape] : node.entries) {
-    if (!is_identifier(key.text)) throw SpecError(key.loc, "an input's name is a word of letters, digits and _");
+    check_given_name(key, "an input's name");
     out.inputs.push_back({key.text, &shape, key.loc});
   }
 }
@@ -81,7 +81,7 @@ std::vector<Network> read_networks(const Node& spec, Diagnostics& diagnostics) {
     if (several && several->entries.empty()) diagnostics.error(several->loc, "'models' names no network");
     for (size_t i = 0; several && i < several->entries.size(); ++i) {
       const auto& [key, node] = several->entries[i];
-      if (!is_identifier(key.text)) throw SpecError(key.loc, "a network's name is a word of letters, digits and _");
+      check_given_name(key, "a network's name");
       out.push_back(read_network(key.text, key.text + ".", key.loc, node));
     }
   } catch (const SpecError& error) {
@@ -165,6 +165,15 @@ Value Networks::outputs_of(const Network& network, ItemScope& scope, const Value
   return list;
 }
 
+Value Networks::with_names(Value value, const Network& network, const ItemScope& scope) const {
+  std::map<std::string, Value> within;
+  for (const auto& [name, entry] : scope.env.own())
+    if (entry.state == Env::Entry::State::done && std::none_of(network.inputs.begin(), network.inputs.end(), [&, &name = name](const Network::Input& i) { return i.name == name; }))
+      within.emplace(name, entry.value);
+  if (!within.empty()) value.within = std::make_shared<const std::map<std::string, Value>>(std::move(within));
+  return value;
+}
+
 Value Networks::call(const Network& network, const std::vector<Given>& given, Loc loc, Env* around, Env* names) {
   std::vector<Value> inputs = bind(network, given, loc);
   if (!running_.insert(network.name).second) throw SpecError(loc, "'" + network.name + "' calls itself");
@@ -181,9 +190,13 @@ Value Networks::call(const Network& network, const std::vector<Given>& given, Lo
   int64_t before = context_.parameters;
   if (own_row) context_.rows.push_back({.path = network.name, .op = "network", .depth = 0, .loc = network.loc});
   ItemScope scope(network.prefix, around ? around : context_.vars, network.prefix.empty() ? 0 : 1);
-  for (size_t i = 0; i < inputs.size(); ++i) scope.env.set(network.inputs[i].name, inputs[i]);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    scope.env.set(network.inputs[i].name, inputs[i]);
+    scope.taken[network.inputs[i].name] = network.inputs[i].loc;
+  }
   Loc former = evaluator_.builder().at();
   Value value = outputs_of(network, scope, items_.run(*network.layers, scope, inputs[0]), names);
+  if (!network.prefix.empty()) value = with_names(std::move(value), network, scope);
   evaluator_.builder().at(former);
   if (own_row) {
     context_.rows[row].parameters = context_.parameters - before;

@@ -42,7 +42,8 @@ public:
 
   const Network* find(const std::string& name) const;
   std::vector<std::string> names() const;
-  /// Applies a network. One output gives a tensor, several a list with names. Where the network has several outputs or
+  /// Applies a network. One output gives a tensor, several a list with names; the `as:` names within a network of `models`
+  /// are attributes of it. Where the network has several outputs or
   /// `as:` names, `names` receives them (unless null). What its layers see beside their inputs is in `around`.
   Value call(const Network& network, const std::vector<Given>& given, Loc loc, Env* around = nullptr, Env* names = nullptr);
   /// Networks that no formula has called so far.
@@ -52,6 +53,7 @@ private:
   std::vector<Value> bind(const Network& network, const std::vector<Given>& given, Loc loc);
   void check_shape(const Network& network, const Network::Input& input, const Value& value, Loc loc);
   Value outputs_of(const Network& network, ItemScope& scope, const Value& last, Env* names);
+  Value with_names(Value value, const Network& network, const ItemScope& scope) const;
 
   const std::vector<Network>& networks_;
   Items& items_;

@@ -15,29 +15,25 @@ using Kind = Value::Kind;
 // The parameters that an update trains, beside what the rules say.
 class Optimizer {
 public:
-  Optimizer(const UpdateSetting& update, Evaluator& evaluator)
-      : update_(update), evaluator_(evaluator), context_(evaluator.context()), setting_(read(update)),
+  /// `index`: the update's place among all.
+  Optimizer(const UpdateSetting& update, size_t index, Evaluator& evaluator)
+      : update_(update), evaluator_(evaluator), context_(evaluator.context()), rate_variable_(update.schedule ? kHostRates + static_cast<int>(index) : kHostLr),
+        setting_(read(update)),
         definition_(find_typed(context_.library, DefinitionKind::optimizer, setting_)) {
     given_ = typed_arguments(definition_, setting_, {}, *context_.vars, evaluator);
     if (definition_.signature.parameters.empty() || definition_.signature.parameters[0].name != "lr")
       throw SpecError(setting_.loc, "the first argument of optimizer '" + definition_.name() + "' must be lr");
-    rate_ = evaluator_.inside(definition_, setting_.loc, [&] {
-      Env names(definition_.is_std ? nullptr : context_.vars);
-      evaluator_.bind(definition_, given_, names, setting_.loc);
-      evaluator_.require(definition_, names, setting_.loc);
-      return number_of(*evaluator_.lookup("lr", names, setting_.loc), setting_.loc, "'lr' of " + definition_.name());
-    });
+    rate_ = evaluator_.inside(definition_, setting_.loc, [&] { return check(given_, setting_.loc); });
   }
 
   double rate() const { return rate_; }
 
-  /// `base_rate` is what the schedule of the run is about: the rate of its first update. Slots of the parameter are
-  /// called `optimizer.<slot_prefix><slot>.<path>`.
+  /// `base_rate` is what the schedule of the run is about: the rate of its first update. A schedule of this update's own is
+  /// about its rate. Slots of the parameter are called `optimizer.<slot_prefix><slot>.<path>`.
   void update(const Trainable& parameter, ValueId gradient, double base_rate, const std::string& slot_prefix) {
     ScopeId former = context_.builder.enter("optimizer." + slot_prefix + parameter.path, setting_.loc);
     slot_prefix_ = slot_prefix;
-    Env settings;
-    rule_settings(parameter, base_rate, settings);
+    Settings settings = settings_of(parameter, update_.schedule ? rate_ : base_rate);
     evaluator_.inside(definition_, setting_.loc, [&] { step(parameter, gradient, settings); });
     context_.builder.leave(former);
   }
@@ -65,32 +61,53 @@ private:
   }
 
   // A rate follows the schedule in proportion, as the groups of torch.optim do.
-  static Value scheduled(double rate, double base_rate) {
-    if (rate == base_rate) return Value::of_variable(kHostLr);
+  Value scheduled(double rate, double base_rate) const {
+    Value variable = Value::of_variable(rate_variable_);
+    if (rate == base_rate) return variable;
     if (base_rate == 0) return Value::of_real(rate);
-    return host_apply(HostFormula::Op::mul, {Value::of_variable(kHostLr), Value::of_real(rate / base_rate)});
+    return host_apply(HostFormula::Op::mul, {variable, Value::of_real(rate / base_rate)});
   }
 
-  // The arguments that differ for this parameter: the rate of the run, and what a rule of train.params sets.
-  void rule_settings(const Trainable& parameter, double base_rate, Env& out) {
-    Value own = scheduled(rate_, base_rate);
-    out.set("lr", own);
+  // The optimizer's arguments for one parameter.
+  struct Settings {
+    Value lr;                     // a variable of the step, or what a rule makes of it
+    std::vector<Given> given;     // all others, as written or by a rule
+    std::string text;             // of what differs between parameters
+  };
+
+  Settings settings_of(const Trainable& parameter, double base_rate) {
+    Settings out{scheduled(rate_, base_rate), given_, ""};
     const Rule* rule = context_.rules.train_rule(parameter.path, parameter.op);
-    if (!rule) return;
+    if (!rule) return out;
     Env names(context_.vars);
-    names.set("lr", own);
+    names.set("lr", out.lr);
     if (const Node* lr = rule->setting("lr")) {
       Value value = read_argument(*lr, nullptr, names, evaluator_);
       if (value.is_number()) value = scheduled(value.number(), base_rate);
       if (!value.is_scalar()) throw SpecError(lr->loc, "'lr' must be a number; it is " + show_value(value));
-      out.set("lr", value);
+      out.lr = value;
     }
-    if (const Node* decay = rule->setting("weight_decay")) {
+    for (const auto& [key, node] : rule->node->entries) {
+      if (key.text == "lr" || Rules::is_own_key(key.text)) continue;
       const auto& known = definition_.signature.parameters;
-      if (std::none_of(known.begin(), known.end(), [](const auto& p) { return p.name == "weight_decay"; }))
-        throw SpecError(decay->loc, definition_.name() + " has no weight_decay");
-      out.set("weight_decay", Value::of_real(number_of(read_argument(*decay, nullptr, names, evaluator_), decay->loc, "'weight_decay'")));
+      if (std::none_of(known.begin(), known.end(), [&, &name = key.text](const auto& p) { return p.name == name; }))
+        throw SpecError(key.loc, definition_.name() + " has no " + key.text);
+      auto argument = definition_.arguments.find(key.text);
+      Value value = read_argument(node, argument == definition_.arguments.end() ? nullptr : &argument->second, names, evaluator_);
+      out.text += key.text + "=" + show_value(value) + ";";
+      std::erase_if(out.given, [&, &name = key.text](const Given& g) { return g.name == name; });
+      out.given.push_back({key.text, std::move(value), node.loc});
     }
+    if (!out.text.empty()) evaluator_.inside(definition_, rule->node->loc, [&] { check(out.given, rule->node->loc); });
+    return out;
+  }
+
+  // Binds arguments with the rate as written, and checks what the definition requires of them.
+  double check(const std::vector<Given>& given, Loc loc) {
+    Env names(definition_.is_std ? nullptr : context_.vars);
+    evaluator_.bind(definition_, given, names, loc);
+    evaluator_.require(definition_, names, loc);
+    return number_of(*evaluator_.lookup("lr", names, loc), loc, "'lr' of " + definition_.name());
   }
 
   // A slot's value as the step begins; its stand-in where its condition does not hold.
@@ -167,15 +184,13 @@ private:
     return context_.add_state(path, parameter.op, Role::slot, {DType::f32, shape}, init, parameter.loc);
   }
 
-  void step(const Trainable& parameter, ValueId gradient, const Env& settings) {
+  void step(const Trainable& parameter, ValueId gradient, const Settings& settings) {
     Env arguments(definition_.is_std ? nullptr : context_.vars), names(&arguments);
-    evaluator_.bind(definition_, given_, arguments, setting_.loc);
+    evaluator_.bind(definition_, settings.given, arguments, setting_.loc);
+    arguments.set("lr", settings.lr);
     thaw_ = context_.rules.thaw_step(parameter.path, parameter.op);
     settings_text_ = thaw_ > 0 ? "thaw=" + std::to_string(thaw_) + ";" : "";
-    for (const auto& [name, entry] : settings.own()) {
-      arguments.set(name, entry.value);
-      settings_text_ += name + "=" + entry.value.host_formula().print({"lr", "t", "k", "rows"}) + ";";
-    }
+    settings_text_ += "lr=" + settings.lr.host_formula().print(host_variables()) + ";" + settings.text;
     names.set("p", Value::of_tensor(context_.value_of(parameter.tensor)));
     names.set("g", Value::of_tensor(gradient));
     names.set("t", own_step(thaw_));
@@ -202,6 +217,7 @@ private:
   const UpdateSetting& update_;
   Evaluator& evaluator_;
   Context& context_;
+  int rate_variable_;
   TypedSetting setting_;
   const Definition& definition_;
   std::vector<Given> given_;
@@ -271,7 +287,7 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
 
 }  // namespace
 
-double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator) { return Optimizer(update, evaluator).rate(); }
+double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator) { return Optimizer(update, 0, evaluator).rate(); }
 
 void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather, Evaluator& evaluator) {
   const UpdateSetting& update = updates[index];
@@ -281,7 +297,7 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
   for (const Trainable* t : trained) values.push_back(context.value_of(t->tensor));
   std::vector<ValueId> gradients = differentiate(context.graph, loss, values, context.gradients);
   size_t first = context.graph.ops.size();
-  Optimizer optimizer(update, evaluator);
+  Optimizer optimizer(update, index, evaluator);
   if (accumulates(update, evaluator)) {
     ScopeId former = context.builder.enter(update.prefix() + "accumulate", update.accumulate->loc);
     for (size_t i = 0; i < gradients.size(); ++i)

@@ -18,6 +18,18 @@ int64_t frozen_until(const Node& value, int64_t steps_per_epoch, int64_t total_s
   return std::llround(duration.steps);
 }
 
+// One rule, one source of values.
+void check_settings(const Node& rule, Diagnostics& diagnostics) {
+  const Node* first = nullptr;
+  for (const auto& [key, value] : rule.entries) {
+    bool source = key.text == "load" || std::count(initializer_names().begin(), initializer_names().end(), key.text);
+    if (source && first) diagnostics.error(key.loc, "a rule has one of load and the initialisers", {{first->loc, "'" + first->text + "' stands here"}});
+    else if (source) first = &key;
+    else if (key.text == "rename" && !rule.find("load")) diagnostics.error(key.loc, "'rename' goes with 'load'");
+  }
+}
+
+// `settings`: what rules may set beside match and op; none: judged later.
 std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& settings, Diagnostics& diagnostics) {
   std::vector<Rule> out;
   if (!list) return out;
@@ -34,7 +46,7 @@ std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& s
     }
     Rule rule{.node = &node};
     for (const auto& [key, value] : node.entries) {
-      if (std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
+      if (!settings.empty() && std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
         std::string near = nearest(key.text, keys);
         diagnostics.report({.loc = key.loc,
                             .text = "unknown key '" + key.text + "' of a rule" +
@@ -54,6 +66,7 @@ std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& s
         }
       }
     }
+    check_settings(node, diagnostics);
     if (rule.match.empty() && rule.op.empty()) diagnostics.error(node.loc, "a rule needs 'match' (a pattern of paths) or 'op'");
     else out.push_back(std::move(rule));
   }
@@ -67,15 +80,25 @@ Rules::Rules(const Node& spec, Diagnostics& diagnostics) {
   settings.insert(settings.end(), {"load", "rename"});
   init_ = read_rules(spec.find("init"), settings, diagnostics);
   if (const Node* train = spec.find("train"); train && train->is(Node::Kind::map))
-    train_ = read_rules(train->find("params"), {"lr", "weight_decay", "frozen"}, diagnostics);
+    train_ = read_rules(train->find("params"), {}, diagnostics);
+}
+
+void Rules::check_arguments(const std::vector<std::string>& arguments, Diagnostics& diagnostics) const {
+  std::vector<std::string> keys = {"match", "op", "frozen"};
+  keys.insert(keys.end(), arguments.begin(), arguments.end());
+  for (const Rule& rule : train_)
+    for (const auto& [key, value] : rule.node->entries)
+      if (std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
+        std::string near = nearest(key.text, keys);
+        diagnostics.report({.loc = key.loc,
+                            .text = "the optimizer has no '" + key.text + "' for a rule to set" + (near.empty() ? "; rules set " + join({keys.begin() + 2, keys.end()}, ", ") : "; did you mean '" + near + "'?"),
+                            .fix = near});
+      }
 }
 
 const Rule* Rules::first(const std::vector<Rule>& rules, const std::string& path, const std::string& op) {
   for (const Rule& rule : rules) {
-    bool path_fits = rule.match.empty() ||
-                     std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, path); });
-    if (!path_fits || (!rule.op.empty() && rule.op != op)) continue;
-    rule.used = true;
+    if (!fits(rule, path, op)) continue;
     return &rule;
   }
   return nullptr;
@@ -89,19 +112,23 @@ int64_t Rules::thaw_step(const std::string& path, const std::string& op) const {
   return frozen_until(*setting, steps_per_epoch_, total_steps_);
 }
 
-void Rules::check_used(const std::vector<std::string>& paths, Diagnostics& diagnostics) const {
+bool Rules::fits(const Rule& rule, const std::string& path, const std::string& op) {
+  bool path_fits = rule.match.empty() || std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, path); });
+  return path_fits && (rule.op.empty() || rule.op == op);
+}
+
+void Rules::check_used(const std::map<std::string, std::string>& owners, Diagnostics& diagnostics) const {
+  std::vector<std::string> paths, ops;
+  for (const auto& [path, op] : owners) paths.push_back(path), ops.push_back(op);
   for (const std::vector<Rule>* rules : {&init_, &train_}) {
     for (const Rule& rule : *rules) {
       const Node* selector = rule.node->find(rule.match.empty() ? "op" : "match");
       // An earlier rule may have taken all that this one names: only a pattern that fits no path at all is a fault.
-      bool fits = rule.used;
-      for (const std::string& glob : rule.match)
-        fits |= std::any_of(paths.begin(), paths.end(), [&](const std::string& path) { return glob_match(glob, path); });
-      if (fits) continue;
+      if (std::any_of(owners.begin(), owners.end(), [&](const auto& tensor) { return fits(rule, tensor.first, tensor.second); })) continue;
       std::string name = rule.match.empty() ? rule.op : join(rule.match, ", ");
-      std::string near = nearest(name, paths);
+      std::string near = nearest(name, rule.match.empty() ? ops : paths);
       diagnostics.report({.loc = selector->loc,
-                          .text = "'" + name + "' matches no parameter" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                          .text = "'" + name + "' matches no " + (rule.match.empty() ? "op with parameters" : "parameter") + (near.empty() ? "" : "; did you mean '" + near + "'?"),
                           .fix = near});
     }
   }

@@ -207,9 +207,9 @@ Duration read_duration(const std::string& text, int64_t steps_per_epoch, double 
   throw SpecError(loc, "'" + key + "' must be a duration like 500 steps, 30 epochs or 5%; it is '" + text + "'");
 }
 
-std::vector<SchedulePhase> build_schedule(const Node& train, int64_t steps_per_epoch, int64_t total_steps, double base_rate,
+std::vector<SchedulePhase> build_schedule(const Node& section, int64_t steps_per_epoch, int64_t total_steps, double base_rate,
                                           Evaluator& evaluator) {
-  const Node* node = train.find("schedule");
+  const Node* node = section.find("schedule");
   std::vector<SchedulePhase> phases;
   if (!node || node->is(Node::Kind::null) || (node->is(Node::Kind::text) && node->text == "none")) return phases;
   auto total = static_cast<double>(total_steps);

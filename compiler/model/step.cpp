@@ -200,7 +200,7 @@ void StepBuilder::forward(const UpdateSetting& update, Env& data, Env& names) {
   for (const auto& [key, formula] : update.forward->entries) {
     ScopeId former = context.builder.enter(update.prefix() + key.text, key.loc);
     try {
-      if (!is_identifier(key.text)) throw SpecError(key.loc, "a name of 'forward' is a word of letters, digits and _");
+      check_given_name(key, "a name of 'forward'");
       if (networks_.find(key.text)) throw SpecError(key.loc, "the name '" + key.text + "' is taken by a network");
       context.builder.at(formula.loc);
       Value value = read_argument(formula, nullptr, names, evaluator);

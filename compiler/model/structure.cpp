@@ -7,6 +7,7 @@ namespace mlc {
 using Kind = Value::Kind;
 
 Value Items::group(Call& call, const Node& list, const std::string& prefix) {
+  if (list.is(Node::Kind::list) && list.items.empty()) throw SpecError(evaluator_.place(list.loc), "the list holds no items");
   ItemScope inner(prefix, &call.scope.env, call.scope.depth + 1);
   Value value = run(list, inner, call.inputs[0]);
   // From outside a name within is reached by its dotted path.

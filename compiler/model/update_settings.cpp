@@ -1,5 +1,6 @@
 #include "compiler/model/update_settings.h"
 
+#include "compiler/base/host_variables.h"
 #include "compiler/base/text.h"
 #include "compiler/spec/spec.h"
 
@@ -8,10 +9,7 @@
 namespace mlc {
 namespace {
 
-const std::vector<std::string> kUpdateKeys = {"params", "forward", "loss", "optimizer", "every", "clip"};
-// A step's active updates are the bits of one number.
-constexpr size_t kMostUpdates = 32;
-
+const std::vector<std::string> kUpdateKeys = {"params", "forward", "loss", "optimizer", "schedule", "every", "clip"};
 int64_t read_every(const Node& node) {
   std::optional<Quantity> written = parse_quantity(node);
   bool steps = written && written->unit == Quantity::Unit::steps;
@@ -24,7 +22,7 @@ int64_t read_every(const Node& node) {
 
 UpdateSetting read_update(const Node& key, const Node& body, const Node* common_clip) {
   UpdateSetting out{.name = key.text, .loc = key.loc, .node = &body, .clip = common_clip};
-  if (!is_identifier(key.text)) throw SpecError(key.loc, "an update's name is a word of letters, digits and _");
+  check_given_name(key, "an update's name");
   if (!body.is(Node::Kind::map)) throw SpecError(body.loc, "an update is a map of params, forward, loss, optimizer");
   for (const auto& [name, value] : body.entries) {
     if (std::find(kUpdateKeys.begin(), kUpdateKeys.end(), name.text) == kUpdateKeys.end())
@@ -39,6 +37,8 @@ UpdateSetting read_update(const Node& key, const Node& body, const Node* common_
       out.forward = &value;
     } else if (name.text == "every") {
       out.every = read_every(value);
+    } else if (name.text == "schedule") {
+      out.schedule = &value;
     } else if (name.text == "clip") {
       out.clip = value.is(Node::Kind::text) && value.text == "none" ? nullptr : &value;
     }
@@ -70,7 +70,8 @@ std::vector<UpdateSetting> read_updates(const Node& spec, Diagnostics& diagnosti
       diagnostics.error(single->loc, "'" + std::string(key) + "' and 'updates' exclude each other: every update has its own",
                         {{train->find_key("updates")->loc, "'updates' stands here"}});
   if (updates->entries.empty()) diagnostics.error(updates->loc, "'updates' names no update");
-  if (updates->entries.size() > kMostUpdates) diagnostics.error(updates->loc, "at most 32 updates make a step");
+  // A step's active updates are the bits of one number, and each has a variable for its rate.
+  if (updates->entries.size() > kMostUpdates) diagnostics.error(updates->loc, "at most " + std::to_string(kMostUpdates) + " updates make a step");
   for (const auto& [key, body] : updates->entries) {
     try {
       out.push_back(read_update(key, body, clip));

@@ -17,6 +17,7 @@ struct UpdateSetting {
   std::vector<std::string> match;     ///< globs of `params`
   const Node* forward = nullptr;      ///< names to formulas, in order; null: `output: model(x)`
   const Node* clip = nullptr;         ///< its own, else that of `train`
+  const Node* schedule = nullptr;     ///< of its own rate, counted in steps of the run; null: the rate follows `train.schedule`
   const Node* accumulate = nullptr;   ///< of `train`; null: 1
   const Node* ema = nullptr;          ///< of `train`: {decay}; null: no averages
   int64_t every = 1;                  ///< runs at steps every, 2 * every, ... counted from 1

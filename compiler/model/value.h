@@ -2,8 +2,10 @@
 #pragma once
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/host_formula.h"
+#include "compiler/base/host_variables.h"
 #include "compiler/graph/ir.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +22,8 @@ struct Value {
   double real = 0;                                 ///< real
   std::string text;                                ///< text
   std::shared_ptr<const std::vector<Value>> list;
-  std::shared_ptr<const std::vector<std::string>> names;   ///< of a list's elements, for the outputs of a network
+  std::shared_ptr<const std::vector<std::string>> names;   ///< of a list's elements, for the outputs of a network or block
+  std::shared_ptr<const std::map<std::string, Value>> within;   ///< names in the network that gave this, which attributes reach
   std::shared_ptr<const HostFormula> host;
   ValueId tensor = kNoValue;
 
@@ -55,8 +58,5 @@ std::vector<int64_t> integers_of(const Value& value, Loc loc, const std::string&
 
 /// op(operands...) as one host formula; the operands are scalars.
 Value host_apply(HostFormula::Op op, const std::vector<Value>& operands);
-
-/// Variables of host formulas in optimizers, in order: lr, t, k, rows (of all batches of a step), then the host states.
-inline constexpr int kHostLr = 0, kHostT = 1, kHostK = 2, kHostRows = 3, kHostState = 4;
 
 }  // namespace mlc

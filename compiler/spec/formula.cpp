@@ -455,6 +455,14 @@ bool is_identifier(std::string_view text) {
   return !text.empty() && name_start(text[0]) && std::all_of(text.begin(), text.end(), name_part);
 }
 
+void check_given_name(const Node& name, const std::string& what) {
+  static constexpr std::string_view kReserved[] = {"and", "or", "not", "if", "else", "in", "true", "false", "none", "inf", "pi", "train", "data"};
+  if (!name.is(Node::Kind::text) || !is_identifier(name.text))
+    throw SpecError(name.loc, what + " is a word of letters, digits and _ that begins with no digit");
+  if (std::find(std::begin(kReserved), std::end(kReserved), name.text) != std::end(kReserved))
+    throw SpecError(name.loc, what + ": '" + name.text + "' is a word that formulas keep for themselves");
+}
+
 bool looks_like_formula(std::string_view text) {
   text = trim(text);
   if (text.empty() || !(name_part(text[0]) || text[0] == '(' || text[0] == '[' || text[0] == '-' || text[0] == '.')) return false;

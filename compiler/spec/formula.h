@@ -64,6 +64,9 @@ Signature parse_signature(const Node& key);
 
 /// True for a word of letters, digits and _ that starts with no digit.
 bool is_identifier(std::string_view text);
+/// A name that a spec gives to a value: throws SpecError where it is no identifier, or a word that formulas keep for themselves.
+/// `what` begins the message: "'as'", "an input's name".
+void check_given_name(const Node& name, const std::string& what);
 
 /// True when the text holds an operator, a call, an index or a list, so that a string setting is meant as a formula.
 bool looks_like_formula(std::string_view text);

@@ -20,6 +20,7 @@ struct Dataset {
   std::vector<int32_t> train, val, test;
   std::string source;                    ///< where it came from, for the run's header: "mnist in FOLDER"
   std::map<std::string, std::string> files;   ///< paths as the settings have them -> where they were found
+  std::vector<std::pair<std::string, int64_t>> pieces;   ///< the files of all rows in order, with their rows; may be empty
   std::string missing_dataset;           ///< with a fallback in use: what was not found, and where
   const Bytes* find(const std::string& column) const;
 };

@@ -2,6 +2,7 @@
 #include "compiler/base/hash.h"
 #include "compiler/base/philox.h"
 #include "compiler/base/text.h"
+#include "runtime/data/class_counts.h"
 #include "runtime/data/dataset.h"
 #include "runtime/data/idx.h"
 #include "runtime/data/resize.h"
@@ -19,6 +20,7 @@
 #include <filesystem>
 #include <future>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace mlc {
@@ -79,6 +81,8 @@ public:
       throw SpecError(s_.loc, "'data' needs 'dataset' or 'reader'");
     }
     out_.schema.train_rows = static_cast<int64_t>(out_.train.size());
+    for (size_t i = 0; !schema_only_ && i < out_.columns.size(); ++i)
+      if (ColumnSchema& c = out_.schema.columns[i]; c.target && c.meaning == ColumnSchema::Meaning::index) c.counts = class_counts(c, out_.columns[i], out_.train);
     return std::move(out_);
   }
 
@@ -128,9 +132,14 @@ private:
       if (source->path.text.empty()) throw SpecError(source->loc, "this source needs a 'path'");
       paths.push_back(find(source->path));
       parts_.push_back(part);
-      out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+      add_source(source->path.text);
     }
     return paths;
+  }
+
+  void add_source(const std::string& name) {
+    out_.source += (out_.source.empty() ? "" : ", ") + name;
+    out_.pieces.emplace_back(name, 0);
   }
 
   // --- named datasets ---
@@ -146,11 +155,15 @@ private:
     if (known->images) return images(name, *known, transforms);
     std::string file = existing(bundled_folder() + "/" + name.text + ".csv");
     if (file.empty()) throw RuntimeError("the bundled table of '" + name.text + "' is not in " + bundled_folder());
-    CsvSettings csv;
-    csv.target.column = {known->target, name.loc};
-    csv.target.classes = known->classes;
-    csv.target.class_target = !known->classes.empty();
-    csv.inputs = s_.csv.inputs;
+    // The spec's keys go before what is known of the table.
+    CsvSettings csv = s_.csv;
+    if (csv.targets.empty()) {
+      if (csv.target.column.text.empty()) csv.target.column = {known->target, name.loc};
+      if (csv.target.column.text == known->target && !csv.target.class_target) {
+        csv.target.classes = known->classes;
+        csv.target.class_target = !known->classes.empty();
+      }
+    }
     out_.source = name.text + " (bundled)";
     parts_ = {-1};
     std::vector<LoadTransform> rest;
@@ -242,11 +255,27 @@ private:
     else add_values(column, y.values, rows);
   }
 
+  // Categories that are not one-hot make an input of indices, and share it with nothing else.
+  bool of_indices(const Table& t, const std::vector<size_t>& chosen, Loc loc) const {
+    auto coded = static_cast<size_t>(std::count_if(chosen.begin(), chosen.end(), [&](size_t f) { return t.coded[f]; }));
+    if (coded == 0 || coded == chosen.size()) return coded > 0;
+    std::string name = t.features[*std::find_if(chosen.begin(), chosen.end(), [&](size_t f) { return t.coded[f]; })];
+    throw SpecError(loc, "'" + name + "' is a category among numbers: encode it with one_hot: {columns: [" + name + "]}, or give it an input of its own for an embedding, data.inputs: {" + name + ": " + name + ", ...}");
+  }
+
+  void add_indices(ColumnSchema x, const std::vector<float>& values, int64_t rows) {
+    x.type.dtype = DType::i32;
+    x.meaning = ColumnSchema::Meaning::free;
+    x.fills.clear();
+    add_values(x, std::vector<int32_t>(values.begin(), values.end()), rows);
+  }
+
   void add_input(const Table& t, const std::string& name, const std::vector<Placed>& columns) {
     ColumnSchema x;
     x.name = name;
     std::vector<size_t> chosen = t.features_of(columns);
     x.type = {DType::f32, {static_cast<int64_t>(chosen.size())}};
+    bool indices = of_indices(t, chosen, columns.front().loc);
     for (size_t f : chosen) {
       x.features.push_back(t.features[f]);
       if (!t.fills.empty()) x.fills.push_back(t.fills[f]);
@@ -256,7 +285,8 @@ private:
     std::vector<float> values;
     for (int64_t r = 0; r < t.rows; ++r)
       for (size_t f : chosen) values.push_back(t.x[static_cast<size_t>(r) * t.features.size() + f]);
-    add_values(x, values, t.rows);
+    if (indices) add_indices(x, values, t.rows);
+    else add_values(x, values, t.rows);
   }
 
   void add_all_features(const Table& t) {
@@ -267,7 +297,10 @@ private:
     x.categories = t.categories;
     x.fills = t.fills;
     out_.schema.leaks = t.leaks;
-    add_values(x, t.x, t.rows);
+    std::vector<size_t> all(t.features.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    if (of_indices(t, all, s_.loc)) add_indices(x, t.x, t.rows);
+    else add_values(x, t.x, t.rows);
   }
 
   void pixel_table(const Table& t, const Known& known, const std::vector<LoadTransform>& transforms) {
@@ -299,7 +332,7 @@ private:
       if (x.empty()) throw SpecError(source->loc, "an idx source needs 'x', the file of images");
       files.push_back({x, y});
       parts_.push_back(part);
-      out_.source += (out_.source.empty() ? "" : ", ") + fs::path(x).filename().string();
+      add_source(fs::path(x).filename().string());
     }
     out_.schema.dataset = fs::path(files[0].first).filename().string();
     idx_files(files, s_.csv.target.classes, s_.transforms);
@@ -366,8 +399,9 @@ private:
     for (auto [part, source] : parts()) {
       if (source->path.text.empty()) throw SpecError(source->loc, "this source needs a 'path'");
       files.push_back({part, find(source->path), source});
-      out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+      add_source(source->path.text);
     }
+    if (files.size() > 1) out_.pieces.clear();   // rows of parts are not in order of the files
     if (files[0].part > 0) throw SpecError(s_.loc, "a text needs 'train': its source gives the vocabulary");
     out_.schema.dataset = fs::path(files[0].path).filename().string();
     TextData t = read_text(files, s_);
@@ -417,13 +451,15 @@ private:
           if (!entry) throw SpecError(name.loc, "the file has no tensor '" + name.text + "'; it has " + join(names, ", "));
           add(column, file.read(*entry), path);
         }
-        out_.source += (out_.source.empty() ? "" : ", ") + source->path.text;
+        add_source(source->path.text);
       } else {
+        std::vector<std::string> names;
         for (const auto& [column, file] : source->tensors) {
           std::string path = find(file);
           add(column, read_npy(path), path);
-          out_.source += (out_.source.empty() ? "" : ", ") + file.text;
+          names.push_back(file.text);
         }
+        add_source(join(names, ", "));
       }
       if (rows < 0) throw SpecError(source->loc, "this source names no tensors: x: ..., y: ...");
       counts.push_back(rows);
@@ -489,11 +525,7 @@ private:
   void index_column(ColumnSchema& column, const Bytes& data) {
     int64_t most = -1, n = static_cast<int64_t>(data.size()) / dtype_bytes(column.type.dtype);
     for (int64_t i = 0; i < n; ++i) {
-      int64_t v = 0;
-      const std::byte* at = data.data() + i * dtype_bytes(column.type.dtype);
-      if (column.type.dtype == DType::i64) std::memcpy(&v, at, 8);
-      else if (column.type.dtype == DType::i32) v = *reinterpret_cast<const int32_t*>(at);
-      else v = static_cast<int64_t>(*at);
+      int64_t v = index_at(data, column.type.dtype, i);
       if (v < 0) throw RuntimeError("column '" + column.name + "' holds the class index " + std::to_string(v));
       if (v > 1'000'000) throw RuntimeError("column '" + column.name + "' holds " + std::to_string(v) + ": too large for a class index");
       most = std::max(most, v);
@@ -571,6 +603,7 @@ private:
   // --- parts ---
   // Gives rows to parts: as the sources say, split where fractions are given, cut by `subset`.
   void assign(const std::vector<int64_t>& counts) {
+    for (size_t i = 0; i < out_.pieces.size() && i < counts.size(); ++i) out_.pieces[i].second = counts[i];
     std::vector<int32_t>* lists[] = {&out_.train, &out_.val, &out_.test};
     int32_t row = 0;
     bool one = parts_[0] < 0;
@@ -698,42 +731,37 @@ Schema read_schema(const DataSettings& settings) { return Opener(settings, true)
 
 namespace {
 
-// The settings under which a table gives the features of the schema: categories with the labels of training, missing
-// values with its means.
-CsvSettings feature_settings(CsvSettings csv, const ColumnSchema& x, std::vector<LoadTransform>* transforms) {
+// The settings under which a table gives the features of these inputs, one after the other: categories with the labels of
+// training, missing values with its means.
+CsvSettings feature_settings(CsvSettings csv, const std::vector<const ColumnSchema*>& inputs, std::vector<LoadTransform>* transforms) {
   csv.target = {};
   csv.targets.clear();
   csv.inputs.clear();
   csv.columns.clear();
   csv.types.clear();
-  csv.fills = x.fills;
+  csv.fills.clear();
   if (csv.fill == "drop") csv.fill.clear();
   LoadTransform one_hot{.kind = LoadTransform::Kind::one_hot};
-  for (const ColumnSchema::Category& c : x.categories) {
-    csv.labels[c.column] = c.labels;
-    csv.types.push_back({{c.column, {}}, true});
-    one_hot.columns.push_back({c.column, {}});
-  }
-  if (!x.categories.empty()) transforms->push_back(std::move(one_hot));
-  // Features of one category stand together, in the place of its column.
-  size_t category = 0;
-  for (size_t f = 0; f < x.features.size();) {
-    bool of_category = category < x.categories.size() && x.features[f] == x.categories[category].column + "=" + x.categories[category].labels.at(0);
-    csv.columns.push_back({of_category ? x.categories[category].column : x.features[f], {}});
-    f += of_category ? x.categories[category++].labels.size() : 1;
-  }
-  return csv;
-}
-
-// The features of several inputs, one input after the other.
-ColumnSchema all_features(const std::vector<const ColumnSchema*>& inputs) {
-  ColumnSchema out;
+  bool any_fills = std::any_of(inputs.begin(), inputs.end(), [](const ColumnSchema* x) { return !x->fills.empty(); });
   for (const ColumnSchema* x : inputs) {
-    out.features.insert(out.features.end(), x->features.begin(), x->features.end());
-    out.categories.insert(out.categories.end(), x->categories.begin(), x->categories.end());
-    out.fills.insert(out.fills.end(), x->fills.begin(), x->fills.end());
+    bool indices = !is_float(x->type.dtype);
+    for (const ColumnSchema::Category& c : x->categories) {
+      csv.labels[c.column] = c.labels;
+      csv.types.push_back({{c.column, {}}, true});
+      if (!indices) one_hot.columns.push_back({c.column, {}});
+    }
+    csv.fills.insert(csv.fills.end(), x->fills.begin(), x->fills.end());
+    if (any_fills && x->fills.empty()) csv.fills.resize(csv.fills.size() + x->features.size());   // indices are never filled
+    // Features of a one-hot category stand together, in the place of its column.
+    size_t category = 0;
+    for (size_t f = 0; f < x->features.size();) {
+      bool of_category = !indices && category < x->categories.size() && x->features[f] == x->categories[category].column + "=" + x->categories[category].labels.at(0);
+      csv.columns.push_back({of_category ? x->categories[category].column : x->features[f], {}});
+      f += of_category ? x->categories[category++].labels.size() : 1;
+    }
   }
-  return out;
+  if (!one_hot.columns.empty()) transforms->push_back(std::move(one_hot));
+  return csv;
 }
 
 // Indices of the other width.
@@ -777,11 +805,11 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt" || path == kStandardInput) {
     if (x->features.empty()) throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) + ", no table: give a file of .safetensors or .npy");
     s.reader = "csv";
-    s.csv = feature_settings(csv, all_features(inputs), &s.transforms);
+    s.csv = feature_settings(csv, inputs, &s.transforms);
     s.csv.inputs.clear();
     for (size_t i = 0; inputs.size() > 1 && i < inputs.size(); ++i) {
       std::vector<LoadTransform> ignored;
-      s.csv.inputs.push_back({{inputs[i]->name, {}}, feature_settings(csv, *inputs[i], &ignored).columns});
+      s.csv.inputs.push_back({{inputs[i]->name, {}}, feature_settings(csv, {inputs[i]}, &ignored).columns});
     }
   } else {
     s.reader = "idx";

@@ -98,18 +98,22 @@ void restore_order(std::vector<int32_t>& rows, const std::vector<int32_t>& order
   std::sort(rows.begin(), rows.end(), [&](int32_t a, int32_t b) { return place[a] < place[b]; });
 }
 
+void check_sum(const SplitSettings& s) {
+  double sum = s.train + s.val + s.test;
+  // What binary fractions add beyond the ninth digit is nobody's.
+  if (sum > 1 + 1e-9) throw SpecError(s.loc, "the fractions of the split sum to " + format_number(std::round(sum * 1e9) / 1e9) + ", more than 1");
+}
+
 }  // namespace
 
 std::array<int64_t, 3> split_counts(int64_t n, const SplitSettings& s) {
-  double sum = s.train + s.val + s.test;
-  if (sum > 1 + 1e-9) throw SpecError(s.loc, "the fractions of the split sum to " + format_number(sum) + ", more than 1");
+  check_sum(s);
   return share(n, {s.train, s.val, s.test});
 }
 
 Parts split_rows(const std::vector<int32_t>& rows, const SplitKeys& keys, const SplitSettings& s, uint64_t seed) {
   std::array<double, 3> fractions{s.train, s.val, s.test};
-  double sum = s.train + s.val + s.test;
-  if (sum > 1 + 1e-9) throw SpecError(s.loc, "the fractions of the split sum to " + format_number(sum) + ", more than 1");
+  check_sum(s);
   std::vector<int32_t> order = drawn(rows, s, seed);
   Dealt parts;
   if (!keys.groups.empty()) {

@@ -211,21 +211,26 @@ private:
     }
     std::map<int, std::vector<std::string>> labels;
     for (int f : features_) {
-      if (!one_hot.count(f)) {
-        if (category_[static_cast<size_t>(f)])
-          throw SpecError(loc_, "'" + names_[static_cast<size_t>(f)] + "' is a category: encode it with one_hot: {columns: [" + names_[static_cast<size_t>(f)] + "]}");
-        table_.features.push_back(names_[static_cast<size_t>(f)]);
-        continue;
+      const std::string& name = names_[static_cast<size_t>(f)];
+      bool hot = one_hot.count(f), coded = category_[static_cast<size_t>(f)] && !hot;
+      if (hot || coded) {
+        labels[f] = category_labels(f);
+        table_.categories.push_back({name, labels[f]});
       }
-      labels[f] = category_labels(f);
-      table_.categories.push_back({names_[static_cast<size_t>(f)], labels[f]});
-      for (const std::string& l : labels[f]) table_.features.push_back(names_[static_cast<size_t>(f)] + "=" + l);
+      if (!hot) table_.features.push_back(name);
+      for (size_t l = 0; hot && l < labels[f].size(); ++l) table_.features.push_back(name + "=" + labels[f][l]);
+      table_.coded.resize(table_.features.size(), coded);
     }
     table_.x.reserve(cells_.size() * table_.features.size());
     for (const Cells& row : cells_)
       for (int f : features_) {
         const std::string& field = row.fields[static_cast<size_t>(f)];
         if (auto it = labels.find(f); it != labels.end()) {
+          if (!one_hot.count(f)) {
+            auto index = std::find(it->second.begin(), it->second.end(), trim(field)) - it->second.begin();
+            table_.x.push_back(static_cast<float>(index));
+            continue;
+          }
           for (const std::string& l : it->second) table_.x.push_back(l == trim(field) ? 1.0f : 0.0f);
           continue;
         }
@@ -338,9 +343,10 @@ Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, 
 std::vector<size_t> Table::features_of(const std::vector<Placed>& columns) const {
   std::vector<size_t> out;
   for (const Placed& c : columns) {
-    bool category = std::any_of(categories.begin(), categories.end(), [&](const ColumnSchema::Category& k) { return k.column == c.text; });
-    for (size_t f = 0; f < features.size(); ++f)
-      if (category ? features[f].starts_with(c.text + "=") : features[f] == c.text) out.push_back(f);
+    auto itself = std::find(features.begin(), features.end(), c.text);
+    if (itself != features.end()) out.push_back(static_cast<size_t>(itself - features.begin()));
+    for (size_t f = 0; itself == features.end() && f < features.size(); ++f)
+      if (features[f].starts_with(c.text + "=")) out.push_back(f);
   }
   return out;
 }

@@ -11,6 +11,7 @@ namespace mlc {
 /// A table before it is split: missing values are NaN until fill_missing().
 struct Table {
   std::vector<std::string> features;
+  std::vector<bool> coded;               ///< per feature: a category that is not one-hot, its values are indices of labels
   std::vector<float> x;                  ///< rows * features
   int64_t rows = 0;
   struct Target {

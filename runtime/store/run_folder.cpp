@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <vector>
 
 namespace fs = std::filesystem;
 
@@ -46,6 +47,15 @@ void point_latest(const fs::path& runs, const std::string& target) {
   fs::create_directory_symlink(target, fresh, error);
   if (!error) fs::rename(fresh, runs / "latest", error);
   if (error) fs::remove(fresh, error);  // a file system without links: the run itself is not at fault
+}
+
+// The folder of a fold or trial: its name, and what a run leaves in it.
+bool is_part(const fs::path& path) {
+  std::string name = path.filename().string();
+  size_t digits = name.find_last_not_of("0123456789") + 1;
+  std::string word = name.substr(0, digits);
+  std::error_code error;
+  return digits < name.size() && (word == "fold" || word == "trial") && !fs::is_symlink(path, error) && fs::exists(path / "metrics.jsonl", error);
 }
 
 }  // namespace
@@ -94,6 +104,10 @@ void RunFolder::clear() {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(file("checkpoints"), error))
     if (entry.path().extension() == ".safetensors") fs::remove(entry.path(), error);
+  std::vector<fs::path> parts;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, error))
+    if (is_part(entry.path())) parts.push_back(entry.path());
+  for (const fs::path& part : parts) fs::remove_all(part, error);
   write("metrics.jsonl", "");
 }
 

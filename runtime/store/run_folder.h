@@ -23,7 +23,7 @@ public:
   void write(std::string_view name, std::string_view text) const;
   /// Appends one line to metrics.jsonl and flushes it. Numbers that are not finite become null.
   void event(const nlohmann::ordered_json& json);
-  /// Starts anew: an empty metrics.jsonl, and none of the checkpoints that an earlier run left.
+  /// Starts anew: an empty metrics.jsonl, and none of the checkpoints and folders of folds and trials that an earlier run left.
   void clear();
   /// The same for a folder whose trainings have folders of their own within it.
   void clear_for_series();

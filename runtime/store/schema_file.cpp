@@ -17,6 +17,7 @@ Json column_json(const ColumnSchema& c) {
   for (const auto& [meaning, name] : kMeanings)
     if (meaning == c.meaning) j["meaning"] = name;
   if (!c.classes.empty()) j["classes"] = c.classes;
+  if (!c.counts.empty()) j["counts"] = c.counts;
   if (!c.features.empty()) j["features"] = c.features;
   if (c.range != 1) j["range"] = c.range;
   for (const ColumnSchema::Category& category : c.categories) j["categories"].push_back({{"column", category.column}, {"labels", category.labels}});
@@ -35,6 +36,7 @@ ColumnSchema column_of(const Json& j) {
   for (const auto& [meaning, name] : kMeanings)
     if (j.at("meaning") == name) c.meaning = meaning;
   c.classes = j.value("classes", std::vector<std::string>{});
+  c.counts = j.value("counts", std::vector<int64_t>{});
   c.features = j.value("features", std::vector<std::string>{});
   c.range = j.value("range", 1.0);
   for (const Json& category : j.value("categories", Json::array())) c.categories.push_back({category.at("column").get<std::string>(), category.at("labels").get<std::vector<std::string>>()});

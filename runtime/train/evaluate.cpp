@@ -90,7 +90,7 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
     feed.steps = steps;
     feed.columns = bind_columns(program, columns);
     feed.rows = rows.data() + evaluation.rows;
-    std::vector<float> table = scalars.table(program, steps, {evaluation.rows / batch, size}, [](int64_t) { return 0.0; });
+    std::vector<float> table = scalars.table(program, steps, {evaluation.rows / batch, size}, [](int64_t) { return HostScalars::Rates{}; });
     feed.scalars = table.data();
     feed.results = results.data();
     int done = step.executable->run(feed);
@@ -113,6 +113,23 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
   return evaluation;
 }
 
+namespace {
+
+// The numbers of all rows with the axis `axis` of each as the last: [C, H, W] becomes [H, W, C].
+std::vector<float> axis_last(const std::vector<float>& values, const Shape& shape, int64_t axis) {
+  size_t outer = 1, classes = static_cast<size_t>(shape[static_cast<size_t>(axis)]), inner = 1;
+  for (size_t i = static_cast<size_t>(axis) + 1; i < shape.size(); ++i) inner *= static_cast<size_t>(shape[i]);
+  if (inner == 1) return values;
+  outer = values.size() / (classes * inner);
+  std::vector<float> out(values.size());
+  for (size_t o = 0; o < outer; ++o)
+    for (size_t c = 0; c < classes; ++c)
+      for (size_t i = 0; i < inner; ++i) out[(o * inner + i) * classes + c] = values[(o * classes + c) * inner + i];
+  return out;
+}
+
+} // namespace
+
 Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, double threshold) {
   std::string raw = truth.output.empty() ? "output" : truth.output.substr(0, truth.output.size() - 1);
   for (const std::string& name : {truth.output + "probability", truth.output + "value", raw}) {
@@ -121,8 +138,10 @@ Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, doubl
     Predicted predicted;
     const Shape& shape = found->second.type.shape;
     // Labels of one sample may have axes of their own (a class per pixel or per token): each is a row.
-    predicted.outputs = truth.labels.empty() ? found->second.type.elements() : shape.empty() ? 1 : shape.back();
-    predicted.scores = found->second.values;
+    int64_t rank = std::ssize(shape), axis = truth.axis == Truth::kLastAxis ? rank - 1 : truth.axis;
+    bool classes = !truth.labels.empty() && axis >= 0 && axis < rank;
+    predicted.outputs = truth.labels.empty() ? found->second.type.elements() : classes ? shape[static_cast<size_t>(axis)] : 1;
+    predicted.scores = classes ? axis_last(found->second.values, shape, axis) : found->second.values;
     predicted.labels = truth.labels;
     predicted.targets = truth.targets;
     predicted.threshold = threshold;

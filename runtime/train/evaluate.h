@@ -45,6 +45,10 @@ struct Truth {
   std::string output;         ///< in front of its tensors in an evaluation: "", "digit."
   std::string metric;         ///< in front of its metrics' keys: "", "digit_"
   std::string target;         ///< the column that it is compared with
+  /// Labels: the axis of one prediction along which its classes lie; kEachOne: all numbers are probabilities of the
+  /// positive class, each with a label of its own.
+  int64_t axis = kLastAxis;
+  static constexpr int64_t kLastAxis = -1, kEachOne = -2;
   std::vector<int32_t> labels;
   std::vector<float> targets;
 };

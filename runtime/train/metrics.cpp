@@ -172,7 +172,7 @@ double metric(const MetricSettings& settings, const Predicted& predicted) {
     throw RuntimeError("metric '" + settings.name + "' needs a number target; for classes there is accuracy, f1, ...");
   if (of_classes && row_count(predicted) != static_cast<int64_t>(predicted.labels.size()))
     throw RuntimeError("metric '" + settings.name + "': " + std::to_string(predicted.labels.size()) + " labels for " + std::to_string(row_count(predicted)) +
-                       " predictions; metrics take the last axis of the output for the classes");
+                       " predictions: the output's shape without its class axis must be that of the target");
   return of_classes ? class_metric(settings, predicted) : value_metric(settings, predicted);
 }
 

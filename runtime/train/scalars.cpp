@@ -1,6 +1,7 @@
 #include "runtime/train/scalars.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/host_variables.h"
 
 #include <algorithm>
 #include <bit>
@@ -27,7 +28,7 @@ std::vector<float> HostScalars::gather_table(const Program& program, int steps, 
   return out;
 }
 
-std::vector<float> HostScalars::table(const Program& program, int steps, Batches batches, const std::function<double(int64_t)>& rate) {
+std::vector<float> HostScalars::table(const Program& program, int steps, Batches batches, const std::function<Rates(int64_t)>& rates) {
   std::vector<float> out;
   out.reserve(static_cast<size_t>(steps) * (kFirstScalar + program.scalars.size()));
   std::vector<size_t> own; // states of this program, by their place here
@@ -39,7 +40,10 @@ std::vector<float> HostScalars::table(const Program& program, int steps, Batches
   std::vector<double> variables;
   for (int s = 0; s < steps; ++s, ++step_) {
     double k = static_cast<double>(step_);
-    variables = {rate(step_), k + 1, k, static_cast<double>(batches.rows)};
+    Rates now = rates(step_);
+    variables.assign(kHostState, 0);
+    variables[kHostLr] = now.run, variables[kHostT] = k + 1, variables[kHostK] = k, variables[kHostRows] = static_cast<double>(batches.rows);
+    for (const auto& [update, rate] : now.own) variables[static_cast<size_t>(kHostRates + update)] = rate;
     for (size_t i : own) variables.push_back(states_[i]);
     begin_row(out, batches.first + s);
     for (const ScalarRule& rule : program.scalars)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace mlc {
@@ -19,9 +20,15 @@ class HostScalars {
     int64_t first = 0; ///< number of the first step's batch
     int64_t rows = 0;  ///< of all batches of a step
   };
+  /// Learning rates of a step.
+  struct Rates {
+    double run = 0;
+    std::vector<std::pair<int, double>> own; ///< by the update's place
+  };
   /// The table for the next `steps` steps of a program: per step its batch's number, the seed's two words, then the program's
-  /// scalars. `rate` gives the learning rate of a step. Advances by `steps`.
-  std::vector<float> table(const Program& program, int steps, Batches batches, const std::function<double(int64_t)>& rate);
+  /// scalars. `rates` gives the learning rates of a step: that of the run, and of the updates with schedules of their own.
+  /// Advances by `steps`.
+  std::vector<float> table(const Program& program, int steps, Batches batches, const std::function<Rates(int64_t)>& rates);
   /// The same for steps that only gather: nothing advances.
   std::vector<float> gather_table(const Program& program, int steps, int64_t first_batch) const;
 

@@ -22,8 +22,10 @@ class Session {
       : job_(job), settings_(job.settings),
         counts_(count_steps(settings_, static_cast<int64_t>(job.train.rows.size()))),
         walk_(job.train.rows, settings_.batch_size, settings_.shuffle, settings_.drop_last, settings_.seed),
-        schedule_(job.base_lr, job.schedule, counts_.per_epoch, counts_.total),
-        monitors_(settings_, !job.val.rows.empty()) {}
+        monitors_(settings_, !job.val.rows.empty()) {
+    schedules_.emplace_back(job.base_lr, job.schedule, counts_.per_epoch, counts_.total);
+    for (const TrainJob::OwnSchedule& own : job.own_schedules) schedules_.emplace_back(own.base_lr, own.phases, counts_.per_epoch, counts_.total);
+  }
 
   TrainResult run();
 
@@ -43,6 +45,7 @@ class Session {
   bool validation_due() const;
   void validate();
   void watch();
+  void fill_report(double time);
   void end_epoch();
   std::optional<Ending> ending() const;
   TrainCounters counters() const;
@@ -52,7 +55,7 @@ class Session {
   const TrainSettings& settings_;
   StepCounts counts_;
   BatchWalk walk_;
-  RateSchedule schedule_;
+  std::vector<RateSchedule> schedules_; // the run's, then those of the updates that have one
   Monitors monitors_;
   std::unique_ptr<HostScalars> scalars_;
   int64_t eval_batch_ = 0, step_ = 0, validated_at_ = -1;
@@ -85,13 +88,20 @@ void Session::resume(const TrainCounters& from) {
   walk_.seek(from.epoch, from.step_in_epoch);
   step_ = from.step;
   scalars_->restore(from.host_state, from.step);
-  schedule_.restore(from.schedule_state, from.step);
+  auto state = from.schedule_state.begin();
+  for (RateSchedule& schedule : schedules_) {
+    auto end = state + std::min<std::ptrdiff_t>(std::ssize(schedule.states()), from.schedule_state.end() - state);
+    schedule.restore({state, end}, from.step);
+    state = end;
+  }
 }
 
 TrainCounters Session::counters() const {
   bool done = walk_.epoch_done();
-  return {walk_.epoch() + (done ? 1 : 0), done ? 0 : walk_.step_in_epoch(), step_, scalars_->states(),
-          schedule_.states()};
+  std::vector<double> schedule_state;
+  for (const RateSchedule& schedule : schedules_)
+    for (double state : schedule.states()) schedule_state.push_back(state);
+  return {walk_.epoch() + (done ? 1 : 0), done ? 0 : walk_.step_in_epoch(), step_, scalars_->states(), schedule_state};
 }
 
 int64_t Session::call_limit() const {
@@ -130,10 +140,14 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   StepProgram step = job_.programs->get({StepKind::train, call.batch, active_updates(step_), phase(step_), gather});
   const TensorSlot* loss = find_output(*step.program, "loss");
   ensure(loss, "a training program puts out its loss");
-  RateSchedule schedule_before = schedule_;
+  std::vector<RateSchedule> schedules_before = schedules_;
   TrainCounters before = counters();
   std::vector<double> rates;
-  auto rate = [&](int64_t k) { return rates.emplace_back(schedule_.rate(k)); };
+  auto rate = [&](int64_t k) {
+    HostScalars::Rates now{.run = rates.emplace_back(schedules_[0].rate(k)), .own = {}};
+    for (size_t i = 1; i < schedules_.size(); ++i) now.own.emplace_back(job_.own_schedules[i - 1].update, schedules_[i].rate(k));
+    return now;
+  };
   HostScalars::Batches batches{batches_done(), rows};
   std::vector<float> table = gather ? scalars_->gather_table(*step.program, call.steps, batches.first)
                                     : scalars_->table(*step.program, call.steps, batches, rate);
@@ -151,7 +165,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   int done = step.executable->run(feed);
   double seconds = now() - start;
   if (done < call.steps && !gather) { // the rates and host states of steps that did not run are taken back
-    schedule_ = schedule_before;
+    schedules_ = schedules_before;
     scalars_->restore(before.host_state, before.step);
     rates.clear();
     scalars_->table(*step.program, done, batches, rate);
@@ -260,18 +274,22 @@ void Session::watch() {
   // The run's result is its best checkpoint where there is one, else what early stopping goes back to.
   if (outcome.rank == 1 || (outcome.keep && settings_.checkpoint.monitor.empty()))
     result_values_ = {true, epoch_.val_loss, epoch_.val};
-  if (std::optional<double> value = monitored_value(values, schedule_.monitor()))
-    schedule_.validated(*value, rises(schedule_.monitor()));
+  for (RateSchedule& schedule : schedules_)
+    if (std::optional<double> value = monitored_value(values, schedule.monitor())) schedule.validated(*value, rises(schedule.monitor()));
 }
 
-void Session::end_epoch() {
-  double time = now();
+void Session::fill_report(double time) {
   epoch_.epoch = walk_.epoch() + 1;
   epoch_.step = step_;
   mean_losses();
   epoch_.seconds = time - epoch_begin_;
   epoch_.elapsed = time - begin_;
   epoch_.lr = rate_;
+}
+
+void Session::end_epoch() {
+  double time = now();
+  fill_report(time);
   result_.train_loss = epoch_.train_loss;
   result_.train = epoch_.train;
   if (epoch_.val_loss) {
@@ -311,7 +329,12 @@ TrainResult Session::run() {
     if (stopped()) continue;
     if (due || (job_.val.rows.empty() && walk_.epoch_done())) watch();
     std::optional<Ending> end = ending();
-    if (end || walk_.epoch_done()) end_epoch();
+    if (end || walk_.epoch_done()) {
+      end_epoch();
+    } else if (due) {
+      fill_report(now());
+      job_.observer->on_validation(epoch_);
+    }
     if (end) result_.ending = *end;
     running = !end;
     if (running && walk_.epoch_done()) walk_.seek(walk_.epoch() + 1, 0);

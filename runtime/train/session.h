@@ -56,6 +56,8 @@ class TrainObserver {
   virtual ~TrainObserver() = default;
   virtual void on_call(const CallReport& report) = 0;
   virtual void on_epoch(const EpochReport& report) = 0;
+  /// A validation within an epoch, which goes on: its values, and the losses since the epoch began.
+  virtual void on_validation(const EpochReport& /*report*/) {}
   /// The checkpoint "last" is due.
   virtual void on_last(const TrainCounters& counters) = 0;
   /// The state is the `rank`-th best so far (from 1): what held this rank and those behind it move down by one, and
@@ -90,6 +92,12 @@ struct TrainJob {
   std::vector<int64_t> thaws; ///< steps at which a phase with more trained parameters begins
   double base_lr = 0;
   std::vector<RatePhase> schedule;
+  struct OwnSchedule {
+    int update = 0; ///< its place among the updates
+    double base_lr = 0;
+    std::vector<RatePhase> phases;
+  };
+  std::vector<OwnSchedule> own_schedules; ///< of updates whose rate does not follow `schedule`
   std::vector<int64_t> every; ///< per update: it is part of the steps every, 2 * every, ...; none: of all
   TrainObserver* observer = nullptr;
   const std::atomic<bool>* stop = nullptr; ///< ends training after the running step

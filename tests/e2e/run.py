@@ -18,7 +18,8 @@ import time
 import traceback
 
 import tests
-import networks  # noqa: F401 (registers its tests)
+import language  # noqa: F401 (registers its tests)
+import networks  # noqa: F401 (the same)
 from tests import Failure, Skip
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))

@@ -350,6 +350,10 @@ PROBABILITY = dict(predict=True, outputs=lambda out: {"probability": F.softmax(o
 loss("cross_entropy", "cross_entropy", ce(), **CLASSES, **PROBABILITY)
 loss("cross_entropy_i32", "cross_entropy", ce(), y=index(12, high=3, dtype=torch.int32))
 loss("cross_entropy_weight", "{type: cross_entropy, weight: [0.2, 1.0, 2.5]}", ce(weight=WEIGHT), **CLASSES)
+UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
+loss("cross_entropy_balanced", "{type: cross_entropy, weight: balanced}", ce(weight=[12 / 18, 1.0, 2.0]), y=UNEVEN)
+loss("cross_entropy_balanced_smoothing", "{type: cross_entropy, weight: balanced, label_smoothing: 0.1}", ce(weight=[12 / 18, 1.0, 2.0], label_smoothing=0.1), y=UNEVEN)
+loss("cross_entropy_balanced_formula", "'cross_entropy(output, y, weight=\"balanced\")'", ce(weight=[12 / 18, 1.0, 2.0]), y=UNEVEN)
 loss("cross_entropy_smoothing", "{type: cross_entropy, label_smoothing: 0.1}", ce(label_smoothing=0.1), **CLASSES)
 loss("cross_entropy_weight_smoothing", "{type: cross_entropy, weight: [0.2, 1.0, 2.5], label_smoothing: 0.2}", ce(weight=WEIGHT, label_smoothing=0.2), **CLASSES)
 loss("cross_entropy_sum", "{type: cross_entropy, reduction: sum}", ce(reduction="sum"), **CLASSES, **SUM)
@@ -906,6 +910,12 @@ case("rule_rate", **MLP, train='  params:\n    - {match: "linear1.*", lr: lr / 1
      make=lambda p: (lambda q: SGD([{"params": q[:2], "lr": 0.01}, {"params": q[2:]}], lr=0.1))(list(p)))
 case("rule_no_decay_on_bias", **MLP, optimizer="{type: adamw, lr: 0.05, weight_decay: 0.4}", train='  params:\n    - {match: "*.bias", weight_decay: 0}\n',
      make=lambda p: (lambda q: AdamW([{"params": q[0::2]}, {"params": q[1::2], "weight_decay": 0.0}], lr=0.05, weight_decay=0.4))(list(p)), atol=5e-6)
+case("rule_momentum", **MLP, optimizer="{type: sgd, lr: 0.1}", train='  params:\n    - {match: "linear1.*", momentum: 0.9, nesterov: true}\n',
+     make=lambda p: (lambda q: SGD([{"params": q[:2], "momentum": 0.9, "nesterov": True}, {"params": q[2:]}], lr=0.1))(list(p)))
+case("rule_betas", **MLP, optimizer="{type: adam, lr: 0.05}", train='  params:\n    - {match: "*.bias", betas: [0.5, 0.9], eps: 1e-2}\n    - {op: linear, lr: lr / 2, betas: [0.8, 0.9]}\n',
+     make=lambda p: (lambda q: Adam([{"params": q[0::2], "betas": (0.8, 0.9), "lr": 0.025}, {"params": q[1::2], "betas": (0.5, 0.9), "eps": 1e-2}], lr=0.05))(list(p)), rtol=2e-5, atol=5e-6)
+case("rule_alpha_momentum", **MLP, optimizer="{type: rmsprop, lr: 0.02}", train='  params:\n    - {match: "linear2.*", alpha: 0.5, momentum: 0.6}\n',
+     make=lambda p: (lambda q: torch.optim.RMSprop([{"params": q[:2]}, {"params": q[2:], "alpha": 0.5, "momentum": 0.6}], lr=0.02))(list(p)), rtol=2e-5, atol=5e-6)
 case("rule_frozen", **MLP, optimizer="{type: sgd, lr: 0.1, weight_decay: 0.2}", train='  params:\n    - {match: "linear1.*", frozen: true}\n',
      make=lambda p: SGD(list(p)[2:], lr=0.1, weight_decay=0.2), still=STILL)
 

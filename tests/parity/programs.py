@@ -26,6 +26,7 @@ class Program:
     step: Callable
     steps: int = 6
     batch: int = 4
+    accumulate: int = 1                          # batches of a step; `step` is called for each
     columns: str = ""                            # further lines of `data:`
     predict: Callable = None                     # nets, data -> what `mlc predict` gives by name
     rtol: float = 2e-5
@@ -86,9 +87,9 @@ def write_program(case, folder, stored):
     optimizers = case.optimizers(nets)
     rows = len(next(iter(data.values())))
     k = 0
-    while k < case.steps:
+    while k < case.steps * case.accumulate:
         for begin in range(0, rows, case.batch):
-            if k == case.steps:
+            if k == case.steps * case.accumulate:
                 break
             case.step(nets, optimizers, {n: t[begin:begin + case.batch] for n, t in wide.items()}, k)
             k += 1
@@ -191,6 +192,120 @@ def halving_step(nets, optimizers, batch, k):
 program("updates_gan_schedule", gan_spec(top="  schedule: {type: step, step_size: 2 steps, gamma: 0.5}\n"), gan_nets(), GAN_DATA, adams, halving_step)
 
 
+# What `train` says of all updates, and what an update has of its own ---------------------------------------------------------
+def own_rates_step(own, common):
+    """Rates of step k as factors: of the discriminator's own schedule, and of the run's, which the generator follows."""
+    def step(nets, optimizers, batch, k):
+        for optimizer, rate in zip(optimizers, (0.02 * own(k), 0.01 * common(k))):
+            optimizer.param_groups[0]["lr"] = rate
+        gan_step()(nets, optimizers, batch, k)
+    return step
+
+
+OWN = "\n      schedule: {type: exponential, gamma: 0.7, every: 2 steps}"
+program("updates_own_schedule", gan_spec(top="  schedule: {type: step, step_size: 3 steps, gamma: 0.1}\n", d=OWN), gan_nets(), GAN_DATA, adams,
+        own_rates_step(lambda k: 0.7 ** (k // 2), lambda k: 0.1 ** (k // 3)))
+program("updates_own_schedule_alone", gan_spec(d=OWN), gan_nets(), GAN_DATA, adams, own_rates_step(lambda k: 0.7 ** (k // 2), lambda k: 1))
+program("updates_own_schedule_none", gan_spec(top="  schedule: {type: step, step_size: 2 steps, gamma: 0.5}\n", g="\n      schedule: none"), gan_nets(), GAN_DATA, adams,
+        own_rates_step(lambda k: 0.5 ** (k // 2), lambda k: 1))
+
+
+def rule_groups(nets):
+    d, g = nets["discriminator"], nets["generator"]
+    return [torch.optim.Adam([{"params": d.linear1.parameters(), "lr": 0.002}, {"params": d.linear2.parameters(), "betas": (0.8, 0.9)}], lr=0.02, betas=(0.5, 0.999)),
+            torch.optim.Adam([{"params": g.linear1.parameters(), "eps": 1e-3}, {"params": g.linear2.parameters()}], lr=0.01, betas=(0.5, 0.999))]
+
+
+program("updates_rules", gan_spec(top="""  params:
+    - {match: discriminator.linear1.*, lr: lr / 10}
+    - {match: discriminator.linear2.*, betas: [0.8, 0.9]}
+    - {match: generator.linear1.*, eps: 1e-3}
+"""), gan_nets(), GAN_DATA, rule_groups, gan_step())
+
+
+def gathering_step(n):
+    """Gradients of n batches; those of the earlier ones are taken as the step begins."""
+    sums = {}
+
+    def step(nets, optimizers, batch, k):
+        g, d = nets["generator"], nets["discriminator"]
+
+        def gather(optimizer, net, loss):
+            grads = torch.autograd.grad(loss / n, list(net.parameters()))
+            sums[net] = [a + b for a, b in zip(sums[net], grads)] if net in sums else grads
+            if k % n == n - 1:
+                for p, grad in zip(net.parameters(), sums.pop(net)):
+                    p.grad = grad
+                optimizer.step()
+
+        gather(optimizers[0], d, bce(d(batch["x"]), 1.0) + bce(d(g(batch["z"]).detach()), 0.0))
+        gather(optimizers[1], g, bce(d(g(batch["w"])), 1.0))
+    return step
+
+
+program("updates_accumulate", gan_spec(top="  accumulate: 3\n"), gan_nets(), GAN_DATA, adams, gathering_step(3), accumulate=3)
+
+
+def averaged_nets():
+    nets = gan_nets()()
+    return {**nets, "ema": nn.ModuleDict(gan_nets()())}
+
+
+def averaging_step(decay):
+    def step(nets, optimizers, batch, k):
+        gan_step()(nets, optimizers, batch, k)
+        with torch.no_grad():
+            for name, net in nets["ema"].items():
+                for average, p in zip(net.parameters(), nets[name].parameters()):
+                    average.copy_(p if k == 0 else decay * average + (1 - decay) * p)
+    return step
+
+
+program("updates_ema", gan_spec(top="  ema: {decay: 0.7}\n"), averaged_nets, GAN_DATA, adams, averaging_step(0.7))
+
+
+# Names within networks, blocks of several outputs ---------------------------------------------------------------------------
+class Features(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.linear1 = Net(("linear1", nn.Linear(5, 7)), lambda x: F.leaky_relu(x, 0.2)), nn.Linear(7, 1)
+
+    def forward(self, x):
+        return self.linear1(self.body(x))
+
+
+def feature_step(nets, optimizers, batch, k):
+    g, d = nets["generator"], nets["discriminator"]
+    features = d.body
+    descend(optimizers[0], bce(d(batch["x"]), 1.0) + bce(d(g(batch["z"]).detach()), 0.0))
+    descend(optimizers[1], F.mse_loss(features(g(batch["w"])), features(batch["x"]).detach()))
+
+
+program("updates_feature_matching", """
+models:
+  generator:
+    inputs: {z: [3]}
+    layers: [{linear: 6}, relu, {linear: 5}, tanh]
+  discriminator: [{layers: [{linear: 7}, {leaky_relu: 0.2, as: features}], as: body}, {linear: 1}]
+train:
+  updates:
+    d:
+      params: discriminator.*
+      forward:
+        fake: discriminator(generator(z))
+        real: discriminator(x)
+      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
+      optimizer: {type: adam, lr: 0.02, betas: [0.5, 0.999]}
+    g:
+      params: generator.*
+      forward: {fake: "discriminator(generator(w))", real: discriminator(x)}
+      loss: mse(fake.body.features, real.body.features)
+      optimizer: {type: adam, lr: 0.01, betas: [0.5, 0.999]}
+""", lambda: {**gan_nets()(), "discriminator": Features()}, GAN_DATA,
+        lambda nets: [torch.optim.Adam(nets["discriminator"].parameters(), lr=0.02, betas=(0.5, 0.999)),
+                      torch.optim.Adam(nets["generator"].parameters(), lr=0.01, betas=(0.5, 0.999))], feature_step)
+
+
 # Two updates of the same parameters ----------------------------------------------------------------------------------------
 def two_losses(nets):
     net = nets[""]
@@ -268,6 +383,34 @@ train:
   optimizer: {type: sgd, lr: 0.5}
 """, lambda: {"": Heads()}, {"image": normal(12, 2, 2), "meta": normal(12, 2), "d": index(12, high=4), "p": normal(12, 1)}, sgd(0.5), heads_step,
         columns="target: {label: d, p: p}", predict=heads_predict)
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.code = nn.ModuleDict({"linear1": nn.Linear(5, 4), "mu": nn.Linear(4, 3), "gate": nn.Linear(4, 3)})
+        self.linear1 = nn.Linear(3, 2)
+
+    def forward(self, x):
+        h = torch.tanh(self.code["linear1"](x))
+        return self.linear1(self.code["mu"](h) * torch.sigmoid(self.code["gate"](h)))
+
+
+program("block_outputs", """
+blocks:
+  branches(width):
+    inputs: [x]
+    layers: [{linear: width}, {tanh: {}, as: h}, {linear: 3, as: mu}, {linear: 3, from: h, as: gate}]
+    outputs: {value: mu, gate: gate}
+model:
+  - {branches: 4, as: code}
+  - expr: code.value * sigmoid(code.gate)
+  - linear: 2
+train:
+  loss: mse
+  optimizer: {type: sgd, lr: 0.2}
+""", lambda: {"": Branches()}, {"x": normal(12, 5), "y": normal(12, 2)}, sgd(0.2),
+        lambda nets, optimizers, batch, k: descend(optimizers[0], F.mse_loss(nets[""](batch["x"]), batch["y"])), predict=lambda nets, data: {"output": nets[""](data["x"])})
 
 
 class Tied(nn.Module):

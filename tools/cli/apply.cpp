@@ -1,5 +1,6 @@
 // mlc eval and predict: using a finished run.
 #include "compiler/base/text.h"
+#include "runtime/data/indices.h"
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/data/text_file.h"
@@ -55,6 +56,12 @@ Node run_spec(Opened& o, const Arguments& a) {
   return effective_spec(o.run.spec);
 }
 
+void check_indices(const Dataset& data, const Model& model) {
+  for (const IndexBound& bound : model.index_bounds())
+    if (std::optional<std::string> fault = index_outside(data, bound.column, bound.extent))
+      throw RuntimeError(*fault + "; the model's table has " + std::to_string(bound.extent) + " rows");
+}
+
 // --seed of the command line; 0: as in training's first evaluation.
 uint64_t seed_of(const Arguments& a) {
   if (!a.has("seed")) return 0;
@@ -68,6 +75,7 @@ int predict_rows(Opened& o, const Schema& schema, const CsvSettings& csv, const 
   std::vector<int32_t> rows(static_cast<size_t>(data.rows));
   std::iota(rows.begin(), rows.end(), 0);
   if (!elaborate_run(o, schema)) return kFault;
+  check_indices(data, *o.model);
   int64_t batch = evaluation_batch({data.rows}, evaluation_cap(*o.model, schema, 1));
   load_run(o, a, StepKind::predict, batch);
   Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, seed_of(a), Keep::all);
@@ -151,6 +159,7 @@ int eval_command(int argc, char** argv) {
   const std::vector<int32_t>& rows = part == "train" ? data.train : part == "val" ? data.val : data.test;
   if (rows.empty()) throw RuntimeError("the data have no " + part + " rows");
   if (!elaborate_run(o, data.schema)) return kFault;
+  check_indices(data, *o.model);
   int64_t batch = evaluation_batch({static_cast<int64_t>(rows.size())}, evaluation_cap(*o.model, data.schema, train.batch_size));
   load_run(o, a, StepKind::eval, batch);
   Evaluation e = evaluate_rows(*o.bench, StepKind::eval, columns_of(data), rows, batch, train.seed, Keep::prediction);

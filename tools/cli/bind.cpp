@@ -4,6 +4,7 @@
 #include "compiler/model/vars.h"
 #include "compiler/spec/formula.h"
 #include "compiler/spec/spec.h"
+#include "tools/cli/data_keys.h"
 
 #include <algorithm>
 #include <cmath>
@@ -252,6 +253,7 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
   if (!dataset && !reader) diagnostics.error(data->loc, "'data' needs 'dataset' or 'reader'");
   if (dataset) s.dataset = b.placed(*dataset);
   if (reader) s.reader = reader->text;
+  check_data_keys(*data, diagnostics);
   auto source = [&](const char* key, std::optional<SourceSettings>& to) {
     if (const Node* n = data->find(key)) b.guard([&] { to = bind_source(b, *n, s.reader); });
   };

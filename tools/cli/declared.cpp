@@ -74,7 +74,19 @@ private:
   void input(const std::string& name, const Shape& shape) {
     if (shape.empty()) return;
     bool bytes = s_.reader == "idx" || s_.reader == "image_folder" || !s_.dataset.text.empty();
-    schema_.columns.push_back({.name = name, .type = {bytes ? DType::u8 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0});
+    schema_.columns.push_back({.name = name, .type = {bytes ? DType::u8 : of_categories(name) ? DType::i32 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0});
+  }
+
+  bool category(const std::string& column) const {
+    return std::any_of(s_.csv.types.begin(), s_.csv.types.end(), [&](const auto& type) { return type.second && type.first.text == column; });
+  }
+
+  // An input of indices: all of its columns are categories that no transform encodes.
+  bool of_categories(const std::string& name) const {
+    if (!s_.transforms.empty()) return false;
+    for (const auto& [input, columns] : s_.csv.inputs)
+      if (input.text == name) return std::all_of(columns.begin(), columns.end(), [&](const Placed& c) { return category(c.text); });
+    return false;
   }
 
   void targets() {
@@ -85,10 +97,9 @@ private:
   // A table's target is a number unless classes are declared; files of labels say nothing of their own.
   void target(const TargetSettings& t) {
     ColumnSchema y{.name = t.name, .type = {DType::i32, {}}, .target = true, .meaning = Meaning::index, .classes = class_names(t)};
-    bool category = std::any_of(s_.csv.types.begin(), s_.csv.types.end(), [&](const auto& type) { return type.second && type.first.text == t.column.text; });
     if (s_.reader == "csv") {
       if (t.column.text.empty()) return;
-      if (!t.class_target && !category) y = {.name = t.name, .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
+      if (!t.class_target && !category(t.column.text)) y = {.name = t.name, .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
       else if (y.classes.empty()) return missing_.push_back("data.classes");
     } else if (y.classes.empty()) {
       std::string tensor = t.column.text.empty() ? "y" : t.column.text;

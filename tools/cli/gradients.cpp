@@ -13,7 +13,7 @@ namespace mlc {
 namespace {
 
 constexpr int64_t kRows = 4;
-constexpr double kSeconds = 30;    // per loss or definition; large models get fewer probes
+constexpr double kSeconds = 10;    // per loss or definition; large models get fewer probes
 
 class GradientCheck : Training {
 public:
@@ -31,7 +31,8 @@ public:
     for (const GradientTask& task : gradients.tasks) {
       std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input, kSeconds);
       for (size_t i = 0; i < found.size(); ++i) {
-        std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10.1e}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes, found[i].worst, found[i].off ? "  off" : "");
+        std::string difference = found[i].probes == 0 ? "with all" : fmt::format("{:.1e}", found[i].worst);
+        std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes, difference, found[i].off ? "  off" : "");
         if (found[i].off) fault(task, task.at[i], found[i]);
         checked_ += 1;
       }

@@ -75,23 +75,46 @@ void Printer::on_call(const CallReport& r) {
   line_open_ = true;
 }
 
-void Printer::on_epoch(const EpochReport& r) {
-  nlohmann::ordered_json json = {{"event", "epoch"}, {"epoch", r.epoch}, {"step", r.step}, {"seconds", r.elapsed}, {"train_loss", r.train_loss}};
+namespace {
+
+nlohmann::ordered_json report_json(const char* event, const EpochReport& r) {
+  nlohmann::ordered_json json = {{"event", event}, {"epoch", r.epoch}, {"step", r.step}, {"seconds", r.elapsed}, {"train_loss", r.train_loss}};
   for (const auto& [name, value] : r.train) json["train_" + name] = value;
   if (r.val_loss) json["val_loss"] = *r.val_loss;
   for (const auto& [name, value] : r.val) json["val_" + name] = value;
   json["lr"] = r.lr;
-  event(json);
+  return json;
+}
+
+std::string report_text(const EpochReport& r) {
+  std::string line = fmt::format(" train loss {:>7}", number4(r.train_loss));
+  for (const auto& [name, value] : r.train) line += fmt::format("  {} {}", name, number4(value));
+  if (r.val_loss) line += fmt::format("  val loss {:>7}", number4(*r.val_loss));
+  for (const auto& [name, value] : r.val) line += fmt::format("  val {} {}", name, number4(value));
+  return line + (r.best && r.val_loss ? " *" : "") + "  " + duration_text(r.seconds) + "\n";
+}
+
+}  // namespace
+
+void Printer::on_validation(const EpochReport& r) {
+  event(report_json("validation", r));
+  if (settings_.quiet) return;
+  // At most two lines a second, and the best.
+  auto now = std::chrono::steady_clock::now();
+  if (!r.best && now - validated_ < std::chrono::milliseconds(500)) return;
+  validated_ = now;
+  clear_line();
+  std::cerr << fmt::format("step {:<5}", r.step) << report_text(r);
+}
+
+void Printer::on_epoch(const EpochReport& r) {
+  event(report_json("epoch", r));
   if (settings_.quiet) return;
   // Above 30 epochs every n-th line stays, and the last.
   int64_t each = settings_.epochs > 30 ? (settings_.epochs + 19) / 20 : 1;
   if (r.epoch % each != 0 && r.epoch != settings_.epochs && r.epoch != 1) return;
   clear_line();
-  std::string line = fmt::format("epoch {:<4} train loss {:>7}", r.epoch, number4(r.train_loss));
-  for (const auto& [name, value] : r.train) line += fmt::format("  {} {}", name, number4(value));
-  if (r.val_loss) line += fmt::format("  val loss {:>7}", number4(*r.val_loss));
-  for (const auto& [name, value] : r.val) line += fmt::format("  val {} {}", name, number4(value));
-  std::cerr << line << (r.best && r.val_loss ? " *" : "") << "  " << duration_text(r.seconds) << "\n";
+  std::cerr << fmt::format("epoch {:<4}", r.epoch) << report_text(r);
 }
 
 void Printer::line(const std::string& text, const nlohmann::ordered_json& json) {

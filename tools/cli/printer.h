@@ -27,6 +27,7 @@ public:
   void header(const std::vector<std::pair<std::string, std::string>>& lines, const nlohmann::ordered_json& event);
   void message(const std::string& text);
   void on_call(const CallReport& report) override;
+  void on_validation(const EpochReport& report) override;
   void on_epoch(const EpochReport& report) override;
   void on_last(const TrainCounters& counters) override { save_("last", counters); }
   void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) override {
@@ -43,7 +44,7 @@ private:
   Settings settings_;
   RunFolder& folder_;
   std::function<void(const std::string&, const TrainCounters&)> save_;
-  std::chrono::steady_clock::time_point drawn_{};
+  std::chrono::steady_clock::time_point drawn_{}, validated_{};
   bool line_open_ = false;
   double rate_ = 0;                    // rows per second, smoothed
 };

@@ -107,6 +107,7 @@ private:
   Json update() const {
     Json properties = {{"params", reference("names")}, {"forward", {{"type", "object"}, {"additionalProperties", reference("number")}}},
                        {"loss", reference("loss")}, {"optimizer", reference("optimizer")},
+                       {"schedule", any_of({reference("schedule"), {{"type", "array"}, {"items", reference("schedule")}}})},
                        {"every", any_of({of_type("integer"), of_type("string")})}, {"clip", section("train.clip")}};
     return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   }

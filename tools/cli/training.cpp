@@ -1,6 +1,7 @@
 #include "tools/cli/training.h"
 
 #include "compiler/base/text.h"
+#include "runtime/data/indices.h"
 #include "tools/cli/evaluation.h"
 #include "tools/cli/tune.h"
 
@@ -16,9 +17,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<RatePhase> rate_phases(const Model& model, const StepCounts& counts) {
+std::vector<RatePhase> rate_phases(const std::vector<SchedulePhase>& phases) {
   std::vector<RatePhase> out;
-  for (SchedulePhase& p : model.schedule(counts.per_epoch, counts.total))
+  for (const SchedulePhase& p : phases)
     out.push_back({p.lr, p.states, static_cast<RatePhase::Each>(p.each), p.monitor, p.length, p.length_in_epochs});
   return out;
 }
@@ -50,6 +51,7 @@ bool Training::read(Reuse* reuse) {
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
       check_evaluation(spec_, data_.schema, diagnostics_);
       bind_generate(spec_, data_.schema, diagnostics_);
+      if (model_) check_indices();
       if (model_) check_run(spec_, *model_, settings_, data_.schema, diagnostics_), check_monitors();
     } catch (const SpecError& e) {
       diagnostics_.report(e.diagnostic);
@@ -65,7 +67,7 @@ bool Training::make_ready(Reuse* reuse) {
     WorkbenchOptions options = workbench_options(arguments_);
     options.tuned = true;
     bench_ = std::make_unique<Workbench>(spec_, options, *model_);
-    if (reuse) bench_->take_over(std::move(reuse->bench));
+    if (reuse) bench_->take_over(reuse->benches);
     auto rows = static_cast<int64_t>(data_.train.size());
     StepCounts counts = count_steps(settings_, rows);
     model_->set_length(counts.per_epoch, counts.total);
@@ -98,20 +100,30 @@ void Training::tune_contractions() {
 void Training::leave(Reuse& reuse) {
   reuse.data_key = data_key();
   reuse.data = std::move(data_);
-  if (bench_) reuse.bench = std::move(bench_);
+  if (bench_) Workbench::put_back(std::move(bench_), reuse.benches);
+}
+
+// Programs do not look whether an index lies within its table.
+void Training::check_indices() {
+  for (const IndexBound& bound : model_->index_bounds())
+    if (std::optional<std::string> fault = index_outside(data_, bound.column, bound.extent))
+      diagnostics_.error(bound.loc, *fault + "; the table has " + std::to_string(bound.extent) + " rows");
 }
 
 void Training::check_monitors() {
   StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
   settings_.outputs = measured_outputs(*model_);
   if (settings_.outputs.size() == 1) settings_.outputs.clear();
-  std::vector<SchedulePhase> phases = model_->schedule(counts.per_epoch, counts.total);
   const Node& train = *spec_.find("train");
   if (settings_.early_stopping) check_monitor(settings_.early_stopping->monitor, *train.find("early_stopping"));
   if (const Node* n = train.find("checkpoint")) check_monitor(settings_.checkpoint.monitor, *n);
-  const Node* schedule = train.find("schedule");
-  for (size_t i = 0; i < phases.size(); ++i)
-    check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
+  auto check_phases = [&](const Node& section, const std::vector<SchedulePhase>& phases) {
+    const Node* schedule = section.find("schedule");
+    for (size_t i = 0; i < phases.size(); ++i) check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
+  };
+  check_phases(train, model_->schedule(counts.per_epoch, counts.total));
+  for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total))
+    check_phases(train.find("updates")->entries[static_cast<size_t>(own.update)].second, own.phases);
 }
 
 // A monitor that never has a value would do nothing, silently.
@@ -150,7 +162,9 @@ TrainJob Training::make_job() {
     all &= update.every == 1;
   }
   if (all) job.every.clear();
-  job.schedule = rate_phases(*model_, count_steps(settings_, static_cast<int64_t>(data_.train.size())));
+  StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
+  job.schedule = rate_phases(model_->schedule(counts.per_epoch, counts.total));
+  for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total)) job.own_schedules.push_back({own.update, own.base_lr, rate_phases(own.phases)});
   return job;
 }
 

@@ -15,7 +15,7 @@ namespace mlc {
 struct Reuse {
   std::string data_key;                 ///< text of the sections that the data depend on
   Dataset data;
-  std::unique_ptr<Workbench> bench;
+  std::vector<std::unique_ptr<Workbench>> benches;   ///< with the programs of former trainings, the latest last
   bool tuned = false;                   ///< contractions were measured: the next trainings take what was found
   bool warned = false;                  ///< warnings were printed: those of the next trainings would be the same
 };
@@ -62,6 +62,7 @@ protected:
 private:
   void tune_contractions();
   std::string data_key() const;
+  void check_indices();
   void check_monitors();
   void check_monitor(const std::string& monitor, const Node& section);
   /// Weights that the spec names lie in its folder's tree.

@@ -74,12 +74,32 @@ void Workbench::set_tuning(Tuning tuning) {
 
 Workbench::~Workbench() = default;
 
-void Workbench::take_over(std::unique_ptr<Workbench> former) {
-  series_ = true;
-  bool same = former && former->device_ == device_ && former->threads_ == threads_ && former->options_.disabled == options_.disabled;
-  if (!same) return;
-  tuning_ = former->tuning_;
-  former_ = std::move(former);
+bool Workbench::fits(const Workbench& other) const { return device_ == other.device_ && threads_ == other.threads_ && options_.disabled == other.options_.disabled; }
+
+bool Workbench::has(const std::string& text) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const auto& e) { return e.second.graph == text; });
+}
+
+void Workbench::take_over(std::vector<std::unique_ptr<Workbench>>& pool) {
+  pool_ = &pool;
+  if (!pool.empty() && fits(*pool.back())) tuning_ = pool.back()->tuning_;
+}
+
+void Workbench::put_back(std::unique_ptr<Workbench> bench, std::vector<std::unique_ptr<Workbench>>& pool) {
+  constexpr size_t kMost = 16;
+  // Programs that this training had no use for stay with the state that they are bound to.
+  if (bench->former_) {
+    for (auto& entries = bench->former_->entries_; !entries.empty();) bench->entries_.insert(entries.extract(entries.begin()));
+    bench->former_.reset();
+  }
+  bench->pool_ = nullptr;
+  pool.push_back(std::move(bench));
+  auto held = [&] {
+    int64_t bytes = 0;
+    for (const auto& b : pool) bytes += b->layout_.bytes;
+    return bytes;
+  };
+  while (pool.size() > 1 && (pool.size() > kMost || static_cast<double>(held()) > static_cast<double>(machine_memory()) / 4)) pool.erase(pool.begin());
 }
 
 namespace {
@@ -95,6 +115,14 @@ std::string graph_text(const Graph& graph) {
 }  // namespace
 
 Workbench::Entry* Workbench::taken_over(const ProgramKey& key, const Graph& graph, const std::string& text) {
+  // Once there is a state of its own, programs that are bound to another one do not help.
+  if (pool_ && !former_ && !state_) {
+    auto found = std::find_if(pool_->rbegin(), pool_->rend(), [&](const auto& bench) { return fits(*bench) && bench->has(text); });
+    if (found != pool_->rend()) {
+      former_ = std::move(*found);
+      pool_->erase(std::next(found).base());
+    }
+  }
   if (!former_) return nullptr;
   auto it = std::find_if(former_->entries_.begin(), former_->entries_.end(), [&](const auto& e) { return e.second.graph == text; });
   if (it == former_->entries_.end()) return nullptr;
@@ -128,9 +156,8 @@ Workbench::Entry& Workbench::entry(const ProgramKey& key) {
   CompileOptions options = options_;
   if (state_) options.state = &layout_;
   Graph built = model_.build(graph, key.batch, {key.active, key.phase, key.gather});
-  std::string text = series_ ? graph_text(built) : "";
+  std::string text = pool_ ? graph_text(built) : "";
   if (Entry* e = taken_over(key, built, text)) return *e;
-  ++compiled_;
   Entry& e = entries_[key];
   e.graph = std::move(text);
   e.compiled = compile(std::move(built), options);
@@ -255,6 +282,8 @@ SplitRows truth_of_rows(const Dataset& data, const Model& model, const std::vect
     if (!column) continue;
     out.truths.push_back(truth_of(data, *column, rows));
     out.truths.back().output = output.prefix();
+    const Prediction& p = output.prediction;
+    if (p.kind == Prediction::Kind::probability) out.truths.back().axis = p.classes > 1 ? p.axis : Truth::kEachOne;
     if (several) out.truths.back().metric = output.name + "_";
   }
   return out;

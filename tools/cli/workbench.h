@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace mlc {
 
@@ -39,12 +40,12 @@ public:
   /// The compiled program with all that was made on the way.
   const Compiled& compiled(const ProgramKey& key);
 
-  /// Takes over what a former training compiled, on the same device: its programs run again where the graphs are the same
-  /// but for formulas of the host (rates and what follows from them). Null for the first of a series. Call before make_state().
-  void take_over(std::unique_ptr<Workbench> former);
-  /// Programs that were compiled here, and not taken over.
-  int compiled_programs() const { return compiled_; }
-
+  /// Lets this training of a series take over what a former one compiled, on the same device: its programs run again where
+  /// the graphs are the same but for formulas of the host (rates and what follows from them). The one whose first program
+  /// is the same leaves `pool`, which must outlive this. Call before make_state().
+  void take_over(std::vector<std::unique_ptr<Workbench>>& pool);
+  /// This training is over: into the pool with its programs, from which the oldest go where there are many or their memory is great.
+  static void put_back(std::unique_ptr<Workbench> bench, std::vector<std::unique_ptr<Workbench>>& pool);
   /// Lays the state out by this program, fills it with initial values; call before get(). Throws SpecError where state and
   /// step do not fit the memory of the machine.
   void make_state(StepKind kind, int64_t batch, uint64_t seed);
@@ -66,6 +67,8 @@ private:
   };
   Entry& entry(const ProgramKey& key);
   Entry* taken_over(const ProgramKey& key, const Graph& graph, const std::string& text);
+  bool fits(const Workbench& other) const;
+  bool has(const std::string& text) const;
   void make_room();
   void check_memory(const Compiled& compiled, int64_t batch) const;
 
@@ -79,10 +82,9 @@ private:
   bool cache_ = true;
   StateLayout layout_;
   std::unique_ptr<SharedState> state_;
+  std::vector<std::unique_ptr<Workbench>>* pool_ = nullptr;   // of a series
   std::unique_ptr<Workbench> former_;   // before entries_: executables run on its device and state
   std::map<ProgramKey, Entry> entries_;
-  bool series_ = false;                 // another training may take over from this one
-  int compiled_ = 0;
   double compile_ms_ = 0;
 };
 

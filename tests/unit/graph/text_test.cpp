@@ -1,6 +1,7 @@
 #include "tests/unit/graph/harness.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/host_variables.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ Graph rich_graph() {
   Graph graph = test::graph_of_batch(4);
   graph.name = "train \"b4\"\\\x01";
   Builder b(graph);
-  graph.host_state = {{"optimizer.b1 power", 1, {{{F::variable, 0, 3}, {F::number, 0.9}, {F::mul}}}},
+  graph.host_state = {{"optimizer.b1 power", 1, {{{F::variable, 0, kHostState}, {F::number, 0.9}, {F::mul}}}},
                       {"t", -0.5, {{{F::variable, 0, 1}}}}};
   ValueId x = test::leaf(b, "x", {6}, false, DType::u8);
   graph.tensors.back().pitch = 2;
@@ -40,9 +41,9 @@ Graph rich_graph() {
                        {F::lt},
                        {F::not_},
                        {F::select},
-                       {F::variable, 0, 3},
+                       {F::variable, 0, kHostState},
                        {F::div},
-                       {F::variable, 0, 4},
+                       {F::variable, 0, kHostState + 1},
                        {F::log1p},
                        {F::and_}}};
   loss = b.binary(OpCode::mul, loss, b.scalar(b.add_scalar({"rate", formula})));

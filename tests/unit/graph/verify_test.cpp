@@ -1,6 +1,7 @@
 #include "tests/unit/graph/harness.h"
 
 #include "compiler/base/diagnostics.h"
+#include "compiler/base/host_variables.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -62,7 +63,7 @@ TEST(Verify, RefusesBrokenGraphs) {
       {"two tensors have the path `w`", [](Graph& g) { g.tensors.push_back(g.tensors[1]); }},
       {"a formula has one result", [](Graph& g) { g.scalars.push_back({"s", {}}); }},
       {"an operand is missing", [](Graph& g) { g.scalars.push_back({"s", {{{HostFormula::Op::add}}}}); }},
-      {"no such variable", [](Graph& g) { g.scalars.push_back({"s", {{{HostFormula::Op::variable, 0, 3}}}}); }},
+      {"no such variable", [](Graph& g) { g.scalars.push_back({"s", {{{HostFormula::Op::variable, 0, kHostState}}}}); }},
       {"the batch must be positive", [](Graph& g) { g.batch = 0; }},
   };
   for (const Broken& broken : cases) {

@@ -1,0 +1,146 @@
+"""End-to-end tests of the spec language: what data, metrics, validation and series of runs make of their keys."""
+import array
+import json
+import os
+import sys
+
+from tests import VALIDATED, need, test, tensors_of
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
+import tensors  # noqa: E402
+
+COLORS = """seed: 1
+data:
+  reader: csv
+  path: colors.csv
+  types: {color: category, shape: category}
+  target: y
+  classes: ["no", "yes"]
+  inputs: {color: color, kinds: [color2, shape], size: size}
+model:
+  inputs: {color: [1], kinds: [2], size: [1]}
+  layers:
+    - {embedding: {num_embeddings: in.classes, embedding_dim: 3}, from: color}
+    - {flatten: {}, as: color_vector}
+    - {embedding: {num_embeddings: kinds.classes, embedding_dim: 2}, from: kinds}
+    - {flatten: {}, as: kinds_vector}
+    - {concat: {dim: -1}, from: [color_vector, kinds_vector, size]}
+    - linear: 2
+train: {epochs: 60, batch_size: 8, loss: cross_entropy, optimizer: {type: adam, lr: 0.05}}
+eval: {metrics: [accuracy]}
+""".replace("types: {color:", "types: {color2: category, color:")
+
+
+def colors(rows):
+    """What decides is whether the color is one of two, whatever the size: no line through their codes tells."""
+    names, shapes = ["amber", "blue", "coral", "denim"], ["disc", "square", "star"]
+    found = []
+    for i in range(rows):
+        color = names[i * 7 % 4]
+        found.append((color, names[i * 5 % 3], shapes[i % 3], (i * 37 % 20) / 10, "yes" if color in ("amber", "coral") else "no"))
+    return found
+
+
+@test
+def categories_are_embedded(c):
+    rows = colors(64)
+    c.write("colors.csv", "color,color2,shape,size,y\n" + "".join(",".join(map(str, r)) + "\n" for r in rows))
+    spec = c.write("colors.yaml", COLORS)
+    table = c.mlc("check", spec).out
+    need("embedding" in table and "4 * 3" not in table, table)
+    done = c.run(spec, "--json")
+    # 4 colors of 3 numbers, at most 3 labels of 2 numbers each, 8 features in.
+    need(done.summary["parameters"] == 4 * 3 + 3 * 2 + 2 * (3 + 4 + 1) + 2, f"{done.summary['parameters']} parameters")
+    need(done.summary["train_loss"] < 0.05, f"train_loss {done.summary['train_loss']:.3f}")
+    # Other order of columns; labels keep their codes though one is missing.
+    text = "y,size,shape,color2,color\n" + "".join(f"{r[4]},{r[3]},{r[2]},{r[1]},{r[0]}\n" for r in rows if r[0] != "amber")
+    lines = c.mlc("predict", c.path("run"), "--input", "-", stdin=text).out.splitlines()[1:]
+    need([line.split(",")[0] for line in lines] == [r[4] for r in rows if r[0] != "amber"], "predictions are not the classes of the rows")
+    err = c.mlc("predict", c.path("run"), "--input", "-", stdin=text.replace("coral", "crimson"), status=1).err
+    need("'crimson' is none of the labels that the training data had: amber, blue, coral, denim" in err, err)
+
+
+@test
+def indices_beyond_the_table_are_refused(c):
+    def write(name, high):
+        index = array.array("i", [i % high for i in range(24)])
+        tensors.write(c.path(name), {"x": tensors.Tensor("I32", (8, 3), index), "y": tensors.Tensor("I32", (8,), array.array("i", [i % 2 for i in range(8)]))})
+    write("d.safetensors", 5)
+    spec = c.write("index.yaml", """
+data: {reader: safetensors, train: {path: d.safetensors, x: x, y: y}}
+model: [{embedding: {num_embeddings: 5, embedding_dim: 2}}, flatten, {linear: 2}]
+train: {steps: 3, batch_size: 4, loss: cross_entropy, optimizer: adam}
+""")
+    c.run(spec, "--quiet")
+    err = c.run(spec, "--set", "model.0.embedding.num_embeddings=4", status=1, out="no").err
+    need("'x' holds the index 4 in row 2 of d.safetensors; the table has 4 rows" in err, err)
+    write("more.safetensors", 7)
+    err = c.mlc("predict", c.path("run"), "--input", c.path("more.safetensors"), status=1).err
+    need("'x' holds the index 5 in row 2 of" in err and "has 5 rows" in err, err)
+
+
+@test
+def metrics_of_maps(c):
+    """The class axis is the loss's, wherever it lies; the model gives its input back."""
+    h, w, classes, rows = 3, 4, 3, 6
+    values = [((i * 2654435761) % 1000) / 100 for i in range(rows * classes * h * w)]
+    labels = [(i * 7 // 3) % classes for i in range(rows * h * w)]
+    at = lambda r, k, p: values[(r * classes + k) * h * w + p]
+    right = sum(max(range(classes), key=lambda k: at(r, k, p)) == labels[r * h * w + p] for r in range(rows) for p in range(h * w))
+    first = [at(r, k, p) for r in range(rows) for k in range(classes) for p in range(h * w)]
+    last = [at(r, k, p) for r in range(rows) for p in range(h * w) for k in range(classes)]
+    y = tensors.Tensor("I32", (rows, h, w), array.array("i", labels))
+    for name, shape, data, dim in (("first", (classes, h, w), first, 0), ("last", (h, w, classes), last, -1), ("middle", (h, classes, w), None, 1)):
+        if data is None:
+            data = [at(r, k, i * w + j) for r in range(rows) for i in range(h) for k in range(classes) for j in range(w)]
+        tensors.write(c.path(name + ".safetensors"), {"x": tensors.Tensor("F32", (rows, *shape), array.array("f", data)), "y": y})
+        spec = c.write(name + ".yaml", f"""
+data: {{reader: safetensors, train: {{path: {name}.safetensors, x: x, y: y}}, test: {{path: {name}.safetensors, x: x, y: y}}}}
+blocks:
+  gain(): {{params: {{weight: {{shape: [], init: 1}}}}, y: x * weight}}
+model: [gain]
+train: {{steps: 1, batch_size: 2, loss: {{type: cross_entropy, dim: {dim}}}, optimizer: {{type: sgd, lr: 0}}}}
+eval: {{metrics: [accuracy, {{top_k: 2}}, perplexity, f1], report: [confusion_matrix]}}
+""")
+        done = c.run(spec, "--json", out=name)
+        need(abs(done.summary["test_accuracy"] - right / len(labels)) < 1e-12, f"{name}: accuracy {done.summary['test_accuracy']} instead of {right / len(labels)}")
+        need(abs(done.summary["test_perplexity"] - 2.718281828459045 ** done.summary["test_loss"]) < 1e-4 * done.summary["test_perplexity"], f"{name}: perplexity is not exp of the loss")
+        need(len({(name, done.summary["test_f1"])}) == 1 and done.summary["test_top_2"] >= done.summary["test_accuracy"], f"{name}: {done.summary}")
+
+
+@test
+def validations_within_epochs_are_kept(c):
+    spec = c.write("every.yaml", VALIDATED)
+    done = c.run(spec, "--set", "train.validate.every=2 steps", "--set", "train.epochs=2", "--set", "train.batch_size=16", "--json")
+    kept = [json.loads(line) for line in open(c.path("run", "metrics.jsonl"), encoding="utf-8")]
+    at = [(e["event"], e["epoch"], e["step"]) for e in kept if e["event"] in ("validation", "epoch")]
+    # 90 rows are 6 steps; what falls on an epoch's end is told by its line.
+    need(at == [("validation", 1, 2), ("validation", 1, 4), ("epoch", 1, 6), ("validation", 2, 8), ("validation", 2, 10), ("epoch", 2, 12)], f"validations {at}")
+    need(all("val_loss" in e and "val_accuracy" in e and "lr" in e for e in kept if e["event"] == "validation"), f"{kept[1]}")
+    need("step 2" in done.err, done.err[-800:])
+    # The same weights as a run that validates at epochs; at step 4 those of a run of 4 steps.
+    c.run(spec, "--set", "train.epochs=2", "--set", "train.batch_size=16", "--quiet", out="plain")
+    need(tensors_of(c.checkpoint("plain")) == tensors_of(c.checkpoint()), "validating changes the weights")
+    short = c.run(spec, "--set", "train.steps=4", "--set", "train.batch_size=16", "--json", out="short").summary
+    need(abs(short["val_loss"] - kept[[e["event"] for e in kept].index("validation") + 1]["val_loss"]) < 1e-9, "the values are not those of step 4")
+
+
+@test
+def folders_of_former_series_go(c):
+    folds = c.write("folds.yaml", VALIDATED.replace("train: 0.6, val: 0.2, test: 0.2", "test: 0.2, k_fold: 3").replace("epochs: 30", "epochs: 1"))
+    c.run(folds, "--quiet")
+    os.makedirs(c.path("run", "fold_notes"))
+    c.run(folds, "--quiet", "--set", "data.split.k_fold=2")
+    need(not os.path.exists(c.path("run", "fold3")) and os.path.exists(c.path("run", "fold2")), "fold3 of the run before is still there")
+    c.run(folds, "--quiet", "--set", "data.split.fold=1")
+    need(sorted(os.listdir(c.path("run"))) == ["checkpoints", "fold_notes", "metrics.jsonl", "spec.yaml"], f"the folder holds {os.listdir(c.path('run'))}")
+
+
+@test
+def sweep_keeps_programs_of_all_trials(c):
+    spec = c.write("widths.yaml", VALIDATED + "sweep: {objective: min val_loss, over: {train.optimizer.lr: [0.1, 0.01, 0.001], train.batch_size: [16, 32]}}\n")
+    done = c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--json", "--quiet")
+    trials = [e for e in done.events if e["event"] == "trial"]
+    need([t["compile_ms"] > 0 for t in trials] == [True, True] + [False] * 4, f"compiled in {[t['compile_ms'] for t in trials]} ms")
+    c.run(c.path("run", "trial5", "spec.yaml"), "--quiet", out="alone")
+    need(tensors_of(c.checkpoint("alone")) == tensors_of(c.checkpoint("run/trial5")), "a trial on kept programs trains other weights")

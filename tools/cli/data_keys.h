@@ -1,0 +1,11 @@
+// Which keys of `data` mean something to which reader.
+#pragma once
+#include "compiler/base/diagnostics.h"
+#include "compiler/spec/node.h"
+
+namespace mlc {
+
+/// Reports keys of `data` that the reader or dataset at hand would not look at: nothing is silently without effect.
+void check_data_keys(const Node& data, Diagnostics& diagnostics);
+
+}  // namespace mlc
