@@ -271,6 +271,12 @@ private:
     case Code::bits_i32: return call("mlc_bits_i32");
     case Code::bits_f32: return call("mlc_bits_f32");
     case Code::splat: return in(0);
+    case Code::mix_low:
+    case Code::mix_high: {
+      std::string d = std::to_string(static_cast<int>(i.value)), a = name(i.in[0]) + ".v[l", b = name(i.in[1]) + ".v[l";
+      bool low = i.code == Code::mix_low;
+      return "l & " + d + " ? " + b + (low ? " - " + d : "") + "] : " + a + (low ? "" : " + " + d) + "]";
+    }
     case Code::sum_lanes: return lanes("sum");
     case Code::max_lanes: return lanes("max");
     case Code::min_lanes: return lanes("min");

@@ -313,6 +313,8 @@ private:
     case Code::bits_i32:
     case Code::bits_f32: return convert("bitcast");
     case Code::splat: return splat(operand(i.in[0], 0, false), scalar_type(t.elem));
+    case Code::mix_low:
+    case Code::mix_high: return mix(i, t, p);
     case Code::xadd: return def("add nsw i64 " + in(0) + ", " + in(1));
     case Code::xmul: return def("mul nsw i64 " + in(0) + ", " + in(1));
     case Code::xdiv: return def("udiv i64 " + in(0) + ", " + in(1));
@@ -322,6 +324,24 @@ private:
     case Code::from_index: return def("trunc i64 " + in(0) + " to i32");
     default: throw InternalError("emit: unexpected instruction");
     }
+  }
+
+  // A distance of whole registers only renames them.
+  std::string mix(const Instr& i, RegType t, int p) {
+    int distance = static_cast<int>(i.value);
+    bool low = i.code == Code::mix_low;
+    if (distance >= lanes_) {
+      bool second = p * lanes_ & distance;
+      int shift = distance / lanes_;
+      return operand(i.in[second], second == low ? (low ? p - shift : p + shift) : p, true);
+    }
+    std::string ty = llvm_type(t), mask;
+    for (int l = 0; l < lanes_; ++l) {
+      bool second = l & distance;
+      int at = second ? lanes_ + l - (low ? distance : 0) : l + (low ? 0 : distance);
+      mask += (l ? ", i32 " : "i32 ") + std::to_string(at);
+    }
+    return def("shufflevector " + ty + " " + operand(i.in[0], p, true) + ", " + ty + " " + operand(i.in[1], p, true) + ", <" + std::to_string(lanes_) + " x i32> <" + mask + ">");
   }
 
   // Joins lane i with i + 8, then + 4, + 2, + 1, whatever the width.

@@ -66,6 +66,12 @@ Reg Writer::load(Access access, bool vector) {
   return r;
 }
 
+Reg Writer::mix(bool high, Reg a, Reg b, int distance) {
+  Reg r = emit(high ? Code::mix_high : Code::mix_low, {a, b});
+  block().back().instr.value = distance;
+  return r;
+}
+
 void Writer::store(Access access, Reg value) {
   Stmt s;
   s.instr = {.code = Code::store, .in = {value}, .access = std::move(access)};

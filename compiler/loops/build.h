@@ -15,6 +15,7 @@ public:
   Reg constant(double value, Elem elem = Elem::f32);      ///< scalar; one register for equal constants of a block
   Reg emit(Code code, std::vector<Reg> in);               ///< result type follows from the code and operands
   Reg load(Access access, bool vector);                   ///< memory element types widen: u8, bool -> i32; i64 -> i32
+  Reg mix(bool high, Reg a, Reg b, int distance);         ///< mix_low or mix_high
   void store(Access access, Reg value);                   ///< and narrow again
   Reg splat(Reg r);                                       ///< no-op for vectors
   RegType type(Reg r) const { return kernel_.regs[static_cast<size_t>(r)]; }

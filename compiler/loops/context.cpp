@@ -295,6 +295,8 @@ void Context::split_index(const Index& linear, const Shape& shape, Indices& out)
 
 Reg Context::read(ValueId id, const Indices& idx) {
   const Op& op = graph_.ops[id];
+  if (square_)
+    if (Reg r = transposed(id, idx); r != kNoReg) return r;
   switch (op.code) {
   case OpCode::constant: {
     if (op.attr.values.size() == 1) return w().constant(op.attr.values[0], elem_of(op.type.dtype));

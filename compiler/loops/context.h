@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <vector>
 
 namespace mlc::loops {
 
@@ -78,6 +79,12 @@ public:
   /// Stores a computed value of the group wherever it is needed: arena, state, results.
   void write(ValueId value, Reg reg, const Indices& idx);
 
+  /// Between these, 16 steps of one axis are written out: step `u` is at 16 * block + u. A value that lies along that axis and is wanted
+  /// along another is read as 16 vectors once and transposed in registers. Lanes that take no part repeat another's value.
+  void begin_square(Reg block);
+  void square_step(int64_t u) { square_->step = u; }
+  void end_square();
+
   void open();                                   ///< a block of code begins: values computed in it end with it
   void close();
   Reg loop(int64_t begin, int64_t end, int64_t step = 1);
@@ -96,6 +103,8 @@ private:
   Reg take(ValueId op);
   Reg warp(ValueId op);
   Reg gather(ValueId image, const Index& samples, const Index& channel, Reg row, Reg column);
+  Reg transposed(ValueId id, const Indices& idx);   ///< kNoReg where the value does not lie along the square's steps
+  std::vector<Reg> square(ValueId id, const Indices& idx, size_t across);
   Indices reshape_index(const Shape& from, const Shape& to, const Indices& idx, bool per_sample);
   void split_index(const Index& linear, const Shape& shape, Indices& out);
   Access finish(Access a) const;
@@ -114,6 +123,12 @@ private:
     std::map<std::pair<ValueId, Indices>, Reg> reads;
   };
   std::vector<Scope> scopes_;
+  struct Square {
+    Reg block;
+    int64_t step = 0;
+    std::map<std::pair<ValueId, Indices>, std::vector<Reg>> columns;   // by the index of step 0
+  };
+  std::optional<Square> square_;
   int count_ = kLanes;
   Reg count_reg_ = kNoReg;
 };

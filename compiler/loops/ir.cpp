@@ -11,7 +11,7 @@ namespace {
 constexpr std::array kCodeNames = {
     "const", "lane", "add", "sub", "mul", "div", "max", "min", "fma", "neg", "abs", "sqrt", "floor", "round", "lt", "le", "eq", "ne",
     "unordered", "iadd", "isub", "imul", "idiv", "iand", "ior", "ixor", "ishl", "ilshr", "iashr", "umulh", "ilt", "ile", "ieq",
-    "ine", "pand", "por", "pnot", "select", "to_i32", "to_f32", "bits_i32", "bits_f32", "u_to_f32", "splat", "sum_lanes",
+    "ine", "pand", "por", "pnot", "select", "to_i32", "to_f32", "bits_i32", "bits_f32", "u_to_f32", "splat", "mix_low", "mix_high", "sum_lanes",
     "max_lanes", "min_lanes", "prod_lanes", "xadd", "xmul", "xdiv", "xmod", "xmin", "to_index", "from_index", "load",
     "store"};
 static_assert(kCodeNames.size() == static_cast<size_t>(Code::store) + 1);
@@ -70,7 +70,7 @@ private:
         out_ += pad;
         if (i.result != kNoReg) out_ += reg_name(i.result) + " = ";
         out_ += kCodeNames[static_cast<size_t>(i.code)];
-        if (i.code == Code::constant) out_ += " " + format_number(i.value);
+        if (i.code == Code::constant || i.code == Code::mix_low || i.code == Code::mix_high) out_ += " " + format_number(i.value);
         if (i.code == Code::load || i.code == Code::store) out_ += " " + access(i.access);
         for (Reg r : i.in) out_ += " " + reg_name(r);
         if (i.result != kNoReg) out_ += " : " + type_name(k_.regs[static_cast<size_t>(i.result)]);
@@ -139,6 +139,10 @@ private:
       if (a.offsets != kNoReg) check(type(a.offsets) == RegType{Elem::i32, true}, "gather offsets are an i32 vector");
       if (a.count_reg != kNoReg) index(a.count_reg);
       check(a.count >= 1 && a.count <= kLanes, "1 to 16 lanes take part in an access");
+    }
+    if (i.code == Code::mix_low || i.code == Code::mix_high) {
+      check(i.in.size() == 2 && type(i.in[0]).vector && type(i.in[0]) == type(i.in[1]), "lanes of two vectors of one type are mixed");
+      check(i.value == 1 || i.value == 2 || i.value == 4 || i.value == 8, "lanes are mixed at a distance of 1, 2, 4 or 8");
     }
     if (i.result == kNoReg) return;
     define(i.result);

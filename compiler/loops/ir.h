@@ -36,6 +36,8 @@ enum class Code : uint8_t {
   select,                                         // pred, a, b
   to_i32, to_f32, bits_i32, bits_f32, u_to_f32,   // f32 <-> i32 by value (truncating) and by bits; u_to_f32: unsigned
   splat,                                          // scalar -> vector
+  mix_low, mix_high,                              // lanes of two vectors at a distance d of 1, 2, 4 or 8 (`value`): low: a[l] where l & d is 0,
+                                                  // else b[l - d]; high: a[l + d] where l & d is 0, else b[l]
   sum_lanes, max_lanes, min_lanes, prod_lanes,    // f32 or i32 vector -> scalar; tree: lanes i and i + 8, + 4, + 2, + 1
   xadd, xmul, xdiv, xmod, xmin,                   // index arithmetic
   to_index,                                       // i32 scalar -> index
@@ -48,6 +50,7 @@ enum class Code : uint8_t {
 struct Address {
   int64_t base = 0;
   std::vector<std::pair<Reg, int64_t>> terms;     ///< index registers
+  bool operator==(const Address&) const = default;
 };
 
 /// How a load or store meets memory. Scalars: the element at the address. Vectors: lane l at address + l * stride, or
@@ -66,7 +69,7 @@ struct Instr {
   Code code = Code::constant;
   Reg result = kNoReg;             ///< kNoReg for store
   std::vector<Reg> in;
-  double value = 0;                ///< constant
+  double value = 0;                ///< constant; distance of lanes
   Access access;
 };
 

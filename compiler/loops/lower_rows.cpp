@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kTilesWanted = 64;
 constexpr int64_t kMostScratch = 48 << 10;   // bytes
+constexpr size_t kMostSquareOps = 12;        // written out 16 times
 
 struct Stage {
   int level = 0;
@@ -34,7 +35,11 @@ public:
 
   void run() {
     open_tiles();
-    for (const Stage& s : stages_) emit(s);
+    if (square_axis_ >= 0) {
+      squares();
+    } else {
+      for (const Stage& s : stages_) emit(s);
+    }
     close_tiles();
     out_.kernel.work = work();
   }
@@ -191,6 +196,10 @@ private:
       if (extent(cls) == 1 && cls != lane_) continue;
       loops.push_back({cls, cls == lane_ ? (extent(cls) + kLanes - 1) / kLanes : extent(cls)});
     }
+    if (!loops.empty() && wants_squares(loops.back().cls)) {
+      square_axis_ = loops.back().cls;
+      loops.back().trips = (extent(square_axis_) + kLanes - 1) / kLanes;
+    }
     int64_t tiles = 1;
     size_t split = 0;
     while (split < loops.size() && tiles < kTilesWanted && (split + 1 < loops.size() || tiles * loops[split].trips <= kTilesWanted)) tiles *= loops[split++].trips;
@@ -235,8 +244,61 @@ private:
     for (; opened_ > 0; --opened_) c_.end_loop();
   }
 
+  // --- transposing copies ---
+  // True for elementwise chains on a value that lies along the innermost loop and is wanted along the lanes.
+  bool wants_squares(int cls) const {
+    if (lane_ < 0 || cls == lane_ || extent(cls) < kLanes || group_.body.size() > kMostSquareOps) return false;
+    auto simple = [&](ValueId v) { return is_elementwise(graph_.ops[v].code) && !is_expensive(graph_.ops[v].code); };
+    auto lies_along = [&](ValueId v) {
+      const auto& in = graph_.ops[v].in;
+      return std::any_of(in.begin(), in.end(), [&](ValueId operand) { return near_class(operand, axes().result.at(v)) == cls; });
+    };
+    return std::all_of(group_.body.begin(), group_.body.end(), simple) && std::any_of(group_.body.begin(), group_.body.end(), lies_along);
+  }
+
+  // The class along which a value read from memory lies, by the classes of its axes; -1 where it has no lanes to be transposed to.
+  int near_class(ValueId v, std::vector<int> classes) const {
+    const Op& op = graph_.ops[v];
+    if (op.code == OpCode::transpose) {
+      std::vector<int> inner(classes.size());
+      for (size_t i = 0; i < classes.size(); ++i) inner[static_cast<size_t>(op.attr.dims[i])] = classes[i];
+      return near_class(op.in[0], inner);
+    }
+    bool leaf = op.code == OpCode::input || op.code == OpCode::state || !is_inline(op.code);
+    if (!leaf || inside_.count(v) || op.type.dtype == DType::boolean || !std::count(classes.begin(), classes.end(), lane_)) return -1;
+    if (is_inline(op.code)) return classes.back();
+    return op.layout.blocked >= 0 ? classes[static_cast<size_t>(op.layout.blocked)] : op.layout.order.empty() ? classes.back() : classes[static_cast<size_t>(op.layout.order.back())];
+  }
+
+  // 16 steps written out; what is left of the axis step by step.
+  void squares() {
+    int64_t full = extent(square_axis_) / kLanes, rest = extent(square_axis_) % kLanes;
+    auto step = [&](Address within) {
+      c_.set_var(square_axis_, in_block(square_block_, std::move(within)));
+      for (const Stage& s : stages_) emit(s);
+    };
+    Writer& w = c_.w();
+    if (rest) w.begin_if(w.emit(Code::ilt, {square_block_, w.constant(static_cast<double>(full), Elem::index)}));
+    c_.open();
+    c_.begin_square(square_block_);
+    for (int64_t u = 0; u < kLanes; ++u) {
+      c_.open();
+      c_.square_step(u);
+      step({u, {}});
+      c_.close();
+    }
+    c_.end_square();
+    c_.close();
+    if (!rest) return;
+    w.begin_else();
+    step({0, {{c_.loop(0, rest), 1}}});
+    c_.end_loop();
+    w.end_if();
+  }
+
   // Binds a class to its loop counter; for the lane class the counter counts blocks of 16.
   void set_loop(int cls, Reg var) {
+    if (cls == square_axis_) square_block_ = var;
     if (cls != lane_) return c_.set_var(cls, along(var));
     c_.set_var(cls, lanes_of(var));
     if (extent(cls) % kLanes == 0) return c_.set_count(kLanes);
@@ -451,6 +513,8 @@ private:
   std::vector<Stage> stages_;
   std::vector<Saved> saved_;
   int opened_ = 0;
+  int square_axis_ = -1;                // the innermost loop, 16 steps at a time
+  Reg square_block_ = kNoReg;
 };
 
 }  // namespace
