@@ -44,6 +44,17 @@ size_t utf8_character(std::string_view text, size_t at) {
   return outside ? 0 : n;
 }
 
+bool is_control(char c) {
+  auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
+}
+
+std::string hex_byte(char c) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  auto byte = static_cast<unsigned char>(c);
+  return {kDigits[byte >> 4], kDigits[byte & 15]};
+}
+
 bool utf8_valid(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     size_t n = utf8_character(text, i);

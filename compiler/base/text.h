@@ -12,6 +12,9 @@ std::string utf8_slice(std::string_view text, size_t begin, size_t count);   ///
 /// Bytes of the character that begins at `at`; 0 where there is none (UTF-8 as in RFC 3629). Requires at < text.size().
 size_t utf8_character(std::string_view text, size_t at);
 bool utf8_valid(std::string_view text);
+/// ASCII control characters but tab and line ends.
+bool is_control(char c);
+std::string hex_byte(char c);                       ///< two digits
 
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
 std::vector<std::string> split(std::string_view text, char separator);

@@ -13,16 +13,18 @@ std::string scalar_text(const Node& node) {
   const std::string& t = node.text;
   static const char* kWords[] = {"", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"};
   bool plain = std::none_of(std::begin(kWords), std::end(kWords), [&](const char* w) { return t == w; }) && !parse_real(t) && !parse_integer(t) && trim(t) == t &&
-               t.find_first_of("\n\t\"\\") == std::string::npos && t.find(": ") == std::string::npos && t.find(" #") == std::string::npos && !t.empty() && t.back() != ':' &&
+               t.find_first_of("\n\r\t\"\\") == std::string::npos && std::none_of(t.begin(), t.end(), is_control) && t.find(": ") == std::string::npos && t.find(" #") == std::string::npos && !t.empty() && t.back() != ':' &&
                std::string_view("[]{}\"'*&!|>%@`,?:#-").find(t[0]) == std::string_view::npos && t != "---" && t != "...";
   // A dash starts an item only before a space; a formula may start with one.
-  if (!plain && t.size() > 1 && t[0] == '-' && t[1] != ' ' && t.find_first_of(":#\n\"\\") == std::string::npos && !parse_real(t)) plain = true;
+  if (!plain && t.size() > 1 && t[0] == '-' && t[1] != ' ' && t.find_first_of(":#\n\r\"\\") == std::string::npos && std::none_of(t.begin(), t.end(), is_control) && !parse_real(t)) plain = true;
   if (plain) return t;
   std::string out = "\"";
   for (char c : t) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n') out += "\\n";
     else if (c == '\t') out += "\\t";
+    else if (c == '\r') out += "\\r";
+    else if (is_control(c)) out += "\\x" + hex_byte(c);
     else out += c;
   }
   return out + "\"";

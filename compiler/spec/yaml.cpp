@@ -221,6 +221,13 @@ Node parse_yaml(Sources& sources, uint32_t file, Diagnostics& diagnostics) {
     diagnostics.error({file, 0, 0, 0}, "the file is not UTF-8 text");
     return {};
   }
+  if (auto found = std::find_if(text.begin(), text.end(), is_control); found != text.end()) {
+    auto line = static_cast<uint32_t>(std::count(text.begin(), found, '\n') + 1);
+    auto offset = static_cast<size_t>(found - text.begin()), start = offset ? text.rfind('\n', offset - 1) + 1 : 0;
+    diagnostics.error({file, line, static_cast<uint32_t>(utf8_length(text.substr(start, offset - start)) + 1), 1},
+                      "a control character, U+00" + hex_byte(*found) + ": write it as \\x" + hex_byte(*found) + " in double quotes");
+    return {};
+  }
   Builder builder(sources, file, diagnostics);
   try {
     std::istringstream stream(text);
