@@ -3,12 +3,15 @@
 #include "compiler/base/hash.h"
 #include "compiler/emit/llvm.h"
 #include "compiler/graph/graph.h"
+#include "compiler/loops/group_key.h"
 #include "compiler/loops/lower.h"
 #include "compiler/plan/attention.h"
 
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
+#include <unordered_map>
 
 namespace mlc {
 namespace {
@@ -77,7 +80,7 @@ std::string run_simplify(Pipeline& p) {
 
 std::string run_attention(Pipeline& p) {
   if (p.attention()) split_attention(p.out.graph, p.options.target);
-  return print_graph(p.out.graph);
+  return p.options.dump ? print_graph(p.out.graph) : "";
 }
 
 std::string run_layouts(Pipeline& p) {
@@ -107,12 +110,32 @@ std::string run_schedule(Pipeline& p) {
 std::string run_lower(Pipeline& p) {
   std::string text;
   std::map<std::string, int> known;      // equal kernels are one
+  loops::GroupKeys keys(p.out.graph, p.out.plan);
+  struct Lowered {
+    size_t call;
+    loops::GroupKey key;
+  };
+  std::unordered_map<std::string, Lowered> lowered_as;
   for (const Group& g : p.out.grouping.groups) {
+    std::optional<loops::GroupKey> key = keys.of(g);
+    auto former = key ? lowered_as.find(key->text) : lowered_as.end();
+    std::vector<loops::ArgRef> moved;
+    if (former != lowered_as.end()) {
+      const Pipeline::Call& call = p.calls[former->second.call];
+      moved = moved_arguments(call.args, former->second.key, *key);
+      if (!p.options.verify && !p.options.dump) {
+        p.calls.push_back({call.kernel, std::move(moved), call.contraction, call.tilings});
+        continue;
+      }
+    }
     loops::Lowered lowered = loops::lower(p.out.graph, g, p.out.plan, p.options.target, p.enabled("templates"));
     if (p.options.dump) text += loops::print_kernel(lowered.kernel);
     if (p.options.verify) loops::verify(lowered.kernel);
     auto [it, fresh] = known.insert({lowered.kernel.name, static_cast<int>(p.out.kernels.size())});
+    if (former != lowered_as.end())
+      ensure(it->second == p.calls[former->second.call].kernel && lowered.args == moved, "lower: groups of one key have different loops");
     if (fresh) p.out.kernels.push_back(std::move(lowered.kernel));
+    if (key && former == lowered_as.end()) lowered_as.emplace(key->text, Lowered{p.calls.size(), *key});
     p.calls.push_back({it->second, std::move(lowered.args), std::move(lowered.contraction), std::move(lowered.tilings)});
   }
   return text;

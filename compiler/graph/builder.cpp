@@ -6,7 +6,6 @@
 namespace mlc {
 
 ScopeId Builder::enter(const std::string& path, Loc loc) {
-  // Another builder may have added scopes to the same graph.
   for (; scopes_indexed_ < graph_.scopes.size(); ++scopes_indexed_)
     scope_index_.emplace(graph_.scopes[scopes_indexed_].path, static_cast<ScopeId>(scopes_indexed_));
   ScopeId former = scope_;
@@ -73,11 +72,31 @@ ValueId Builder::normal(Shape shape, uint32_t stream, bool shared) {
   return add(OpCode::normal, {}, {.stream = stream}, Type{DType::f32, std::move(shape)}, !shared);
 }
 
+namespace {
+
+size_t role_class(Role role) { return role == Role::input ? 0 : role == Role::output ? 1 : 2; }
+
+}  // namespace
+
+const Builder::Named& Builder::named(const std::string& path) {
+  static constexpr Named kNone = {-1, -1, -1};
+  for (; tensors_indexed_ < graph_.tensors.size(); ++tensors_indexed_) {
+    const Tensor& t = graph_.tensors[tensors_indexed_];
+    tensor_index_.try_emplace(t.path, kNone).first->second[role_class(t.role)] = static_cast<TensorId>(tensors_indexed_);
+  }
+  auto found = tensor_index_.find(path);
+  return found == tensor_index_.end() ? kNone : found->second;
+}
+
+TensorId Builder::find_tensor(const std::string& path) {
+  TensorId first = -1;
+  for (TensorId id : named(path))
+    if (id >= 0 && (first < 0 || id < first)) first = id;
+  return first;
+}
+
 TensorId Builder::add_tensor(Tensor tensor) {
-  auto kind = [](Role role) { return role == Role::input ? 0 : role == Role::output ? 1 : 2; };
-  for (const Tensor& other : graph_.tensors)
-    if (kind(other.role) == kind(tensor.role) && other.path == tensor.path)
-      throw InternalError("two tensors have the path `" + tensor.path + "`");
+  if (named(tensor.path)[role_class(tensor.role)] >= 0) throw InternalError("two tensors have the path `" + tensor.path + "`");
   graph_.tensors.push_back(std::move(tensor));
   return static_cast<TensorId>(graph_.tensors.size() - 1);
 }
@@ -102,8 +121,8 @@ void Builder::store(TensorId tensor, ValueId value) {
   if (op.type.shape != to.type.shape)
     fail_shapes("the new value of `" + to.path + "` has another shape", "expected", to.type.shape, "found",
                 op.type.shape);
-  for (const Store& other : graph_.stores)
-    if (other.tensor == tensor) throw InternalError("`" + to.path + "` is stored twice");
+  for (; stores_indexed_ < graph_.stores.size(); ++stores_indexed_) stored_.insert(graph_.stores[stores_indexed_].tensor);
+  if (stored_.count(tensor)) throw InternalError("`" + to.path + "` is stored twice");
   graph_.stores.push_back({tensor, cast(value, to.type.dtype)});
 }
 

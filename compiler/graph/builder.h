@@ -9,9 +9,11 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/graph/ir.h"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -51,6 +53,7 @@ public:
   ValueId uniform(Shape sample_shape, uint32_t stream, bool shared);
   ValueId normal(Shape sample_shape, uint32_t stream, bool shared);
   TensorId add_tensor(Tensor tensor);      ///< paths are unique per role class; throws InternalError on a repeat
+  TensorId find_tensor(const std::string& path);       ///< as Graph::find_tensor, by an index
   int32_t add_scalar(ScalarRule rule);     ///< equal rules share an index
   void store(TensorId tensor, ValueId value);
   /// Adds an output tensor of this name and its store.
@@ -115,11 +118,16 @@ private:
   ValueId with_samples(ValueId x);
   ValueId without_samples(ValueId y);
 
+  using Named = std::array<TensorId, 3>;             ///< by class of role; -1: none
+  const Named& named(const std::string& path);
+
   Graph& graph_;
   Loc loc_;
   ScopeId scope_ = 0;
   std::unordered_map<std::string, ScopeId> scope_index_;
-  size_t scopes_indexed_ = 0;                                        ///< scopes of the graph that are in scope_index_
+  std::unordered_map<std::string, Named> tensor_index_;
+  std::unordered_set<TensorId> stored_;
+  size_t scopes_indexed_ = 0, tensors_indexed_ = 0, stores_indexed_ = 0;   ///< of the graph: another builder may have added to it
 };
 
 }  // namespace mlc

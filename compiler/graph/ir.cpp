@@ -3,6 +3,7 @@
 #include "compiler/base/diagnostics.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace mlc {
 
@@ -12,12 +13,19 @@ TensorId Graph::find_tensor(std::string_view path) const {
   return -1;
 }
 
-std::vector<std::vector<ValueId>> Graph::users() const {
-  std::vector<std::vector<ValueId>> out(ops.size());
-  for (ValueId user = 0; user < ops.size(); ++user)
-    for (ValueId operand : ops[user].in)
-      if (out[operand].empty() || out[operand].back() != user) out[operand].push_back(user);
-  return out;
+Users::Users(const std::vector<Op>& ops) : begin_(ops.size() + 1, 0) {
+  std::vector<ValueId> last(ops.size());
+  auto each = [&](auto visit) {
+    std::fill(last.begin(), last.end(), kNoValue);
+    for (ValueId user = 0; user < ops.size(); ++user)
+      for (ValueId operand : ops[user].in)
+        if (std::exchange(last[operand], user) != user) visit(operand, user);
+  };
+  each([&](ValueId operand, ValueId) { ++begin_[operand + 1]; });
+  for (size_t v = 0; v < ops.size(); ++v) begin_[v + 1] += begin_[v];
+  readers_.resize(begin_.back());
+  std::vector<uint32_t> next(begin_.begin(), begin_.end() - 1);
+  each([&](ValueId operand, ValueId user) { readers_[next[operand]++] = user; });
 }
 
 ContractLabels parse_labels(std::string_view labels) {

@@ -6,6 +6,7 @@
 #include "compiler/base/types.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,17 @@ struct Store {
   ValueId value = kNoValue;   ///< written at the end of the step
 };
 
+/// Per value, the ops that read it, in order, without repeats.
+class Users {
+public:
+  explicit Users(const std::vector<Op>& ops);
+  std::span<const ValueId> operator[](ValueId value) const { return {readers_.data() + begin_[value], begin_[value + 1] - begin_[value]}; }
+
+private:
+  std::vector<uint32_t> begin_;   // by value, and the end of the last
+  std::vector<ValueId> readers_;
+};
+
 struct Graph {
   std::string name;           ///< "train b64"
   int64_t batch = 1;
@@ -111,7 +123,7 @@ struct Graph {
   const Op& op(ValueId id) const { return ops[id]; }
   const Type& type(ValueId id) const { return ops[id].type; }
   TensorId find_tensor(std::string_view path) const;   ///< -1: none
-  std::vector<std::vector<ValueId>> users() const;     ///< per value, the ops that read it, in order, without repeats
+  Users users() const { return Users(ops); }
 };
 
 /// Text form, one op a line; parses back to the same graph (places and layouts aside).

@@ -2,6 +2,7 @@
 
 #include "compiler/base/hash.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -23,7 +24,10 @@ bool is_commutative(OpCode code) {
 
 struct Hash {
   uint64_t value = 0;
-  void add(uint64_t word) { value = hash_bytes({reinterpret_cast<const char*>(&word), sizeof word}, value); }
+  void add(uint64_t word) {
+    value = (value ^ word) * 0x9e3779b97f4a7c15ull;
+    value ^= value >> 32;
+  }
   template <class T> void add(const std::vector<T>& list) {
     add(list.size());
     for (const T& item : list) {
@@ -35,16 +39,19 @@ struct Hash {
   }
 };
 
-std::vector<ValueId> key_operands(const Op& op) {
-  std::vector<ValueId> in = op.in;
-  if (is_commutative(op.code) && in[0] > in[1]) std::swap(in[0], in[1]);
-  return in;
+/// Operands of commutative ops count in order of their numbers.
+bool turned(const Op& op) { return is_commutative(op.code) && op.in[0] > op.in[1]; }
+
+bool same_operands(const Op& a, const Op& b) {
+  if (turned(a) == turned(b)) return a.in == b.in;
+  return a.in[0] == b.in[1] && a.in[1] == b.in[0];
 }
 
 uint64_t hash_op(const Op& op) {
   Hash h;
   h.add(static_cast<uint64_t>(op.code) << 16 | static_cast<uint64_t>(op.type.dtype) << 8 | (op.per_sample ? 1 : 0));
-  h.add(key_operands(op));
+  if (turned(op)) h.add(2), h.add(op.in[1]), h.add(op.in[0]);
+  else h.add(op.in);
   h.add(op.type.shape);
   const Attributes& a = op.attr;
   h.add(a.values);
@@ -52,7 +59,7 @@ uint64_t hash_op(const Op& op) {
   for (uint64_t word : {static_cast<uint64_t>(a.axis), static_cast<uint64_t>(a.tensor), static_cast<uint64_t>(a.index),
                         uint64_t{a.stream}, static_cast<uint64_t>(a.groups)})
     h.add(word);
-  h.add(hash_bytes(a.labels));
+  if (!a.labels.empty()) h.add(hash_bytes(a.labels));
   return h.value;
 }
 
@@ -61,7 +68,7 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 bool same_value(const Op& a, const Op& b) {
-  if (a.code != b.code || a.type != b.type || a.per_sample != b.per_sample || key_operands(a) != key_operands(b))
+  if (a.code != b.code || a.type != b.type || a.per_sample != b.per_sample || !same_operands(a, b))
     return false;
   const Attributes &x = a.attr, &y = b.attr;
   return same_bits(x.values, y.values) && x.dims == y.dims && x.begin == y.begin && x.end == y.end &&
@@ -71,14 +78,15 @@ bool same_value(const Op& a, const Op& b) {
 
 }  // namespace
 
-Rewriter::Rewriter(const Graph& from) {
-  graph_.name = from.name;
+Rewriter::Rewriter(Graph& from) {
+  graph_.name = std::move(from.name);
   graph_.batch = from.batch;
-  graph_.tensors = from.tensors;
-  graph_.scopes = from.scopes;
-  graph_.scalars = from.scalars;
-  graph_.host_state = from.host_state;
+  graph_.tensors = std::move(from.tensors);
+  graph_.scopes = std::move(from.scopes);
+  graph_.scalars = std::move(from.scalars);
+  graph_.host_state = std::move(from.host_state);
   graph_.ops.reserve(from.ops.size());
+  hashes_.reserve(from.ops.size());
 }
 
 ValueId Rewriter::emit(Op op) {
@@ -91,17 +99,28 @@ ValueId Rewriter::emit(Op op) {
 }
 
 ValueId Rewriter::merge(Op op) {
+  if (2 * graph_.ops.size() >= table_.size()) grow_table();
   uint64_t hash = hash_op(op);
-  auto [first, last] = seen_.equal_range(hash);
-  for (auto it = first; it != last; ++it)
-    if (same_value(graph_.ops[it->second], op)) {
+  size_t at = hash & (table_.size() - 1);
+  for (; table_[at] != kNoValue; at = (at + 1) & (table_.size() - 1))
+    if (hashes_[table_[at]] == hash && same_value(graph_.ops[table_[at]], op)) {
       ++rewrites_;
-      return it->second;
+      return table_[at];
     }
   auto id = static_cast<ValueId>(graph_.ops.size());
-  seen_.emplace(hash, id);
+  table_[at] = id;
+  hashes_.push_back(hash);
   graph_.ops.push_back(std::move(op));
   return id;
+}
+
+void Rewriter::grow_table() {
+  table_.assign(std::max<size_t>(64, 4 * std::bit_ceil(graph_.ops.size())), kNoValue);
+  for (ValueId id = 0; id < hashes_.size(); ++id) {
+    size_t at = hashes_[id] & (table_.size() - 1);
+    while (table_[at] != kNoValue) at = (at + 1) & (table_.size() - 1);
+    table_[at] = id;
+  }
 }
 
 namespace {

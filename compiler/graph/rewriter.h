@@ -3,14 +3,14 @@
 #include "compiler/graph/ir.h"
 
 #include <optional>
-#include <unordered_map>
+#include <vector>
 
 namespace mlc {
 
 class Rewriter {
 public:
-  /// Takes over everything but the ops and stores.
-  explicit Rewriter(const Graph& from);
+  /// Moves everything but the ops and stores out of `from`.
+  explicit Rewriter(Graph& from);
 
   /// The id of a value equal in all bits to `op`, whose operands are values of this rewriter. Simplifies first.
   ValueId emit(Op op);
@@ -26,9 +26,11 @@ public:
 
 private:
   ValueId merge(Op op);
+  void grow_table();
 
   Graph graph_;
-  std::unordered_multimap<uint64_t, ValueId> seen_;
+  std::vector<uint64_t> hashes_;        // by value
+  std::vector<ValueId> table_;          // open addressing by hash, at most half full; kNoValue: free
   size_t rewrites_ = 0;
 };
 

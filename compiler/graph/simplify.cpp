@@ -46,7 +46,7 @@ bool drop_dead_ops(Graph& graph) {
 }
 
 bool turn_contractions(Graph& graph) {
-  std::vector<std::vector<ValueId>> users = graph.users();
+  Users users = graph.users();
   bool changed = false;
   for (Op& op : graph.ops) {
     if (op.code != OpCode::transpose || graph.ops[op.in[0]].code != OpCode::contract || users[op.in[0]].size() != 1)

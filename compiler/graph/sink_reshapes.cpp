@@ -108,7 +108,8 @@ private:
     std::vector<ValueId> now(old.size());
     for (ValueId id = 0; id < old.size(); ++id) {
       const Shape* to = shape_[id];
-      Op op = old[id];
+      // Shapes to come point into the reshapes, which stay.
+      Op op = old[id].code == OpCode::reshape ? old[id] : std::move(old[id]);
       for (ValueId& operand : op.in) {
         ValueId x = now[operand];
         bool reshaped = to && old[id].code != OpCode::reshape && graph_.ops[x].type.shape != *to;

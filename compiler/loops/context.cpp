@@ -2,6 +2,7 @@
 
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/host_formula.h"
+#include "compiler/loops/group_key.h"
 #include "compiler/loops/math.h"
 
 #include <algorithm>
@@ -50,12 +51,14 @@ Address plus(Address a, const Address& b, int64_t scale) {
 }
 
 Context::Context(const Graph& graph, const Group& group, const Plan& plan, Lowered& out)
-    : graph_(graph), group_(group), plan_(plan), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), scopes_(1) {}
+    : graph_(graph), group_(group), plan_(plan), out_(out), writer_(out.kernel), inside_(group.body.begin(), group.body.end()), scopes_(1) {
+  for (const Store& s : graph.stores)
+    if (inside_.count(s.value)) stores_.push_back(s);
+}
 
 int Context::argument(ArgRef ref, DType dtype, bool written, std::string name) {
   // Two names of one stretch of memory are one argument: arguments are told apart by address in the code.
-  for (auto it = plan_.in_place.find(ref.value); ref.kind == ArgRef::Kind::value && it != plan_.in_place.end(); it = plan_.in_place.find(ref.value)) ref.value = it->second;
-  if (auto it = plan_.resident.find(ref.value); ref.kind == ArgRef::Kind::value && it != plan_.resident.end()) ref = {ArgRef::Kind::state, kNoValue, it->second};
+  ref = argument_place(plan_, ref);
   int index = 0;
   for (size_t i = 0; i < out_.kernel.buffers.size(); ++i) {
     if (out_.kernel.buffers[i].kind != KernelBuffer::Kind::argument) continue;
@@ -460,7 +463,7 @@ void Context::write(ValueId value, Reg reg, const Indices& idx) {
   };
   if (plan_.buffer_of.count(value))
     put(argument({ArgRef::Kind::value, value, -1}, op.type.dtype, true, "%" + std::to_string(value)), op.type, op.layout);
-  for (const Store& s : graph_.stores) {
+  for (const Store& s : stores_) {
     if (s.value != value) continue;
     const Tensor& t = graph_.tensors[static_cast<size_t>(s.tensor)];
     ArgRef ref{t.role == Role::output ? ArgRef::Kind::output : ArgRef::Kind::state, kNoValue, s.tensor};

@@ -115,6 +115,7 @@ private:
   Lowered& out_;
   Writer writer_;
   std::set<ValueId> inside_;
+  std::vector<Store> stores_;                    // of the group's values
   AxisClasses axes_;
   std::vector<std::optional<Index>> vars_;
   std::map<ValueId, Saved> saved_;

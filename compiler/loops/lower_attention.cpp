@@ -81,7 +81,7 @@ private:
 
   bool is_dear(ValueId v) const {
     if (is_expensive(graph_.ops[v].code)) return true;
-    std::vector<Source> sources = sources_of(graph_, v);
+    SourceList sources = sources_of(graph_, v);
     return std::any_of(sources.begin(), sources.end(), [&](const Source& s) { return graph_.ops[s.value].code == OpCode::uniform || graph_.ops[s.value].code == OpCode::normal; });
   }
 

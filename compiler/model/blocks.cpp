@@ -15,11 +15,11 @@ bool Context::frozen(const std::string& path, const std::string& op) const { ret
 
 bool Context::averages(const std::string& path) const { return (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(path); }
 
-TensorId Context::find_state(const std::string& path) const { return graph.find_tensor(averages(path) ? "ema." + path : path); }
+TensorId Context::find_state(const std::string& path) { return builder.find_tensor(averages(path) ? "ema." + path : path); }
 
 ValueId Context::add_state(const std::string& given, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
   std::string path = role == Role::parameter && averages(given) ? "ema." + given : given;
-  if (graph.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
+  if (builder.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
   TensorId id = builder.add_tensor({.path = path, .type = type, .role = role});
   owners[path] = op;
   state.push_back({.tensor = graph.tensors[static_cast<size_t>(id)], .init = std::move(init), .loc = loc});
@@ -40,7 +40,7 @@ ValueId Context::value_of(TensorId tensor) {
 
 void Context::change(TensorId tensor, ValueId value) {
   fresh_.insert(tensor);
-  if (std::find(changed_.begin(), changed_.end(), tensor) == changed_.end()) changed_.push_back(tensor);
+  if (ever_changed_.insert(tensor).second) changed_.push_back(tensor);
   current_.at(tensor) = value;
 }
 
@@ -184,7 +184,7 @@ Value Items::tied(Call& call, const Node& target, const Shape& shape) {
 void Items::update_state(Call& call, const Definition& d, Env& names) {
   // All lines read the old values: the new ones are stored when the step ends.
   for (const auto& [name, formula] : d.update) {
-    TensorId id = context_.graph.find_tensor(call.path + "." + name);
+    TensorId id = context_.builder.find_tensor(call.path + "." + name);
     if (id < 0) continue;
     Loc loc = evaluator_.place(call.item.loc);
     ValueId value = evaluator_.tensor(evaluator_.eval(formula, names), loc);

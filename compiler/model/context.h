@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace mlc {
@@ -105,7 +106,7 @@ struct Context {
   /// is parameter and no rule freezes it. `op` is the item that owns it.
   ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);
   /// A parameter or running state by its path, -1 where it is not there: in evaluation the average where there is one.
-  TensorId find_state(const std::string& path) const;
+  TensorId find_state(const std::string& path);
   /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it. How they
   /// did so is constant for derivatives.
   ValueId value_of(TensorId tensor);
@@ -118,7 +119,8 @@ struct Context {
 private:
   bool averages(const std::string& path) const;
   std::map<TensorId, ValueId> current_;
-  std::vector<TensorId> changed_;
+  std::vector<TensorId> changed_;                   ///< in order of the first change
+  std::unordered_set<TensorId> ever_changed_;
   std::set<TensorId> fresh_;                        ///< changed, and not read since
 };
 

@@ -10,6 +10,7 @@
 #include "compiler/model/step.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 namespace mlc {
@@ -44,7 +45,10 @@ public:
     parameters_ = c.parameters;
     fits_ = c.fits;
     loss_uses_ = c.loss_uses;
-    if (train_) base_lr_ = optimizer_rate(updates_.front(), step.evaluator);
+    if (train_) {
+      base_lr_ = optimizer_rate(updates_.front(), step.evaluator);
+      elaborated_ = std::move(c.graph);
+    }
     rules_.check_used(owners_, diagnostics);
     // What the losses make of the outputs is the same in every program.
     StepBuilder eval(source(), GraphKind::predict, batch, {}, diagnostics);
@@ -127,14 +131,21 @@ public:
   const std::vector<UpdateInfo>& updates() const override { return update_infos_; }
 
   Graph build(GraphKind kind, int64_t batch, const StepForm& form) const override {
-    StepBuilder step(source(), kind, batch, form, quiet_);
     std::vector<int64_t> thawed = thaws();
-    if (form.phase < static_cast<int>(thawed.size())) step.context.position = form.phase == 0 ? 0 : thawed[static_cast<size_t>(form.phase) - 1];
-    step.run();
-    if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
+    Graph graph;
+    if (elaborated_ && thawed.empty() && kind == GraphKind::train && batch == elaborated_->batch && form.active == StepForm{}.active && !form.gather) {
+      graph = std::move(*elaborated_);
+      elaborated_.reset();
+    } else {
+      StepBuilder step(source(), kind, batch, form, quiet_);
+      if (form.phase < static_cast<int>(thawed.size())) step.context.position = form.phase == 0 ? 0 : thawed[static_cast<size_t>(form.phase) - 1];
+      step.run();
+      if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
+      graph = std::move(step.context.graph);
+    }
     static const char* kNames[] = {"train", "eval", "predict", "gradient", "fit"};
-    step.context.graph.name = std::string(kNames[static_cast<int>(kind)]) + " b" + std::to_string(batch);
-    return std::move(step.context.graph);
+    graph.name = std::string(kNames[static_cast<int>(kind)]) + " b" + std::to_string(batch);
+    return graph;
   }
 
   GradientGraph gradients(int64_t batch) const override {
@@ -227,6 +238,8 @@ private:
 
   Node spec_;
   Schema schema_;
+  // The step that elaboration built: nearly always the first that is asked for, and given away then. What thaws makes another.
+  mutable std::optional<Graph> elaborated_;
   mutable Library library_;
   mutable Diagnostics quiet_;          // graphs built after elaboration repeat its warnings: nobody reads them
   Rules rules_;

@@ -44,7 +44,7 @@ public:
     Builder& b = context_.builder;
     std::string path = "optimizer." + update_.prefix() + "accumulated." + parameter.path;
     add_slot(path, parameter, b.sample_shape(context_.value_of(parameter.tensor)), {});
-    TensorId tensor = context_.graph.find_tensor(path);
+    TensorId tensor = context_.builder.find_tensor(path);
     ValueId own = b.binary(OpCode::mul, gradient, b.constant(static_cast<double>(context_.graph.batch)));
     ValueId sum = b.binary(OpCode::add, context_.value_of(tensor), own);
     if (gather) return context_.change(tensor, sum), sum;
@@ -124,7 +124,7 @@ private:
     if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, shape, evaluator_, names);
     std::string path = "optimizer." + slot_prefix_ + rule.name + "." + parameter.path;
     ValueId value = add_slot(path, parameter, shape, init);
-    tensors_[rule.name] = context_.graph.find_tensor(path);
+    tensors_[rule.name] = context_.builder.find_tensor(path);
     return Value::of_tensor(value);
   }
 
@@ -168,11 +168,11 @@ private:
     decay = host_apply(HostFormula::Op::select, {host_apply(HostFormula::Op::gt, {t, Value::of_integer(1)}), decay, Value::of_integer(0)});
     Value rest = host_apply(HostFormula::Op::sub, {Value::of_integer(1), decay});
     std::string path = "ema." + parameter.path;
-    TensorId tensor = context_.graph.find_tensor(path);
+    TensorId tensor = context_.builder.find_tensor(path);
     Builder& b = context_.builder;
     if (tensor < 0) {
       add_slot(path, parameter, b.sample_shape(context_.value_of(parameter.tensor)), {});
-      tensor = context_.graph.find_tensor(path);
+      tensor = context_.builder.find_tensor(path);
       context_.averaged.insert(parameter.path);
     }
     ValueId former = b.binary(OpCode::mul, context_.value_of(tensor), evaluator_.tensor(decay, setting_.loc));

@@ -53,7 +53,7 @@ Shape squeezed(Shape shape) {
 
 class Finder {
 public:
-  Finder(const Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), stored_(graph.ops.size(), false) {
+  Finder(const Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), tokens_(tokens_in_lanes(graph)), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
   }
 
@@ -141,7 +141,7 @@ private:
     if (op.in.empty()) return;
     if (!s.plain) return refuse(reader, "an operand beside the scores is read through a reshape or slice");
     if (op.per_sample || !is_elementwise(op.code) || is_expensive(op.code)) return;
-    std::vector<Source> sources = sources_of(graph_, s.value);
+    SourceList sources = sources_of(graph_, s.value);
     if (std::all_of(sources.begin(), sources.end(), [&](const Source& in) { return in.plain && (graph_.ops[in.value].code == OpCode::iota || graph_.ops[in.value].code == OpCode::constant); }))
       a.shared.insert(s.value);
   }
@@ -156,7 +156,7 @@ private:
     for (ValueId t : a.takers) check_taker(a, t);
     if (!reason_.empty()) return;
     int64_t bytes = graph_.type(a.anchor).elements() * 4, row = kRowsInScratch * shape[a.key] * kLanes * 4;
-    if (!tokens_in_lanes(graph_)) return refuse(a.anchor, "samples lie in lanes, not tokens");
+    if (!tokens_) return refuse(a.anchor, "samples lie in lanes, not tokens");
     if (bytes <= target_.l2) return refuse(a.anchor, "the scores stay in the second-level cache");
     if (row > target_.l2 / 2) return refuse(a.anchor, "a row of scores does not fit the cache");
     grow_rows(a);
@@ -264,7 +264,8 @@ private:
 
   const Graph& graph_;
   const Target& target_;
-  std::vector<std::vector<ValueId>> users_;
+  Users users_;
+  bool tokens_;                      // lie in lanes
   std::vector<bool> stored_;
   std::set<ValueId> claimed_;
   bool reduces_ = false;
@@ -277,7 +278,7 @@ private:
 std::vector<Attention> find_attention(const Graph& graph, const Target& target, std::vector<Refusal>* refusals) { return Finder(graph, target).run(refusals); }
 
 std::vector<Group> attention_groups(const Graph& graph, const Target& target, std::vector<Refusal>& refusals) {
-  std::vector<std::vector<ValueId>> users = graph.users();
+  Users users = graph.users();
   std::vector<Group> groups;
   for (const Attention& a : find_attention(graph, target, &refusals)) {
     std::map<int, Group> by_wave;

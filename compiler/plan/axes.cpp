@@ -3,8 +3,7 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/graph/window.h"
 
-#include <algorithm>
-#include <numeric>
+#include <map>
 
 namespace mlc {
 
@@ -90,8 +89,8 @@ std::set<int> AxisClasses::kept(ValueId op) const {
   return out;
 }
 
-std::vector<Source> sources_of(const Graph& graph, ValueId reader) {
-  std::vector<Source> out;
+SourceList sources_of(const Graph& graph, ValueId reader) {
+  SourceList out;
   for (ValueId operand : graph.ops[reader].in) {
     Source s{operand, true};
     while (is_inline(graph.ops[s.value].code) && !graph.ops[s.value].in.empty()) {
@@ -114,23 +113,32 @@ public:
     for (ValueId id : ops) add(id);
     // Classes are numbered in order of first appearance, so that equal groups get equal numbers.
     AxisClasses out;
-    std::map<int, int> number;
+    std::vector<int> number(parent_.size(), -1);
     auto resolve = [&](const std::vector<int>& nodes) {
       std::vector<int> classes;
+      classes.reserve(nodes.size());
       for (int node : nodes) {
         int root = find(node);
-        auto [it, fresh] = number.insert({root, static_cast<int>(number.size())});
-        if (fresh) out.extent.push_back(extent_[static_cast<size_t>(root)]), out.batch.push_back(false);
-        classes.push_back(it->second);
+        int& cls = number[static_cast<size_t>(root)];
+        if (cls < 0) {
+          cls = static_cast<int>(out.extent.size());
+          out.extent.push_back(extent_[static_cast<size_t>(root)]);
+          out.batch.push_back(false);
+        }
+        classes.push_back(cls);
       }
       return classes;
     };
     for (ValueId id : ops) {
-      out.result[id] = resolve(result_.at(id));
-      if (graph_.ops[id].per_sample) out.batch[static_cast<size_t>(out.result[id][0])] = true;
+      const Axes& axes = axes_.at(id);
+      std::vector<int> result = resolve(axes.result);
+      if (graph_.ops[id].per_sample) out.batch[static_cast<size_t>(result[0])] = true;
+      out.result.append(id, std::move(result));
       if (!is_reducing(graph_.ops[id].code)) continue;
-      for (const auto& axes : operands_.at(id)) out.operands[id].push_back(resolve(axes));
-      out.reduced[id] = resolve(reduced_.at(id));
+      std::vector<std::vector<int>> operands;
+      for (const auto& operand : axes.operands) operands.push_back(resolve(operand));
+      out.operands.append(id, std::move(operands));
+      out.reduced.append(id, resolve(axes.reduced));
     }
     return out;
   }
@@ -157,9 +165,9 @@ private:
 
   void add(ValueId id) {
     const Op& op = graph_.ops[id];
-    std::vector<std::vector<int>> operands;
+    Axes axes;
+    auto& [result, reduced, operands] = axes;
     for (ValueId in : op.in) operands.push_back(nodes(graph_.ops[in].type.shape));
-    std::vector<int> result;
     if (op.code == OpCode::contract) {
       ContractLabels labels = parse_labels(op.attr.labels);
       std::map<char, int> of;
@@ -173,16 +181,16 @@ private:
       join(labels.b, operands[1]);
       for (char c : labels.out) result.push_back(of.at(c));
       for (char c : labels.a)
-        if (labels.out.find(c) == std::string::npos) reduced_[id].push_back(of.at(c));
+        if (labels.out.find(c) == std::string::npos) reduced.push_back(of.at(c));
     } else if (op.code == OpCode::pick) {
       for (size_t i = 0; i < operands[0].size(); ++i)
         if (static_cast<int64_t>(i) != op.attr.axis) result.push_back(operands[0][i]);
       for (size_t i = 0; i < operands[1].size(); ++i) unify(result[i], operands[1][i]);
-      reduced_[id] = {operands[0][static_cast<size_t>(op.attr.axis)]};
+      reduced = {operands[0][static_cast<size_t>(op.attr.axis)]};
     } else if (is_reducing(op.code)) {
       for (size_t i = 0; i < operands[0].size(); ++i) {
         bool gone = std::count(op.attr.dims.begin(), op.attr.dims.end(), static_cast<int64_t>(i));
-        (gone ? reduced_[id] : result).push_back(operands[0][i]);
+        (gone ? reduced : result).push_back(operands[0][i]);
       }
     } else if (op.code == OpCode::take) {
       result = nodes(op.type.shape);
@@ -190,22 +198,20 @@ private:
     } else {
       result = nodes(op.type.shape);
       if (is_elementwise(op.code))
-        for (auto& axes : operands)
-          for (size_t i = 0; i < axes.size(); ++i) unify(result[i], axes[i]);
+        for (auto& operand : operands)
+          for (size_t i = 0; i < operand.size(); ++i) unify(result[i], operand[i]);
     }
-    reduced_[id];
-    result_[id] = result;
-    operands_[id] = operands;
     for (size_t i = 0; i < op.in.size(); ++i) reach(op.in[i], operands[i]);
+    axes_.append(id, std::move(axes));
   }
 
   // Follows an operand through broadcasts and transposes to a producer of the set and joins their axes.
   void reach(ValueId value, std::vector<int> axes) {
     for (;;) {
       const Op& op = graph_.ops[value];
-      if (auto it = result_.find(value); it != result_.end()) {
+      if (auto it = axes_.find(value); it != axes_.end()) {
         for (size_t i = 0; i < axes.size(); ++i)
-          if (axes[i] >= 0) unify(it->second[i], axes[i]);
+          if (axes[i] >= 0) unify(it->second.result[i], axes[i]);
         return;
       }
       if (op.code == OpCode::transpose) {
@@ -239,8 +245,11 @@ private:
   const Graph& graph_;
   std::vector<int> parent_;
   std::vector<int64_t> extent_;
-  std::map<ValueId, std::vector<int>> result_, reduced_;
-  std::map<ValueId, std::vector<std::vector<int>>> operands_;
+  struct Axes {
+    std::vector<int> result, reduced;
+    std::vector<std::vector<int>> operands;
+  };
+  ByOp<Axes> axes_;   // nodes, of the ops so far
 };
 
 }  // namespace

@@ -1,10 +1,13 @@
 // Which axes of which ops are the same loop. Elementwise ops share their axes with their operands, reductions all but
 // the reduced ones; ops that only rearrange indices (inline ops) pass them on.
 #pragma once
+#include "compiler/base/diagnostics.h"
 #include "compiler/graph/ir.h"
 
-#include <map>
+#include <algorithm>
+#include <array>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace mlc {
@@ -31,16 +34,55 @@ struct Source {
   ValueId value = kNoValue;
   bool plain = true;
 };
-std::vector<Source> sources_of(const Graph& graph, ValueId reader);
+/// Of each operand. Nearly all ops have at most three, which take no allocation.
+class SourceList {
+public:
+  void push_back(Source s) {
+    if (size_ == few_.size()) many_.assign(few_.begin(), few_.end());
+    if (size_ >= few_.size()) many_.push_back(s);
+    else few_[size_] = s;
+    ++size_;
+  }
+  const Source* begin() const { return size_ > few_.size() ? many_.data() : few_.data(); }
+  const Source* end() const { return begin() + size_; }
+  size_t size() const { return size_; }
+  const Source& operator[](size_t i) const { return begin()[i]; }
+
+private:
+  std::array<Source, 3> few_;
+  std::vector<Source> many_;
+  size_t size_ = 0;
+};
+SourceList sources_of(const Graph& graph, ValueId reader);
+
+/// A map by ops that come in graph order.
+template <class T> class ByOp {
+public:
+  void append(ValueId op, T value) { entries_.emplace_back(op, std::move(value)); }
+  auto find(ValueId op) const {
+    auto it = std::lower_bound(entries_.begin(), entries_.end(), op, [](const auto& e, ValueId id) { return e.first < id; });
+    return it != entries_.end() && it->first == op ? it : entries_.end();
+  }
+  auto end() const { return entries_.end(); }
+  /// Throws InternalError where the op is not there.
+  const T& at(ValueId op) const {
+    auto it = find(op);
+    ensure(it != end(), "axes: an op outside of the set");
+    return it->second;
+  }
+
+private:
+  std::vector<std::pair<ValueId, T>> entries_;
+};
 
 /// Loop classes of a set of ops.
 struct AxisClasses {
   /// Per op: the class of each of its result's axes.
-  std::map<ValueId, std::vector<int>> result;
+  ByOp<std::vector<int>> result;
   /// Per reducing op: the classes of the axes that it sums over. For contractions, in order of the labels of operand a.
-  std::map<ValueId, std::vector<int>> reduced;
+  ByOp<std::vector<int>> reduced;
   /// Per reducing op and operand: classes of the operand's axes.
-  std::map<ValueId, std::vector<std::vector<int>>> operands;
+  ByOp<std::vector<std::vector<int>>> operands;
   std::vector<int64_t> extent;          ///< of each class
   std::vector<bool> batch;              ///< the class is the batch of some op
 

@@ -46,6 +46,7 @@ public:
     if (enabled) take(find_updates(graph_, options.state, out_.refusals));
     resident_ = reads_new_state();
     if (enabled && options.attention) take(attention_groups(graph_, target_, out_.refusals));
+    for (const Refusal& r : out_.refusals) refused_.insert({r.producer, r.consumer});
     for (ValueId id = 0; id < graph_.ops.size(); ++id) {
       const Op& op = graph_.ops[id];
       if (is_inline(op.code) || op.group >= 0) continue;
@@ -151,8 +152,7 @@ private:
     for (const Source& s : sources_of(graph_, consumer))
       if (graph_.ops[s.value].group == group) producer = s.value;
     // The same pair is tried again when more has been merged: one entry tells it.
-    for (const Refusal& r : out_.refusals)
-      if (r.producer == producer && r.consumer == consumer) return;
+    if (!refused_.insert({producer, consumer}).second) return;
     out_.refusals.push_back({producer, consumer, reason.rule, reason.text});
   }
 
@@ -370,10 +370,11 @@ private:
 
   Graph& graph_;
   const Target& target_;
-  std::vector<std::vector<ValueId>> users_;
+  Users users_;
   std::vector<bool> stored_;
   bool resident_ = false;   // the step reads new values of state
   std::vector<Group> groups_;
+  std::set<std::pair<ValueId, ValueId>> refused_;
   Grouping out_;
 };
 

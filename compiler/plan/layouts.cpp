@@ -28,23 +28,22 @@ Layout panels(size_t rank, size_t blocked) {
 class LaneAxes {
 public:
   explicit LaneAxes(const Graph& graph) : graph_(graph), axis_(graph.ops.size(), kUnknown) {
-    if (!by_token()) return;
+    if (!by_token(graph)) return;
     for (ValueId id = 0; id < graph.ops.size(); ++id)
       if (graph.ops[id].per_sample || graph.ops[id].code == OpCode::broadcast) axis_[id] = follow(id);
   }
 
   size_t of(ValueId id) const { return axis_[id] > 0 ? static_cast<size_t>(axis_[id]) : 0; }
 
-  bool by_token() const {
+  static bool by_token(const Graph& graph) {
     bool tokens = false, batched = false;
-    for (ValueId id = 0; id < graph_.ops.size(); ++id) {
-      const Op& op = graph_.ops[id];
+    for (const Op& op : graph.ops) {
       if (op.code == OpCode::input) tokens |= of_input(op) > 0;
       if (op.code != OpCode::contract || !op.per_sample) continue;
-      batched |= graph_.ops[op.in[0]].per_sample && graph_.ops[op.in[1]].per_sample;
+      batched |= graph.ops[op.in[0]].per_sample && graph.ops[op.in[1]].per_sample;
     }
-    int64_t padded = (graph_.batch + kLanes - 1) / kLanes * kLanes;
-    return tokens && (batched || 4 * padded > 5 * graph_.batch);
+    int64_t padded = (graph.batch + kLanes - 1) / kLanes * kLanes;
+    return tokens && (batched || 4 * padded > 5 * graph.batch);
   }
 
 private:
@@ -141,12 +140,13 @@ public:
           if (graph_.ops[v].code == OpCode::contract) attends.insert(v);
     std::vector<Op> old = std::move(graph_.ops);
     graph_.ops.clear();
+    graph_.ops.reserve(old.size());
     std::vector<int> uses(old.size(), 0);
     for (const Op& op : old)
       for (ValueId in : op.in) ++uses[in];
     for (const Store& s : graph_.stores) ++uses[s.value];
     for (ValueId id = 0; id < old.size(); ++id) {
-      Op op = old[id];
+      Op op = std::move(old[id]);
       for (ValueId& in : op.in) in = remap_[in];
       bool window = is_window(op.code) || op.code == OpCode::warp;
       if (op.per_sample) op.layout = natural(op.type.shape.size(), window ? 0 : lanes.of(id));
@@ -280,7 +280,7 @@ void assign_layouts(Graph& graph, const Target& target, bool attention) {
   drop_dead_ops(graph);
 }
 
-bool tokens_in_lanes(const Graph& graph) { return LaneAxes(graph).by_token(); }
+bool tokens_in_lanes(const Graph& graph) { return LaneAxes::by_token(graph); }
 
 int64_t storage_elements(const Type& type, const Layout& layout) {
   int64_t n = type.elements();

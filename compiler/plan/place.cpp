@@ -13,34 +13,69 @@ using Order = std::vector<size_t>;
 constexpr int64_t kWork = 20'000'000;   // pairs of slices looked at for the sake of a better order
 constexpr int64_t kMostTries = 300;
 
+/// A slice that has its place.
+struct Placed {
+  int64_t begin, end;
+  int first, last;
+};
+
+/// Offsets strictly between these let two slices meet.
 struct Interval {
   int64_t begin, end;
   bool operator<(const Interval& o) const { return begin < o.begin || (begin == o.begin && end < o.end); }
 };
 
+/// Where a buffer may lie: goes through forbidden intervals in order of their begin.
+struct Gap {
+  bool tight;   ///< where the least room is left, not the lowest place
+  int64_t at = 0, best = -1, best_room = 0;
+
+  /// False when the place is found.
+  bool pass(int64_t begin, int64_t end) {
+    int64_t room = begin - at;
+    if (room >= 0 && (best < 0 || room < best_room)) best = at, best_room = room;
+    if (best >= 0 && !tight) return false;
+    at = std::max(at, end);
+    return true;
+  }
+  int64_t offset() const { return best >= 0 ? best : at; }
+};
+
+bool meet(const Buffer::Slice& s, const Placed& p) { return p.first <= s.last && s.first <= p.last; }
+
+/// All slices of a buffer on the same bytes, as results made in place have them.
+bool one_place(const Buffer& b) {
+  return std::all_of(b.slices.begin(), b.slices.end(), [&](const Buffer::Slice& s) { return s.offset == b.slices[0].offset && s.bytes == b.slices[0].bytes; });
+}
+
 /// Buffers one after another, each at the lowest place where no slice meets one that lives with it (or, with `tight`, where
 /// the least room is left before the next). Returns the arena's bytes.
 int64_t place_in_order(std::vector<Buffer>& buffers, const Order& order, bool tight) {
   int64_t arena = 0;
-  std::vector<Interval> forbidden;   // offsets strictly between these let two slices meet
-  for (size_t n = 0; n < order.size(); ++n) {
-    Buffer& b = buffers[order[n]];
-    forbidden.clear();
-    for (size_t j = 0; j < n; ++j) {
-      const Buffer& other = buffers[order[j]];
-      for (const Buffer::Slice& o : other.slices)
+  std::vector<Placed> placed;        // by begin
+  std::vector<Interval> forbidden;
+  for (size_t n : order) {
+    Buffer& b = buffers[n];
+    Gap gap{tight};
+    if (one_place(b)) {
+      // What is placed is in order already.
+      int64_t before = b.slices[0].offset + b.slices[0].bytes;
+      for (const Placed& p : placed)
+        if (std::any_of(b.slices.begin(), b.slices.end(), [&](const Buffer::Slice& s) { return meet(s, p); }) && !gap.pass(p.begin - before, p.end - b.slices[0].offset)) break;
+    } else {
+      forbidden.clear();
+      for (const Placed& p : placed)
         for (const Buffer::Slice& s : b.slices)
-          if (o.first <= s.last && s.first <= o.last) forbidden.push_back({other.offset + o.offset - s.offset - s.bytes, other.offset + o.offset + o.bytes - s.offset});
+          if (meet(s, p)) forbidden.push_back({p.begin - s.offset - s.bytes, p.end - s.offset});
+      std::sort(forbidden.begin(), forbidden.end());
+      for (auto [begin, end] : forbidden)
+        if (!gap.pass(begin, end)) break;
     }
-    std::sort(forbidden.begin(), forbidden.end());
-    int64_t at = 0, best = -1, best_room = 0;
-    for (auto [begin, end] : forbidden) {
-      int64_t room = begin - at;
-      if (room >= 0 && (best < 0 || room < best_room)) best = at, best_room = room;
-      if (best >= 0 && !tight) break;
-      at = std::max(at, end);
+    b.offset = gap.offset();
+    for (const Buffer::Slice& s : b.slices) {
+      Placed p{b.offset + s.offset, b.offset + s.offset + s.bytes, s.first, s.last};
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), p, [](const Placed& x, const Placed& y) { return x.begin < y.begin; }), p);
     }
-    b.offset = best >= 0 ? best : at;
     arena = std::max(arena, b.offset + b.bytes);
   }
   return arena;

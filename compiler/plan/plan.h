@@ -155,7 +155,7 @@ struct Plan {
 };
 
 /// True when others read the value from the arena (not only stores or its own group do).
-bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value);
+bool needs_buffer(const Graph& graph, const Users& users, ValueId value);
 
 /// The greatest sum of slices that live in one segment: no placement takes less.
 int64_t live_bytes(const std::vector<Buffer>& buffers);

@@ -54,7 +54,7 @@ private:
       if (r != g && segment_[static_cast<size_t>(r)] >= segment_[static_cast<size_t>(g)]) return false;
     for (ValueId v : grouping_.groups[static_cast<size_t>(g)].body) {
       const Op& op = graph_.ops[v];
-      std::vector<Source> sources = sources_of(graph_, v);
+      SourceList sources = sources_of(graph_, v);
       for (size_t i = 0; i < sources.size(); ++i)
         if (sources[i].value == operand && (op.in[i] != operand || !is_elementwise(op.code))) return false;
     }
@@ -77,15 +77,17 @@ private:
 
 }  // namespace
 
-bool needs_buffer(const Graph& graph, const std::vector<std::vector<ValueId>>& users, ValueId value) {
-  int group = graph.ops[value].group;
-  std::function<bool(ValueId)> read_elsewhere = [&](ValueId v) {
-    for (ValueId u : users[v])
-      if (is_inline(graph.ops[u].code) ? read_elsewhere(u) : graph.ops[u].group != group) return true;
-    return false;
-  };
-  return read_elsewhere(value);
+namespace {
+
+bool read_outside(const Graph& graph, const Users& users, ValueId value, int group) {
+  for (ValueId u : users[value])
+    if (is_inline(graph.ops[u].code) ? read_outside(graph, users, u, group) : graph.ops[u].group != group) return true;
+  return false;
 }
+
+}  // namespace
+
+bool needs_buffer(const Graph& graph, const Users& users, ValueId value) { return read_outside(graph, users, value, graph.ops[value].group); }
 
 int64_t Plan::offset_of(ValueId value) const {
   auto it = buffer_of.find(value);
@@ -97,8 +99,6 @@ int64_t Plan::offset_of(ValueId value) const {
 }
 
 namespace {
-
-using Users = std::vector<std::vector<ValueId>>;
 
 // First and last segment of each value that lies in the arena.
 std::map<ValueId, std::pair<int, int>> lifetimes(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<int>& segment) {
@@ -195,7 +195,7 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   };
   std::vector<int> order(n);
   for (size_t g = 0; g < n; ++g) depth(static_cast<int>(g)), order[g] = static_cast<int>(g);
-  std::vector<std::vector<ValueId>> users = graph.users();
+  Users users = graph.users();
   std::vector<int> late = put_off(graph, grouping, users, before, segment);
   if (most_alive(graph, grouping, users, late) < most_alive(graph, grouping, users, segment)) segment = std::move(late);
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] < segment[static_cast<size_t>(b)]; });
@@ -307,18 +307,25 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
         span.last = std::max(span.last, segment[g]);
       }
   }
-  for (size_t i = 0; i < spans.size(); ++i)
-    for (size_t j = i + 1; j < spans.size(); ++j) {
-      const Span &a = spans[i], &b = spans[j];
-      bool time = a.first <= b.last && b.first <= a.last, space = a.begin < b.end && b.begin < a.end;
-      if (!time || !space) continue;
-      // In place: the same bytes, and the operand's last reader is the group that writes the result.
-      auto in_place = [&](const Span& result, const Span& operand) {
-        auto it = plan.in_place.find(result.value);
-        return it != plan.in_place.end() && it->second == operand.value && result.begin == operand.begin && result.end == operand.end && operand.last == result.first;
-      };
-      ensure(in_place(a, b) || in_place(b, a), "plan: two live buffers overlap");
-    }
+  // In place: the same bytes, and the operand's last reader is the group that writes the result.
+  auto in_place = [&](const Span& result, const Span& operand) {
+    auto it = plan.in_place.find(result.value);
+    return it != plan.in_place.end() && it->second == operand.value && result.begin == operand.begin && result.end == operand.end && operand.last == result.first;
+  };
+  auto check_pair = [&](const Span& a, const Span& b) {
+    if (a.first > b.last || b.first > a.last || a.begin >= b.end || b.begin >= a.end) return;
+    ensure(in_place(a, b) || in_place(b, a), "plan: two live buffers overlap");
+  };
+  // In order of time, beside what lives: that is disjoint but for equal stretches, so its neighbours tell.
+  std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.first < b.first; });
+  std::multimap<int64_t, const Span*> alive;                                  // by begin
+  std::multimap<int, std::multimap<int64_t, const Span*>::iterator> ends;     // by last segment
+  for (const Span& s : spans) {
+    while (!ends.empty() && ends.begin()->first < s.first) alive.erase(ends.begin()->second), ends.erase(ends.begin());
+    for (auto it = alive.lower_bound(s.begin); it != alive.end() && it->first < s.end; ++it) check_pair(*it->second, s);
+    if (auto it = alive.lower_bound(s.begin); it != alive.begin()) check_pair(*std::prev(it)->second, s);
+    ends.emplace(s.last, alive.emplace(s.begin, &s));
+  }
   std::map<TensorId, int> writer_of;
   for (const Store& s : graph.stores)
     if (graph.tensors[static_cast<size_t>(s.tensor)].role != Role::output) writer_of[s.tensor] = graph.ops[s.value].group;

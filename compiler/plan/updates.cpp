@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 namespace mlc {
 namespace {
@@ -15,6 +17,7 @@ class Finder {
 public:
   Finder(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) : graph_(graph), state_(state), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
     for (const Store& s : graph.stores) ++stored_[s.value];
+    find_slots();
     count_generations();
   }
 
@@ -60,11 +63,10 @@ private:
     const Tensor& parameter = graph_.tensors[static_cast<size_t>(store.tensor)];
     member.parameter = store.tensor;
     std::vector<std::pair<std::string, Store>> roots{{"p", store}};
-    for (const Store& s : graph_.stores) {
-      const Tensor& t = graph_.tensors[static_cast<size_t>(s.tensor)];
-      std::string tail = "." + parameter.path;
-      if (t.role != Role::slot || t.type != parameter.type || !t.path.ends_with(tail) || owner(t.path) != store.tensor) continue;
-      roots.push_back({t.path.substr(0, t.path.size() - tail.size()), s});
+    auto [first, last] = slots_.equal_range(store.tensor);
+    for (auto it = first; it != last; ++it) {
+      const Tensor& t = graph_.tensors[static_cast<size_t>(it->second.tensor)];
+      if (t.type == parameter.type) roots.push_back({t.path.substr(0, t.path.size() - parameter.path.size() - 1), it->second});
     }
     std::sort(roots.begin() + 1, roots.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (size_t i = 1; i < roots.size(); ++i) member.slots.push_back(roots[i].second.tensor);
@@ -123,15 +125,22 @@ private:
       for (ValueId in : graph_.ops[v].in) generation_[v] = std::max(generation_[v], generation_[in] + static_cast<int>(fresh.count(in)));
   }
 
-  // The parameter whose path a slot's path ends with, the longest where one path ends with another.
-  TensorId owner(const std::string& slot) const {
-    TensorId best = -1;
-    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      const Tensor& t = graph_.tensors[i];
-      if (t.role != Role::parameter || !slot.ends_with("." + t.path)) continue;
-      if (best < 0 || t.path.size() > graph_.tensors[static_cast<size_t>(best)].path.size()) best = static_cast<TensorId>(i);
+  // Slots by the parameter whose path theirs ends with, the longest where one path ends with another.
+  void find_slots() {
+    std::unordered_map<std::string_view, TensorId> parameters;
+    for (size_t i = 0; i < graph_.tensors.size(); ++i)
+      if (graph_.tensors[i].role == Role::parameter) parameters.emplace(graph_.tensors[i].path, static_cast<TensorId>(i));
+    for (const Store& s : graph_.stores) {
+      const Tensor& t = graph_.tensors[static_cast<size_t>(s.tensor)];
+      if (t.role != Role::slot) continue;
+      std::string_view path = t.path;
+      for (size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.', dot + 1)) {
+        auto owner = parameters.find(path.substr(dot + 1));
+        if (owner == parameters.end()) continue;
+        slots_.emplace(owner->second, s);
+        break;
+      }
     }
-    return best;
   }
 
   // True when an op outside reads of the cone and is read by it (the norm of a new slot, say): one loop cannot hold it.
@@ -182,8 +191,9 @@ private:
   const Graph& graph_;
   const StateLayout* state_;
   std::vector<Refusal>& refusals_;
-  std::vector<std::vector<ValueId>> users_;
+  Users users_;
   std::vector<int> stored_, generation_;
+  std::multimap<TensorId, Store> slots_;   // by parameter
   std::set<ValueId> taken_;   // gradients lie side by side like their parameters: each has one place
 };
 

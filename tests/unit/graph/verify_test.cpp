@@ -97,8 +97,8 @@ TEST(Graph, UsersAreListedOnce) {
   Builder b(graph);
   b.binary(OpCode::mul, 4, 4);
   auto users = graph.users();
-  EXPECT_EQ(users[0], (std::vector<ValueId>{2}));
-  EXPECT_EQ(users[4], (std::vector<ValueId>{6}));
+  EXPECT_THAT(users[0], testing::ElementsAre(2));
+  EXPECT_THAT(users[4], testing::ElementsAre(6));
   EXPECT_TRUE(users[6].empty());
 }
 
