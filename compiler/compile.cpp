@@ -183,7 +183,7 @@ constexpr Pass kPasses[] = {
     {"schedule", run_schedule, false}, {"lower", run_lower, false},          {"emit", run_emit, false},
 };
 
-Compiled run_passes(Graph graph, const CompileOptions& options, const std::string& last) {
+Compiled run_passes(Graph graph, const CompileOptions& options) {
   Compiled out;
   out.graph = std::move(graph);
   Pipeline p{out, options, {}};
@@ -196,7 +196,7 @@ Compiled run_passes(Graph graph, const CompileOptions& options, const std::strin
     out.times.push_back({pass.name, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count()});
     if (options.verify) verify(out.graph);
     if (options.dump) options.dump(pass.name, text);
-    if (pass.name == last) break;
+    if (pass.name == options.last) break;
   }
   return out;
 }
@@ -212,7 +212,7 @@ const std::vector<std::string>& pass_names() {
   return names;
 }
 
-Compiled compile(Graph graph, const CompileOptions& options) { return run_passes(std::move(graph), options, ""); }
+Compiled compile(Graph graph, const CompileOptions& options) { return run_passes(std::move(graph), options); }
 
 std::string run_pass(Graph graph, const std::string& pass, const CompileOptions& options) {
   std::string result;
@@ -221,7 +221,8 @@ std::string run_pass(Graph graph, const std::string& pass, const CompileOptions&
   o.dump = [&](const std::string& name, const std::string& text) {
     if (name == pass) result = text;
   };
-  run_passes(std::move(graph), o, pass);
+  o.last = pass;
+  run_passes(std::move(graph), o);
   return result;
 }
 

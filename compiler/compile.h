@@ -18,6 +18,7 @@ namespace mlc {
 struct CompileOptions {
   Target target;
   std::vector<std::string> disabled;      ///< pass names; "fuse" makes every op its own kernel
+  std::string last;                       ///< the pass to end with: what later ones make stays empty; empty: all
   bool verify = false;                    ///< after every pass; always on in debug builds
   /// Called after each pass with its name and the text of what it made.
   std::function<void(const std::string& pass, const std::string& text)> dump;

@@ -150,7 +150,7 @@ ValueId Builder::add(OpCode code, std::vector<ValueId> in, Attributes attr, std:
   for (int64_t extent : op.type.shape) elements *= static_cast<double>(extent);
   if (elements > kMaxElements) fail("a tensor of shape " + format_shape(op.type.shape) + " is too large");
   if (!type) op.type = infer_type(graph_, op);
-  verify_op(graph_, op, id);
+  verify_op(graph_, op, id, !type && !per_sample);
   graph_.ops.push_back(std::move(op));
   return id;
 }

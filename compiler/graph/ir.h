@@ -152,8 +152,9 @@ Type infer_type(const Graph& graph, const Op& op);
 /// Whether the op's value has a batch axis, given its operands. Uniform, normal and the broadcast of a shared value are
 /// free: their own flag is returned.
 bool infer_per_sample(const Graph& graph, const Op& op);
-/// Every rule for one op whose id is to be `id`; see verify(). Throws InternalError.
-void verify_op(const Graph& graph, const Op& op, ValueId id);
+/// Every rule for one op whose id is to be `id`; see verify(). `inferred`: its type and kind have just been inferred, and are not
+/// again. Throws InternalError.
+void verify_op(const Graph& graph, const Op& op, ValueId id, bool inferred = false);
 
 /// Labels of a contraction: "bi,oi->bo" -> {"bi", "oi", "bo"}. Labels are letters, each at most once per operand; summed
 /// ones stand in both operands, those of the result in at least one. Throws InternalError on other text.

@@ -15,7 +15,7 @@ void check(bool ok, const std::string& what) { check(ok, what.c_str()); }
 /// Attributes that the op's row in ops.def does not name keep their defaults, so that equal ops compare equal.
 void verify_attributes(const Op& op) {
   const Attributes& attr = op.attr;
-  const Attributes none;
+  static const Attributes none;
   auto unused = [&](const char* name, bool is_default) {
     if (is_default) return;
     // No attribute's name is part of another's.
@@ -79,17 +79,19 @@ void verify_tensors(const Graph& graph) {
 
 }  // namespace
 
-void verify_op(const Graph& graph, const Op& op, ValueId id) {
+void verify_op(const Graph& graph, const Op& op, ValueId id, bool inferred) {
   try {
     int operands = op_info(op.code).operands;
     check(operands < 0 || op.in.size() == static_cast<size_t>(operands), "wrong number of operands");
     for (ValueId operand : op.in) check(operand < id, "an operand does not precede the op");
     verify_attributes(op);
-    Type type = infer_type(graph, op);
-    if (type != op.type) throw InternalError("the type must be " + format_type(type) + ", not " + format_type(op.type));
-    bool per_sample = infer_per_sample(graph, op);
-    check(per_sample == op.per_sample, per_sample ? "the value must be per-sample" : "the value must be shared");
-    check(!per_sample || (!type.shape.empty() && type.shape[0] == graph.batch),
+    if (!inferred) {
+      Type type = infer_type(graph, op);
+      if (type != op.type) throw InternalError("the type must be " + format_type(type) + ", not " + format_type(op.type));
+      bool per_sample = infer_per_sample(graph, op);
+      check(per_sample == op.per_sample, per_sample ? "the value must be per-sample" : "the value must be shared");
+    }
+    check(!op.per_sample || (!op.type.shape.empty() && op.type.shape[0] == graph.batch),
           "a per-sample value has the batch as axis 0");
     check(op.scope >= 0 && static_cast<size_t>(op.scope) < graph.scopes.size(), "no such scope");
   } catch (const InternalError& e) {

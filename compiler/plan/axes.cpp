@@ -4,6 +4,7 @@
 #include "compiler/graph/window.h"
 
 #include <map>
+#include <span>
 
 namespace mlc {
 
@@ -110,9 +111,11 @@ public:
   explicit Classifier(const Graph& graph) : graph_(graph) {}
 
   AxisClasses run(const std::vector<ValueId>& ops) {
+    axes_.reserve(ops.size());
     for (ValueId id : ops) add(id);
     // Classes are numbered in order of first appearance, so that equal groups get equal numbers.
     AxisClasses out;
+    out.result.reserve(ops.size());
     std::vector<int> number(parent_.size(), -1);
     auto resolve = [&](const std::vector<int>& nodes) {
       std::vector<int> classes;
@@ -159,6 +162,7 @@ private:
   }
   std::vector<int> nodes(const Shape& shape) {
     std::vector<int> out;
+    out.reserve(shape.size());
     for (int64_t e : shape) out.push_back(node(e));
     return out;
   }
@@ -167,6 +171,13 @@ private:
     const Op& op = graph_.ops[id];
     Axes axes;
     auto& [result, reduced, operands] = axes;
+    if (is_elementwise(op.code)) {
+      // Operands have the result's axes.
+      result = nodes(op.type.shape);
+      for (ValueId in : op.in) reach(in, result);
+      axes_.append(id, std::move(axes));
+      return;
+    }
     for (ValueId in : op.in) operands.push_back(nodes(graph_.ops[in].type.shape));
     if (op.code == OpCode::contract) {
       ContractLabels labels = parse_labels(op.attr.labels);
@@ -197,16 +208,14 @@ private:
       for (size_t i = 0; i < operands[1].size(); ++i) unify(result[i], operands[1][i]);
     } else {
       result = nodes(op.type.shape);
-      if (is_elementwise(op.code))
-        for (auto& operand : operands)
-          for (size_t i = 0; i < operand.size(); ++i) unify(result[i], operand[i]);
     }
     for (size_t i = 0; i < op.in.size(); ++i) reach(op.in[i], operands[i]);
     axes_.append(id, std::move(axes));
   }
 
   // Follows an operand through broadcasts and transposes to a producer of the set and joins their axes.
-  void reach(ValueId value, std::vector<int> axes) {
+  void reach(ValueId value, std::span<const int> axes) {
+    std::vector<int> held;   // where the axes are not those that came in
     for (;;) {
       const Op& op = graph_.ops[value];
       if (auto it = axes_.find(value); it != axes_.end()) {
@@ -214,19 +223,16 @@ private:
           if (axes[i] >= 0) unify(it->second.result[i], axes[i]);
         return;
       }
-      if (op.code == OpCode::transpose) {
-        std::vector<int> before(axes.size());
+      bool broadcast = op.code == OpCode::broadcast, transpose = op.code == OpCode::transpose;
+      if (!broadcast && !transpose && !is_unit_reshape(graph_, op)) return;
+      const Shape &from = graph_.type(op.in[0]).shape, &to = op.type.shape;
+      std::vector<int> before(from.size(), -1);
+      if (transpose) {
         for (size_t i = 0; i < axes.size(); ++i) before[static_cast<size_t>(op.attr.dims[i])] = axes[i];
-        axes = before;
-      } else if (op.code == OpCode::broadcast) {
-        const Shape& from = graph_.ops[op.in[0]].type.shape;
-        std::vector<int> before(from.size(), -1);
+      } else if (broadcast) {
         for (size_t j = 0; j < from.size(); ++j)
-          if (from[j] == op.type.shape[static_cast<size_t>(op.attr.dims[j])]) before[j] = axes[static_cast<size_t>(op.attr.dims[j])];
-        axes = before;
-      } else if (is_unit_reshape(graph_, op)) {
-        const Shape &from = graph_.type(op.in[0]).shape, &to = op.type.shape;
-        std::vector<int> before(from.size(), -1);
+          if (from[j] == to[static_cast<size_t>(op.attr.dims[j])]) before[j] = axes[static_cast<size_t>(op.attr.dims[j])];
+      } else {
         size_t skip = op.per_sample ? 1 : 0;
         if (skip) before[0] = axes[0];
         for (size_t i = skip, j = skip; i < from.size(); ++i) {
@@ -234,10 +240,9 @@ private:
           while (to[j] == 1) ++j;
           before[i] = axes[j++];
         }
-        axes = before;
-      } else {
-        return;
       }
+      held = std::move(before);
+      axes = held;
       value = op.in[0];
     }
   }

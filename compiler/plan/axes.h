@@ -58,6 +58,7 @@ SourceList sources_of(const Graph& graph, ValueId reader);
 /// A map by ops that come in graph order.
 template <class T> class ByOp {
 public:
+  void reserve(size_t ops) { entries_.reserve(ops); }
   void append(ValueId op, T value) { entries_.emplace_back(op, std::move(value)); }
   auto find(ValueId op) const {
     auto it = std::lower_bound(entries_.begin(), entries_.end(), op, [](const auto& e, ValueId id) { return e.first < id; });

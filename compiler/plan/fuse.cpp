@@ -22,6 +22,18 @@ namespace {
 constexpr int64_t kLeastRows = 112, kSerialWork = 150000;   // eight tiles of rows; multiply-adds that one thread does alone
 constexpr size_t kMostOps = 64, kMostReductions = 8, kMostStreams = 24, kMostSideOps = 8;
 
+/// The ops of a group, sorted.
+class Members {
+public:
+  explicit Members(const std::vector<ValueId>& body) : body_(body) {}
+  bool count(ValueId v) const { return std::binary_search(body_.begin(), body_.end(), v); }
+  auto begin() const { return body_.begin(); }
+  auto end() const { return body_.end(); }
+
+private:
+  const std::vector<ValueId>& body_;
+};
+
 struct Reason {
   const char* rule;
   std::string text;
@@ -75,12 +87,12 @@ private:
 
   // True when the body overwrites a state tensor and reads its old value for something else than the new one: nothing
   // orders the two within a group.
-  bool reads_overwritten(const std::set<ValueId>& inside) const {
+  bool reads_overwritten(const Members& inside) const {
     for (ValueId id : inside) {
       auto readers = out_.state.old_readers.find(id);
       if (readers == out_.state.old_readers.end()) continue;
       std::set<ValueId> behind{id};
-      for (auto it = std::make_reverse_iterator(inside.upper_bound(id)); it != inside.rend(); ++it)
+      for (auto it = std::make_reverse_iterator(std::upper_bound(inside.begin(), inside.end(), id)); it != std::make_reverse_iterator(inside.begin()); ++it)
         if (behind.count(*it))
           for (const Source& s : sources_of(graph_, *it)) behind.insert(s.value);
       for (ValueId r : readers->second)
@@ -159,7 +171,7 @@ private:
   std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body, const std::set<int>& merged) {
     if (form == Form::update || form == Form::attention || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
     if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
-    std::set<ValueId> inside(body.begin(), body.end());
+    Members inside(body);
     std::set<ValueId> streams;
     for (ValueId id : body) {
       if (is_special(graph_.ops[id].code)) return Reason{"kind", "the producer has a loop of its own kind"};
@@ -185,8 +197,9 @@ private:
   // True when two axes of an op would be one loop: its operands reach one value through different transposes.
   static bool meets_itself(const AxisClasses& axes, ValueId id) {
     auto repeats = [&](const std::vector<int>& classes) {
-      std::set<int> seen;
-      return std::any_of(classes.begin(), classes.end(), [&](int c) { return !axes.unit(c) && !seen.insert(c).second; });
+      for (auto it = classes.begin(); it != classes.end(); ++it)
+        if (!axes.unit(*it) && std::count(classes.begin(), it, *it)) return true;
+      return false;
     };
     auto operands = axes.operands.find(id);
     return repeats(axes.result.at(id)) || (operands != axes.operands.end() && std::any_of(operands->second.begin(), operands->second.end(), repeats));
@@ -228,7 +241,7 @@ private:
     return std::nullopt;
   }
 
-  std::optional<Reason> check_rows(const std::vector<ValueId>& body, const std::set<ValueId>& inside, const AxisClasses& axes) {
+  std::optional<Reason> check_rows(const std::vector<ValueId>& body, const Members& inside, const AxisClasses& axes) {
     std::set<int> outer, reduced;
     bool first = true;
     size_t reductions = 0;
@@ -277,11 +290,11 @@ private:
     return std::nullopt;
   }
 
-  bool written(ValueId id, const std::set<ValueId>& inside) const {
+  bool written(ValueId id, const Members& inside) const {
     if (stored_[id]) return true;
     return reader_outside(id, inside);
   }
-  bool reader_outside(ValueId id, const std::set<ValueId>& inside) const {
+  bool reader_outside(ValueId id, const Members& inside) const {
     for (ValueId u : users_[id])
       if (is_inline(graph_.ops[u].code) ? reader_outside(u, inside) : !inside.count(u)) return true;
     return false;
@@ -290,9 +303,9 @@ private:
   // True when a value from outside that the body needs depends on a value inside: joining would close a cycle. Beside
   // what it reads, a new value of state that others read needs all readers of the old one to be done.
   bool depends(const std::vector<ValueId>& body, const std::set<int>& merged) {
-    std::set<ValueId> inside(body.begin(), body.end());
+    Members inside(body);
     // Operands come first, readers of old values need not.
-    ValueId lowest = resident_ ? 0 : *inside.begin();
+    ValueId lowest = resident_ ? 0 : body.front();
     std::set<int> seen_groups;
     std::vector<ValueId> queue;
     auto needs = [&](ValueId op, auto visit) {
@@ -356,7 +369,8 @@ private:
     for (int g : order) {
       Group group = std::move(groups_[static_cast<size_t>(g)]);
       std::sort(group.body.begin(), group.body.end());
-      std::set<ValueId> inside(group.body.begin(), group.body.end()), reads;
+      Members inside(group.body);
+      std::set<ValueId> reads;
       for (ValueId v : group.body) {
         graph_.ops[v].group = static_cast<int>(out_.groups.size());
         for (const Source& s : sources_of(graph_, v))

@@ -80,7 +80,9 @@ int64_t memory_bytes(const std::string& text) {
 void print_largest_batch(Checked& c, const Arguments& a, int64_t memory) {
   Workbench bench(c.spec, workbench_options(a), *c.model);
   auto need = [&](int64_t batch) -> int64_t {
-    Compiled compiled = compile(c.model->build(GraphKind::train, batch), bench.options());
+    CompileOptions options = bench.options();
+    options.last = "schedule";
+    Compiled compiled = compile(c.model->build(GraphKind::train, batch), options);
     return compiled.state.bytes + compiled.plan.arena_bytes;
   };
   constexpr int64_t kMost = 1 << 20;
@@ -110,7 +112,9 @@ int check_command(int argc, char** argv) {
   print_table(*c);
   if (!c->spec.find("train")) return kDone;
   Workbench bench(c->spec, workbench_options(a), *c->model);
-  const Compiled& compiled = bench.compiled({StepKind::train, c->batch});
+  CompileOptions options = bench.options();
+  options.last = "lower";   // no code: kernels are counted
+  Compiled compiled = compile(c->model->build(GraphKind::train, c->batch), options);
   print_memory(*c, compiled);
   if (a.flag("plan")) std::cout << print_memory_plan(compiled);
   if (int64_t memory = memory_bytes(a.text("memory"))) print_largest_batch(*c, a, memory);
