@@ -45,10 +45,7 @@ public:
     parameters_ = c.parameters;
     fits_ = c.fits;
     loss_uses_ = c.loss_uses;
-    if (train_) {
-      base_lr_ = optimizer_rate(updates_.front(), step.evaluator);
-      elaborated_ = std::move(c.graph);
-    }
+    if (train_) base_lr_ = optimizer_rate(updates_.front(), step.evaluator);
     rules_.check_used(owners_, diagnostics);
     // What the losses make of the outputs is the same in every program.
     StepBuilder eval(source(), GraphKind::predict, batch, {}, diagnostics);
@@ -56,6 +53,7 @@ public:
     outputs_ = eval.outputs;
     find_index_bounds(c.graph, index_bounds_);
     find_index_bounds(eval.context.graph, index_bounds_);
+    if (train_) elaborated_ = std::move(c.graph);
     check_expectations(diagnostics);
     if (train_ && !diagnostics.errors()) check_schedules(diagnostics);
   }

@@ -75,10 +75,6 @@ private:
   std::map<ValueId, std::vector<int>> readers_;
 };
 
-}  // namespace
-
-namespace {
-
 bool read_outside(const Graph& graph, const Users& users, ValueId value, int group) {
   for (ValueId u : users[value])
     if (is_inline(graph.ops[u].code) ? read_outside(graph, users, u, group) : graph.ops[u].group != group) return true;

@@ -6,7 +6,7 @@ namespace mlc {
 
 StateUse find_state_use(const Graph& graph) {
   StateUse out;
-  std::vector<std::vector<ValueId>> users = graph.users();
+  Users users = graph.users();
   std::map<TensorId, ValueId> overwritten;
   for (const Store& s : graph.stores) {
     if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output) continue;

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """mlc beside the programs that users would write instead, on this machine, in the same minutes.
 
-    run.py --mlc PROGRAM --peers PYTHON [--rounds N] [--only iris|tiny|step|wide|epoch|check|first] [--json FILE]
+    run.py --mlc PROGRAM --peers PYTHON [--rounds N] [--only PART]... [--json FILE]
+
+Parts: iris, tiny, step, wide, epoch (one, and five as a whole process), evaluation, check, compile, first.
 
 PYTHON is an interpreter with torch, torchvision and jax; without --peers only mlc's own limits are measured. Both sides alternate, A B A B; a
 ratio is the median over the rounds of peer's time / mlc's time in the same round. MNIST is read from $MLC_DATA (rows skipped where it is not).
@@ -9,8 +11,10 @@ Beside the table: what a loop of multiply-adds and a copy reach, measured before
 target is missed. Standard library only.
 """
 import argparse
+import collections
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -21,6 +25,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.join(HERE, "..", "..")
 median = statistics.median
+Ended = collections.namedtuple("Ended", "seconds cpu peak text")   # wall and CPU seconds, peak MB, standard output of a process
 
 
 class Bench:
@@ -30,7 +35,6 @@ class Bench:
         self.mnist = os.path.isdir(os.path.join(os.environ.get("MLC_DATA", ""), "mnist"))
 
     def process(self, *command, **environment):
-        """Seconds, peak MB and standard output of a process."""
         out = os.path.join(self.folder, "stdout")
         with open(out, "w", encoding="utf-8") as file:
             begin = time.perf_counter()
@@ -42,23 +46,24 @@ class Bench:
         if child.returncode:
             sys.exit(f"{' '.join(command)} ends with {child.returncode}:\n{fault}")
         with open(out, encoding="utf-8") as file:
-            return seconds, usage.ru_maxrss / 1024, file.read()
+            return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, file.read())
 
     def mlc(self, spec, *flags, **environment):
         """A training run; its summary, with `process_s`, `peak_mb` and the seconds of its last epoch added."""
         self.number += 1
         out = os.path.join(self.folder, f"run{self.number}")
         command = [self.arguments.mlc, "run", os.path.join(REPOSITORY, "specs", spec), "--out", out, "--json", *flags]
-        seconds, peak, text = self.process(*command, **environment)
-        events = [json.loads(line) for line in text.splitlines()]
+        ended = self.process(*command, **environment)
+        events = [json.loads(line) for line in ended.text.splitlines()]
         summary = next(e for e in events if e["event"] == "summary")
         ends = [0.0] + [e["seconds"] for e in events if e["event"] == "epoch"]
         shutil.rmtree(out)
-        return {**summary, "process_s": seconds, "peak_mb": peak, "epoch_s": ends[-1] - ends[-2]}
+        return {**summary, "process_s": ended.seconds, "peak_mb": ended.peak, "epoch_s": ends[-1] - ends[-2],
+                "eval_us": 1e6 * summary.get("test_seconds", 0) / summary.get("test_rows", 1)}
 
     def peer(self, program, *flags):
-        seconds, peak, text = self.process(self.arguments.peers, os.path.join(HERE, "peers", program + ".py"), *flags)
-        return {**json.loads(text.splitlines()[-1]), "process_s": seconds, "peak_mb": peak}
+        ended = self.process(self.arguments.peers, os.path.join(HERE, "peers", program + ".py"), *flags)
+        return {**json.loads(ended.text.splitlines()[-1]), "process_s": ended.seconds, "peak_mb": ended.peak}
 
     def against(self, what, key, unit, target, own, peers):
         """Interleaves own() and each of `peers`; the row takes the fastest peer. Target: the least ratio."""
@@ -76,6 +81,14 @@ class Bench:
     def limit(self, what, values, unit, most):
         self.row(what, median(values), unit, "", None, median(values) <= most, f"<= {most:g} {unit}")
 
+    def check(self, name, text):
+        """Checks a spec of this text: the least CPU time of several runs (one thread: the wall time of a quiet machine), in ms, and its ops."""
+        path = os.path.join(self.folder, name + ".yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        ended = [self.process(self.arguments.mlc, "check", path) for _ in range(3 * self.arguments.rounds)]
+        return 1e3 * min(e.cpu for e in ended), int(re.search(r"(\d+) ops", ended[0].text).group(1))
+
     def row(self, what, value, unit, peer, ratio, met, target):
         self.rows.append({"what": what, "mlc": value, "unit": unit, "peer": peer, "ratio": ratio, "target": target, "met": met})
         print(f"{what:36} {value:9.4g} {unit:3} {peer:28} {f'{ratio:.2f} x' if ratio else '':>9}  {target:14} {'met' if met else 'MISSED'}", flush=True)
@@ -83,6 +96,7 @@ class Bench:
 
 def iris(b):
     b.mlc("iris.yaml")  # fills the cache
+    b.limit("iris, whole process, warm cache", [b.mlc("iris.yaml")["process_s"] for _ in range(b.arguments.rounds)], "s", 0.15)
     b.against("iris, whole process", "process_s", "s", 15, lambda: b.mlc("iris.yaml"),
               {"torch": lambda: b.peer("torch_mlp", "iris"), "jax scan": lambda: b.peer("jax_mlp", "iris")})
 
@@ -99,6 +113,15 @@ def step(b):
 def epoch(b):
     b.against("mnist epoch, data path included", "epoch_s", "s", 8, lambda: b.mlc("mnist.yaml", "--threads", "2", "--set", "train.epochs=2"),
               {"torch course": lambda: b.peer("torch_mlp", "mnist", "--mode", "course", "--epochs", "1")})
+    b.against("mnist, 5 epochs, whole process", "process_s", "s", 12, lambda: b.mlc("mnist.yaml", "--threads", "2"),
+              {"torch course": lambda: b.peer("torch_mlp", "mnist", "--mode", "course", "--epochs", "5")})
+
+
+def evaluation(b):
+    """A row of the test part: outputs and metrics. The peers have their data prepared and one evaluation behind them."""
+    flags = ("mnist", "--threads", "2", "--epochs", "1")
+    b.against("mnist evaluation, per row", "eval_us", "us", 1, lambda: b.mlc("mnist.yaml", "--threads", "2", "--set", "train.epochs=1"),
+              {"torch": lambda: b.peer("torch_mlp", *flags), "jax": lambda: b.peer("jax_mlp", *flags)})
 
 
 def wide(b):
@@ -119,15 +142,35 @@ def tiny(b):
                   {"torch": lambda: b.peer("torch_mlp", name, "--threads", "1"), "jax scan": lambda: b.peer("jax_mlp", name, "--threads", "1")})
 
 
+def layers(model, inputs="[64]"):
+    return (f"data: {{reader: synthetic, train: {{rows: 64, x: {inputs}, y: 10}}}}\nmodel:\n{model}"
+            "  - linear: 10\ntrain: {steps: 1, batch_size: 32, loss: cross_entropy, optimizer: adam}\n")
+
+
 def check(b):
     spec = os.path.join(REPOSITORY, "specs", "mnist.yaml")
-    b.limit("mlc check specs/mnist.yaml", [1e3 * b.process(b.arguments.mlc, "check", spec)[0] for _ in range(3 * b.arguments.rounds)], "ms", 50)
-    # 200 layers with parameters, each with its own lines: 100 of linear and of layer_norm, with 100 activations between.
-    deep = os.path.join(b.folder, "deep.yaml")
-    with open(deep, "w", encoding="utf-8") as file:
-        file.write("data: {reader: synthetic, train: {rows: 64, x: [64], y: 10}}\nmodel:\n" + 100 * "  - linear: 64\n  - layer_norm\n  - relu\n" +
-                   "  - linear: 10\ntrain: {steps: 1, batch_size: 32, loss: cross_entropy, optimizer: adam}\n")
-    b.limit("mlc check of 200 layers", [1e3 * b.process(b.arguments.mlc, "check", deep)[0] for _ in range(3 * b.arguments.rounds)], "ms", 100)
+    b.limit("mlc check specs/mnist.yaml", [1e3 * b.process(b.arguments.mlc, "check", spec).seconds for _ in range(3 * b.arguments.rounds)], "ms", 50)
+    # 200 layers with parameters and an activation behind each, or behind each second: with their own lines, and by `repeat`.
+    kinds = {"linear, relu": 200 * "  - linear: 64\n  - relu\n", "by repeat": "  - layers: [{linear: 64}, relu]\n    repeat: 200\n",
+             "linear, layer_norm, relu": 100 * "  - linear: 64\n  - layer_norm\n  - relu\n"}
+    for what, model in kinds.items():
+        b.limit(f"check, 200 layers: {what}", [b.check("deep", layers(model))[0]], "ms", 100)
+
+
+def compile_time(b):
+    """What compiling takes: an MLP with its machine code, that code from the cache, and blocks by their number (all passes, no machine code)."""
+    short, cold = ("mnist.yaml", "--threads", "2", "--set", "train.epochs=1"), os.path.join(b.folder, "compile")
+    made = []
+    for i in range(b.arguments.rounds):
+        made.append(b.mlc(*short, MLC_CACHE=f"{cold}{i}"))
+    b.limit("mnist.yaml compiled, empty cache", [m["compile_ms"] for m in made], "ms", 300)
+    warm = [b.mlc(*short, MLC_CACHE=f"{cold}0") for _ in range(b.arguments.rounds)]
+    b.limit("mnist.yaml, a program from the cache", [w["load_ms"] / w["programs"] for w in warm], "ms", 3)
+    cost = {}
+    for n in (25, 50, 100, 200):
+        ms, ops = b.check("blocks", layers(f"  - transformer_block: {{heads: 4}}\n    repeat: {n}\n  - mean: {{dim: 0}}\n", "[16, 64]"))
+        cost[n] = 1e3 * ms / ops
+        b.row(f"check, {n} transformer blocks", ms, "ms", f"{ops} ops, {cost[n]:.1f} us each", None, cost[n] <= 1.5 * cost[25], "linear: <= 1.5 x")
 
 
 def first(b):
@@ -153,7 +196,8 @@ def calibrate(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"iris": iris, "tiny": tiny, "step": step, "wide": wide, "epoch": epoch, "check": check, "first": first}
+    parts = {"iris": iris, "tiny": tiny, "step": step, "wide": wide, "epoch": epoch, "evaluation": evaluation, "check": check, "compile": compile_time,
+             "first": first}
     parser.add_argument("--mlc", required=True)
     parser.add_argument("--peers", help="Python interpreter of the peers")
     parser.add_argument("--rounds", type=int, default=3)
@@ -167,7 +211,7 @@ def main():
         for name, part in parts.items():
             if arguments.only and name not in arguments.only:
                 continue
-            if name in ("step", "epoch", "first") and not b.mnist:
+            if name in ("step", "epoch", "evaluation", "first") and not b.mnist:
                 print(f"{name:36} SKIPPED: no mnist folder in $MLC_DATA")
                 continue
             part(b)

@@ -152,6 +152,8 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
   text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
   json["step_ms"] = r.step_ms;
   json["compile_ms"] = bench_->compile_ms();
+  json["load_ms"] = bench_->load_ms();
+  json["programs"] = bench_->programs();
   json["first_step_ms"] = 1e3 * (before + r.first_step_seconds);
   json["train_seconds"] = r.train_seconds;
   json["seconds"] = total;
@@ -180,7 +182,10 @@ std::string Run::sample_text() {
 std::string Run::evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
   SplitRows test = truth_of_rows(data_, *model_, data_.test);
   int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
+  double begin = seconds_since(begin_), compiled = bench_->compile_ms();
   Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
+  json["test_rows"] = test.rows.size();
+  json["test_seconds"] = seconds_since(begin_) - begin - (bench_->compile_ms() - compiled) / 1e3;
   std::string text = "test    ";
   if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
   for (const auto& [name, value] : measure(e, test.truths, settings_)) {

@@ -54,6 +54,9 @@ public:
   const std::string& device_name() const { return device_; }
   int threads() const { return threads_; }
   double compile_ms() const { return compile_ms_; }
+  /// Of these: machine code, made or from the cache. Loading the code generator itself is not part of it.
+  double load_ms() const { return load_ms_; }
+  size_t programs() const { return entries_.size(); }
   CompileOptions options() const { return options_; }
   /// Tilings that programs compiled from now on take; what was compiled is dropped. State and its layout stay.
   void set_tuning(Tuning tuning);
@@ -85,7 +88,7 @@ private:
   std::vector<std::unique_ptr<Workbench>>* pool_ = nullptr;   // of a series
   std::unique_ptr<Workbench> former_;   // before entries_: executables run on its device and state
   std::map<ProgramKey, Entry> entries_;
-  double compile_ms_ = 0;
+  double compile_ms_ = 0, load_ms_ = 0;
 };
 
 /// Loads the weights that `init` rules name; notes what a file has that nobody took. Paths are relative to `folder`.
