@@ -10,10 +10,11 @@ namespace mlc {
 namespace {
 
 constexpr size_t kMostMessages = 50, kMostNotes = 3;
+constexpr const char* kReplacement = "\xEF\xBF\xBD";   // one column wide, as what it stands for
 
 // The source line and the carets under `loc`, cut to `width` columns around the fault.
 std::string quote(const Sources& sources, Loc loc, int width, bool colour) {
-  std::string text = replace_all(std::string(sources.line(loc.file, loc.line)), "\t", " ");
+  std::string text = visible(replace_all(std::string(sources.line(loc.file, loc.line)), "\t", " "), kReplacement);
   size_t length = utf8_length(text), begin = 0, end = length;
   if (width > 20 && length > static_cast<size_t>(width)) {
     size_t room = static_cast<size_t>(width) - 8;
@@ -71,11 +72,11 @@ std::string Diagnostics::render(int width, bool colour) const {
     if (shown++ >= kMostMessages) continue;
     std::string word = d.severity == Severity::error ? "error" : "warning";
     if (colour) word = (d.severity == Severity::error ? "\033[1;31m" : "\033[1;35m") + word + "\033[0m";
-    out += place(sources_, d.loc) + word + ": " + d.text + (d.code.empty() ? "" : " [" + d.code + "]") + "\n";
+    out += place(sources_, d.loc) + word + ": " + visible(d.text) + (d.code.empty() ? "" : " [" + d.code + "]") + "\n";
     if (d.loc && d.loc.line) out += quote(sources_, d.loc, width, colour);
-    for (const std::string& line : d.lines) out += "  " + line + "\n";
+    for (const std::string& line : d.lines) out += "  " + visible(line) + "\n";
     for (size_t i = 0; i < std::min(kMostNotes, d.notes.size()); ++i) {
-      out += place(sources_, d.notes[i].loc) + "note: " + d.notes[i].text + "\n";
+      out += place(sources_, d.notes[i].loc) + "note: " + visible(d.notes[i].text) + "\n";
       if (d.notes[i].loc && d.notes[i].loc.line) out += quote(sources_, d.notes[i].loc, width, colour);
     }
   }

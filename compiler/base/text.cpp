@@ -55,6 +55,16 @@ std::string hex_byte(char c) {
   return {kDigits[byte >> 4], kDigits[byte & 15]};
 }
 
+std::string visible(std::string_view text, std::string_view control) {
+  std::string out;
+  for (char c : text) {
+    if (!is_control(c)) out += c;
+    else if (control.empty()) out += "\\x" + hex_byte(c);
+    else out += control;
+  }
+  return out;
+}
+
 bool utf8_valid(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     size_t n = utf8_character(text, i);

@@ -15,6 +15,8 @@ bool utf8_valid(std::string_view text);
 /// ASCII control characters but tab and line ends.
 bool is_control(char c);
 std::string hex_byte(char c);                       ///< two digits
+/// With each control character as `control`, or as \\x1b where that is empty: nothing that a terminal would obey.
+std::string visible(std::string_view text, std::string_view control = {});
 
 std::string replace_all(std::string text, std::string_view from, std::string_view to);
 std::vector<std::string> split(std::string_view text, char separator);
