@@ -4,6 +4,7 @@
 #include "compiler/graph/evaluate.h"
 
 #include <cmath>
+#include <type_traits>
 
 namespace mlc {
 namespace {
@@ -69,6 +70,8 @@ template <class T> Array<T> evaluate_reduce(const Op& op, const Operands<T>& in)
   switch (op.code) {
   case OpCode::reduce_sum:
     if (whole) return fold(op, x, int64_t{0}, [](int64_t a, int64_t b) { return wrap_i32(a + b); });
+    // Differences of f64 sums are derivatives' yardstick: they take all digits that there are.
+    if constexpr (std::is_same_v<T, double>) return fold(op, x, 0.0L, [](long double a, long double b) { return a + b; });
     return fold(op, x, 0.0, [](double a, double b) { return a + b; });
   case OpCode::reduce_prod:
     if (whole) return fold(op, x, int64_t{1}, [](int64_t a, int64_t b) { return wrap_i32(a * b); });

@@ -10,12 +10,17 @@
 namespace mlc {
 namespace {
 
-/// Calls f(input, output, tap), row-major numbers within their spatial shapes, for every tap that lies inside; outputs
-/// in order, and the taps of each in order.
-template <class F> void each_tap(const WindowShape& w, F&& f) {
+std::array<WindowAxis, 3> three_axes(const WindowShape& w) {
   std::array<WindowAxis, 3> a;  // axes of extent 1 in front
   std::copy(w.axes.begin(), w.axes.end(), a.end() - static_cast<std::ptrdiff_t>(w.axes.size()));
   for (size_t i = 0; i + w.axes.size() < 3; ++i) a[i].outputs = 1;
+  return a;
+}
+
+/// Calls f(input, output, tap), row-major numbers within their spatial shapes, for every tap that lies inside; outputs
+/// in order, and the taps of each in order.
+template <class F> void each_tap(const WindowShape& w, F&& f) {
+  std::array<WindowAxis, 3> a = three_axes(w);
   auto inside = [&](size_t i, int64_t o, int64_t k, int64_t* at) {
     *at = o * a[i].stride - a[i].before + k * a[i].dilation;
     return *at >= 0 && *at < a[i].inputs;
@@ -34,6 +39,34 @@ template <class F> void each_tap(const WindowShape& w, F&& f) {
         }
 }
 
+/// The taps that lie inside, by runs along the last axis: f(input, output, tap, n) stands for n outputs in a row, whose
+/// inputs are the stride apart. Taps in order, and the outputs of each in order.
+template <class F> void each_run(const WindowShape& w, F&& f) {
+  std::array<WindowAxis, 3> a = three_axes(w);
+  // Outputs from `first` on, up to `end`, have their input at tap k inside.
+  auto range = [&](size_t i, int64_t k) {
+    int64_t shift = k * a[i].dilation - a[i].before, stride = a[i].stride;
+    int64_t first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+    int64_t end = shift >= a[i].inputs ? 0 : std::min(a[i].outputs, (a[i].inputs - 1 - shift) / stride + 1);
+    return std::pair{first, end};
+  };
+  int64_t tap = 0;
+  for (int64_t kz = 0; kz < a[0].taps; ++kz)
+    for (int64_t ky = 0; ky < a[1].taps; ++ky)
+      for (int64_t kx = 0; kx < a[2].taps; ++kx, ++tap) {
+        auto [z0, z1] = range(0, kz);
+        auto [y0, y1] = range(1, ky);
+        auto [x0, x1] = range(2, kx);
+        if (x0 >= x1) continue;
+        for (int64_t oz = z0; oz < z1; ++oz)
+          for (int64_t oy = y0; oy < y1; ++oy) {
+            int64_t z = oz * a[0].stride - a[0].before + kz * a[0].dilation, y = oy * a[1].stride - a[1].before + ky * a[1].dilation;
+            int64_t x = x0 * a[2].stride - a[2].before + kx * a[2].dilation;
+            f((z * a[1].inputs + y) * a[2].inputs + x, (oz * a[1].outputs + oy) * a[2].outputs + x0, tap, x1 - x0);
+          }
+      }
+}
+
 /// Calls f(image plane, output plane, weight row) for all pairs of channels that meet, by number of their first element.
 template <class F> void each_plane(const WindowShape& w, F&& f) {
   int64_t per_group = w.channels / w.groups, results = w.results / w.groups;
@@ -47,14 +80,16 @@ template <class T> Array<T> convolution(const Op& op, const WindowShape& w, cons
   std::vector<double> sums(static_cast<size_t>(op.type.elements()));
   const T *a = in[0]->data.data(), *b = in[1]->data.data();
   double* out = sums.data();
+  int64_t step = w.axes.back().stride;
   each_plane(w, [&](int64_t image, int64_t outputs, int64_t weights) {
-    each_tap(w, [&](int64_t i, int64_t o, int64_t k) {
+    each_run(w, [&](int64_t i, int64_t o, int64_t k, int64_t n) {
+      i += image, o += outputs, k += weights;
       if (op.code == OpCode::conv)
-        out[outputs + o] += static_cast<double>(a[image + i]) * b[weights + k];
+        for (int64_t j = 0; j < n; ++j) out[o + j] += static_cast<double>(a[i + j * step]) * b[k];
       else if (op.code == OpCode::conv_dgrad)
-        out[image + i] += static_cast<double>(a[outputs + o]) * b[weights + k];
+        for (int64_t j = 0; j < n; ++j) out[i + j * step] += static_cast<double>(a[o + j]) * b[k];
       else
-        out[weights + k] += static_cast<double>(a[image + i]) * b[outputs + o];
+        for (int64_t j = 0; j < n; ++j) out[k] += static_cast<double>(a[i + j * step]) * b[o + j];
     });
   });
   Array<T> result{op.type, {}};

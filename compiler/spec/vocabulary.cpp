@@ -135,7 +135,14 @@ public:
 
   void section(const Node& node, const std::string& path) {
     std::vector<std::string> known = children_of(path);
+    int64_t open = 0;   // parentheses of a formula that a comma has cut: what follows are its pieces
     for (const auto& [key, value] : node.entries) {
+      if (open > 0) {
+        open += open_parentheses(key.text);
+        continue;
+      }
+      open = cut_formula(value, node);
+      if (open > 0) continue;
       if (path.empty() && starts_with(key.text, "x-")) continue;
       std::string full = path.empty() ? key.text : path + "." + key.text;
       const Key* row = key_row(full);
@@ -162,6 +169,16 @@ public:
   }
 
 private:
+  static int64_t open_parentheses(const std::string& text) { return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')'); }
+
+  // "loss: mse(output, y)" within {}: a key, and half of a formula as its value. What is left open; 0: no such case.
+  int64_t cut_formula(const Node& value, const Node& map) {
+    bool last = &map.entries.back().second == &value;
+    int64_t open = value.is(Node::Kind::text) && !value.quoted && !last ? open_parentheses(value.text) : 0;
+    if (open > 0) diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted");
+    return std::max<int64_t>(open, 0);
+  }
+
   void unknown_key(const Node& key, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
     if (std::count(key.text.begin(), key.text.end(), ')') > std::count(key.text.begin(), key.text.end(), '('))

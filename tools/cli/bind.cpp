@@ -305,7 +305,10 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   if (const Node* n = spec.find("seed")) b.guard([&] { t.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
   static const std::vector<std::string> kMetrics = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape", "perplexity"};
   if (const Node* eval = spec.find("eval")) {
-    if (const Node* n = eval->find("threshold")) b.guard([&] { t.threshold = b.number(*n, "threshold"); });
+    if (const Node* n = eval->find("threshold")) b.guard([&] {
+      t.threshold = b.number(*n, "threshold");
+      if (!(t.threshold >= 0 && t.threshold <= 1)) throw SpecError(n->loc, "'threshold' is a probability, 0..1; it is " + format_number(t.threshold));
+    });
     if (const Node* list = eval->find("metrics"))
       for (const Node& item : list->items) b.guard([&] {
         bool map = item.is(Node::Kind::map) && item.entries.size() == 1;

@@ -12,8 +12,15 @@
 namespace mlc {
 namespace {
 
-constexpr int64_t kRows = 4;
-constexpr double kSeconds = 10;    // per loss or definition; large models get fewer probes
+constexpr int64_t kRows = 4, kFewRows = 2;
+constexpr int64_t kLarge = 100'000'000;   // numbers that a graph computes; above it fewer rows do
+constexpr double kSeconds = 10;           // for losses, and for definitions; large models get fewer probes
+
+int64_t numbers_of(const Graph& graph) {
+  int64_t sum = 0;
+  for (const Op& op : graph.ops) sum += op.type.elements();
+  return sum;
+}
 
 class GradientCheck : Training {
 public:
@@ -23,13 +30,16 @@ public:
     if (!prepare()) return false;
     int64_t batch = std::min({kRows, settings_.batch_size, static_cast<int64_t>(data_.train.size())});
     GradientGraph gradients = model_->gradients(batch);
+    if (batch > kFewRows && numbers_of(gradients.graph) > kLarge) gradients = model_->gradients(batch = kFewRows);
+    auto losses = std::count_if(gradients.tasks.begin(), gradients.tasks.end(), [](const GradientTask& task) { return task.of_loss; });
+    auto definitions = std::ssize(gradients.tasks) - losses;
     StepInput<double> input = step_input(gradients.graph);
     size_t width = 8;
     for (const GradientTask& task : gradients.tasks)
       for (const GradientTask::At& at : task.at) width = std::max(width, title(task, at).size());
     std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}\n", "gradient", width, "elements", "probes", "difference");
     for (const GradientTask& task : gradients.tasks) {
-      std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input, kSeconds);
+      std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input, kSeconds / static_cast<double>(task.of_loss ? losses : definitions));
       for (size_t i = 0; i < found.size(); ++i) {
         std::string difference = found[i].probes == 0 ? "with all" : fmt::format("{:.1e}", found[i].worst);
         std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes, difference, found[i].off ? "  off" : "");
