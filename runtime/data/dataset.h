@@ -41,7 +41,8 @@ Schema read_schema(const DataSettings& settings);
 /// Tables need the feature names of the schema (in any order) or as many columns without names.
 Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv);
 
-/// The schema of a dataset of images by name, which is known without its files; nothing for other names.
+/// The schema of a dataset of images by name (digits is one, though its pixels come as a table), which is known without its
+/// files; nothing for other names.
 std::optional<Schema> known_schema(const std::string& dataset);
 
 /// Names that `dataset:` knows.

@@ -703,8 +703,8 @@ const Bytes* Dataset::find(const std::string& column) const {
 
 std::optional<Schema> known_schema(const std::string& dataset) {
   for (const Known& k : known_datasets())
-    if (k.images && dataset == k.name) {
-      ColumnSchema x{.name = "x", .type = {DType::u8, {1, 28, 28}}, .range = 255};
+    if ((k.images || !k.shape.empty()) && dataset == k.name) {
+      ColumnSchema x{.name = "x", .type = {DType::u8, k.images ? Shape{1, 28, 28} : k.shape}, .range = k.range};
       ColumnSchema y{.name = "y", .type = {DType::i32, {}}, .target = true, .meaning = ColumnSchema::Meaning::index, .classes = k.classes};
       return Schema{.dataset = dataset, .columns = {x, y}};
     }

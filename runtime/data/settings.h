@@ -42,6 +42,7 @@ struct TargetSettings {
   std::vector<std::string> classes;        ///< labels in index order
   bool class_target = false;               ///< `classes` was given, by labels or by number
   int64_t class_count = 0;                 ///< given by number
+  Placed positive;                         ///< the label of two that gets index 1; empty: the second
 };
 
 struct CsvSettings {

@@ -257,6 +257,7 @@ private:
     }
     target.class_target = settings.class_target || category_[static_cast<size_t>(column)];
     if (!target.class_target) {
+      if (!settings.positive.text.empty()) put_second(settings.positive, target);
       if (!numbers) {
         std::vector<std::string> some = sorted_labels(found);
         if (some.size() > 8) some.resize(8), some.push_back("...");
@@ -280,7 +281,18 @@ private:
       if (it == target.classes.end() && !index) fail(row, column, shown(label) + " is none of the classes " + join(target.classes, ", "));
       target.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - target.classes.begin()));
     }
+    if (!settings.positive.text.empty()) put_second(settings.positive, target);
     table_.targets.push_back(std::move(target));
+  }
+
+  // The positive class has index 1.
+  static void put_second(const Placed& label, Table::Target& target) {
+    std::vector<std::string>& classes = target.classes;
+    bool there = classes.size() == 2 && std::count(classes.begin(), classes.end(), label.text);
+    if (!there) throw SpecError(label.loc, "'positive' is one of two classes; the target has " + (classes.empty() ? "none" : join(classes, ", ")));
+    if (classes[1] == label.text) return;
+    std::swap(classes[0], classes[1]);
+    for (int32_t& l : target.labels) l = 1 - l;
   }
 
   // A number for each different text of a column.

@@ -144,3 +144,22 @@ def sweep_keeps_programs_of_all_trials(c):
     need([t["compile_ms"] > 0 for t in trials] == [True, True] + [False] * 4, f"compiled in {[t['compile_ms'] for t in trials]} ms")
     c.run(c.path("run", "trial5", "spec.yaml"), "--quiet", out="alone")
     need(tensors_of(c.checkpoint("alone")) == tensors_of(c.checkpoint("run/trial5")), "a trial on kept programs trains other weights")
+
+
+@test
+def positive_class_has_index_one(c):
+    """Of names, and of indices beside names: the same rows are positive."""
+    c.write("names.csv", "a,y\n" + "".join(f"{i},{'no' if i < 12 else 'yes'}\n" for i in range(20)))
+    c.write("codes.csv", "a,y\n" + "".join(f"{i},{int(i >= 12)}\n" for i in range(20)))
+    for name in ("names", "codes"):
+        spec = c.write(name + ".yaml", f"""
+data: {{reader: csv, train: {{path: {name}.csv}}, test: {{path: {name}.csv}}, target: y, classes: ["no", "yes"], positive: "no", transforms: [standardize]}}
+model: [{{linear: 1}}]
+train: {{epochs: 200, batch_size: 20, loss: bce_with_logits, optimizer: {{type: adam, lr: 0.1}}}}
+eval: {{metrics: [recall, accuracy], report: [classification_report]}}
+""")
+        done = c.run(spec, out=name)
+        rows = [line.split() for line in done.err.splitlines() if line.split()[:1] in (["no"], ["yes"])]
+        need([r[0] for r in rows] == ["yes", "no"] and [r[-1] for r in rows] == ["8", "12"], f"{name}: classes {rows}")
+        lines = c.mlc("predict", c.path(name), "--input", "-", stdin="a\n1\n19\n").out.splitlines()
+        need([line.split(",")[0] for line in lines[1:]] == ["no", "yes"], f"{name}: predicted {lines}")

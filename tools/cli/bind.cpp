@@ -133,12 +133,6 @@ void bind_classes(Binder& b, const Node& node, TargetSettings& target) {
   else target.class_count = b.integer(node, "classes", 2);
 }
 
-void bind_positive(const Node& node, TargetSettings& target) {
-  std::vector<std::string>& classes = target.classes;
-  auto it = std::find(classes.begin(), classes.end(), node.text);
-  if (classes.size() != 2 || it == classes.end()) throw SpecError(node.loc, "'positive' is one of two 'classes'");
-  if (it == classes.begin()) std::swap(classes[0], classes[1]);
-}
 
 // `target: species`, or several by name: `target: {species: species, width: petal_width}` with `classes` by name too.
 void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
@@ -147,7 +141,7 @@ void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
     if (targets) csv.target.column = b.placed(*targets);
     if (classes && classes->is(Node::Kind::map)) throw SpecError(classes->loc, "'classes' by target goes with several targets");
     if (classes) bind_classes(b, *classes, csv.target);
-    if (positive) bind_positive(*positive, csv.target);
+    if (positive) csv.target.positive = b.placed(*positive);
     return;
   }
   if (targets->entries.empty()) throw SpecError(targets->loc, "'target' names no column");
@@ -167,7 +161,7 @@ void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
     }
   };
   each(classes, "classes", [&](const Node& value, TargetSettings& target) { bind_classes(b, value, target); });
-  each(positive, "positive", [&](const Node& value, TargetSettings& target) { bind_positive(value, target); });
+  each(positive, "positive", [&](const Node& value, TargetSettings& target) { target.positive = b.placed(value); });
 }
 
 void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
@@ -295,6 +289,7 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
     const Node* name = n->find("dataset");
     if (!name) diagnostics.error(n->loc, "'fallback' needs a 'dataset'");
     else b.guard([&] { s.fallback = DataSettings::Fallback{b.placed(*name), bind_transforms(b, n->find("transforms"))}; });
+    check_fallback(s, diagnostics);
   }
   return s;
 }

@@ -26,14 +26,13 @@ const std::vector<KeyUse>& key_uses() {
   return table;
 }
 
-// digits is a table of pixels: like the images it is read in one way only.
 std::string kind_of(const Node& data) {
   if (const Node* reader = data.find("reader")) return reader->text;
   const Node* dataset = data.find("dataset");
   if (!dataset) return "";
   std::vector<std::string> names = dataset_names();
   if (!std::count(names.begin(), names.end(), dataset->text)) return "";
-  return known_schema(dataset->text) || dataset->text == "digits" ? "images" : "table";
+  return known_schema(dataset->text) ? "images" : "table";
 }
 
 }  // namespace
@@ -49,6 +48,24 @@ void check_data_keys(const Node& data, Diagnostics& diagnostics) {
     for (const std::string& k : use.kinds) goes.push_back(k == "table" ? "datasets that are tables" : k);
     diagnostics.error(key->loc, "'" + std::string(use.key) + "' means nothing to " + what + "; it goes with " + join(goes, ", "));
   }
+}
+
+void check_fallback(const DataSettings& s, Diagnostics& diagnostics) {
+  std::optional<Schema> wanted = known_schema(s.dataset.text);
+  std::vector<std::string> names = dataset_names();
+  if (!s.fallback || !wanted || !std::count(names.begin(), names.end(), s.fallback->dataset.text)) return;
+  std::optional<Schema> given = known_schema(s.fallback->dataset.text);
+  auto describe = [](const Schema& schema, const std::vector<LoadTransform>& transforms) {
+    Shape shape = schema.columns[0].type.shape;
+    for (const LoadTransform& t : transforms)
+      if (t.kind == LoadTransform::Kind::resize) shape = {shape[0], t.height, t.width};
+    return format_shape(shape) + ", " + std::to_string(schema.columns[1].classes.size()) + " classes";
+  };
+  std::string expected = describe(*wanted, s.transforms), found = given ? describe(*given, s.fallback->transforms) : "a table";
+  if (expected == found) return;
+  Diagnostic d{.loc = s.fallback->dataset.loc, .text = "the fallback must give samples as the dataset does"};
+  d.lines = {"expected  " + expected, "found     " + found};
+  diagnostics.report(std::move(d));
 }
 
 }  // namespace mlc
