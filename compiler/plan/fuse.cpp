@@ -12,6 +12,7 @@
 #include "compiler/plan/updates.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -241,8 +242,19 @@ private:
     return std::nullopt;
   }
 
+  // AxisClasses::kept as a sorted list.
+  static std::vector<int> kept_classes(const AxisClasses& axes, ValueId id) {
+    std::vector<int> out;
+    for (int c : axes.result.at(id))
+      if (!axes.unit(c)) out.push_back(c);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+  }
+
   std::optional<Reason> check_rows(const std::vector<ValueId>& body, const Members& inside, const AxisClasses& axes) {
-    std::set<int> outer, reduced;
+    std::vector<int> outer;                                     // sorted
+    std::vector<char> reduced(axes.extent.size(), 0), kept_outside(axes.extent.size(), 0);
     bool first = true;
     size_t reductions = 0;
     for (ValueId id : body) {
@@ -251,38 +263,44 @@ private:
       if (is_window(op.code)) return Reason{"F9", "the window reads its operand from memory"};
       if (!is_reducing(op.code)) continue;
       if (++reductions > kMostReductions) return Reason{"F5", "more than 8 reductions in one group"};
-      std::set<int> kept = axes.kept(id);
+      std::vector<int> kept = kept_classes(axes, id);
       if (!first && kept != outer) return Reason{"F4", "the reductions keep different axes"};
-      outer = kept;
+      outer = std::move(kept);
       first = false;
       for (int c : axes.reduced.at(id))
-        if (!axes.unit(c)) reduced.insert(c);
+        if (!axes.unit(c)) reduced[static_cast<size_t>(c)] = 1;
     }
-    size_t widest = 0;
-    if (first)
+    if (first) {
+      size_t widest = 0;
       for (ValueId id : body) {
-        std::set<int> own = axes.kept(id);
+        std::vector<int> own = kept_classes(axes, id), both;
         widest = std::max(widest, own.size());
-        outer.insert(own.begin(), own.end());
+        if (own == outer) continue;
+        std::set_union(own.begin(), own.end(), outer.begin(), outer.end(), std::back_inserter(both));
+        outer = std::move(both);
       }
-    if (first && widest != outer.size()) return Reason{"F1", "no op spans all axes of the group"};
-    for (int c : outer)
-      if (reduced.count(c)) return Reason{"F4", "an axis that one op keeps is reduced by another"};
+      if (widest != outer.size()) return Reason{"F1", "no op spans all axes of the group"};
+    }
+    for (int c : outer) {
+      if (reduced[static_cast<size_t>(c)]) return Reason{"F4", "an axis that one op keeps is reduced by another"};
+      kept_outside[static_cast<size_t>(c)] = 1;
+    }
 
     std::set<int> blocked;
     int64_t row = 0;   // bytes of the widest value in the lanes of one row
     for (ValueId id : body) {
       const Op& op = graph_.ops[id];
-      std::set<int> own = axes.kept(id);
-      bool all = std::includes(own.begin(), own.end(), outer.begin(), outer.end());
+      std::vector<int> walked = kept_classes(axes, id);
+      bool all = std::includes(walked.begin(), walked.end(), outer.begin(), outer.end());
       if (!all && is_expensive(op.code)) return Reason{"F2", "an expensive value would be computed again for each element"};
       if (!all && written(id, inside)) return Reason{"F1", "a smaller value that others read would be written again and again"};
       if (op.layout.blocked >= 0) blocked.insert(axes.result.at(id)[static_cast<size_t>(op.layout.blocked)]);
-      std::set<int> walked = own;
-      if (is_reducing(op.code)) walked.insert(axes.reduced.at(id).begin(), axes.reduced.at(id).end());
+      if (is_reducing(op.code))
+        for (int c : axes.reduced.at(id))
+          if (!std::count(walked.begin(), walked.end(), c)) walked.push_back(c);
       int64_t bytes = kLanes * 4;
       for (int c : walked)
-        if (!outer.count(c)) bytes *= axes.extent[static_cast<size_t>(c)];
+        if (!kept_outside[static_cast<size_t>(c)]) bytes *= axes.extent[static_cast<size_t>(c)];
       row = std::max(row, bytes);
     }
     if (blocked.size() > 1) return Reason{"layout", "they lie in different layouts"};

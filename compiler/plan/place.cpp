@@ -43,9 +43,13 @@ struct Gap {
 
 bool meet(const Buffer::Slice& s, const Placed& p) { return p.first <= s.last && s.first <= p.last; }
 
-/// All slices of a buffer on the same bytes, as results made in place have them.
+/// All slices of a buffer on the same bytes, one from the end of the other, as results made in place have them.
 bool one_place(const Buffer& b) {
-  return std::all_of(b.slices.begin(), b.slices.end(), [&](const Buffer::Slice& s) { return s.offset == b.slices[0].offset && s.bytes == b.slices[0].bytes; });
+  for (size_t i = 1; i < b.slices.size(); ++i) {
+    const Buffer::Slice &s = b.slices[i], &before = b.slices[i - 1];
+    if (s.offset != before.offset || s.bytes != before.bytes || s.first != before.last + 1) return false;
+  }
+  return true;
 }
 
 /// Buffers one after another, each at the lowest place where no slice meets one that lives with it (or, with `tight`, where
@@ -59,9 +63,10 @@ int64_t place_in_order(std::vector<Buffer>& buffers, const Order& order, bool ti
     Gap gap{tight};
     if (one_place(b)) {
       // What is placed is in order already.
-      int64_t before = b.slices[0].offset + b.slices[0].bytes;
+      Buffer::Slice whole = b.slices[0];
+      whole.last = b.slices.back().last;
       for (const Placed& p : placed)
-        if (std::any_of(b.slices.begin(), b.slices.end(), [&](const Buffer::Slice& s) { return meet(s, p); }) && !gap.pass(p.begin - before, p.end - b.slices[0].offset)) break;
+        if (meet(whole, p) && !gap.pass(p.begin - whole.offset - whole.bytes, p.end - whole.offset)) break;
     } else {
       forbidden.clear();
       for (const Placed& p : placed)
