@@ -129,6 +129,9 @@ bool fits(const Key& key, const Node& node) {
   return false;
 }
 
+// Below 0 for the "y)" of "loss: mse(output, y)" within {}.
+int64_t open_parentheses(const std::string& text) { return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')'); }
+
 class Checker {
 public:
   explicit Checker(Diagnostics& d) : diagnostics_(d) {}
@@ -169,8 +172,6 @@ public:
   }
 
 private:
-  static int64_t open_parentheses(const std::string& text) { return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')'); }
-
   // "loss: mse(output, y)" within {}: a key, and half of a formula as its value. What is left open; 0: no such case.
   int64_t cut_formula(const Node& value, const Node& map) {
     bool last = &map.entries.back().second == &value;
@@ -181,9 +182,8 @@ private:
 
   void unknown_key(const Node& key, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
-    if (std::count(key.text.begin(), key.text.end(), ')') > std::count(key.text.begin(), key.text.end(), '('))
-      d.text = "'" + key.text + "' looks like the end of a formula: within {} and [] a formula with commas is quoted", d.fix.clear();
-    else if (key.text.find(":") != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
+    if (open_parentheses(key.text) < 0) return diagnostics_.report(std::move(d));
+    if (key.text.find(":") != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
     else if (key.text.size() > 1 && key.text[0] == '-') d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
     else if (std::string home = elsewhere(key.text, path); !home.empty()) {
       bool same = last_of(home) == last_of(key.text);
@@ -286,6 +286,10 @@ std::string suggest(const std::string& name, const std::vector<std::string>& can
 Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates) {
   Diagnostic d;
   d.loc = loc;
+  if (what == "key" && open_parentheses(name) < 0) {
+    d.text = "'" + name + "' looks like the end of a formula: within {} and [] a formula with commas is quoted";
+    return d;
+  }
   d.text = "unknown " + what + " '" + name + "'";
   d.fix = suggest(name, candidates);
   if (!d.fix.empty()) d.text += "; did you mean '" + d.fix + "'?";
