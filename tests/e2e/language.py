@@ -128,7 +128,8 @@ def validations_within_epochs_are_kept(c):
 @test
 def folders_of_former_series_go(c):
     folds = c.write("folds.yaml", VALIDATED.replace("train: 0.6, val: 0.2, test: 0.2", "test: 0.2, k_fold: 3").replace("epochs: 30", "epochs: 1"))
-    c.run(folds, "--quiet")
+    heading = next(line for line in c.run(folds).err.splitlines() if line.startswith("fold  "))
+    need(set(heading.split()) == {"fold", "train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy"}, f"the table of folds shows {heading}")
     os.makedirs(c.path("run", "fold_notes"))
     c.run(folds, "--quiet", "--set", "data.split.k_fold=2")
     need(not os.path.exists(c.path("run", "fold3")) and os.path.exists(c.path("run", "fold2")), "fold3 of the run before is still there")

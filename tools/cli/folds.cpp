@@ -12,12 +12,6 @@
 namespace mlc {
 namespace {
 
-// Numbers of a summary that are worth a mean: losses and metrics.
-bool measured(const std::string& key, const nlohmann::ordered_json& value) {
-  bool named = key == "train_loss" || key.starts_with("val_") || key.starts_with("test_");
-  return named && (value.is_number() || value.is_null());
-}
-
 double number_of(const nlohmann::ordered_json& value) { return value.is_number() ? value.get<double>() : std::nan(""); }
 
 struct Column {
@@ -53,6 +47,11 @@ std::string table_of(const std::vector<Column>& columns, size_t folds) {
 
 }  // namespace
 
+bool is_measured(const std::string& key, const nlohmann::ordered_json& value) {
+  bool named = key == "train_loss" || key.starts_with("val_") || key.starts_with("test_");
+  return named && key != "test_rows" && key != "test_seconds" && (value.is_number() || value.is_null());
+}
+
 int train_folds(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
                 nlohmann::ordered_json* summary) {
   int64_t count = first.folds();
@@ -80,7 +79,7 @@ int train_folds(Run& first, const Arguments& arguments, const std::vector<Assign
     for (const auto& [key, value] : last.items()) {
       if (key == "event") continue;
       event[key] = value;
-      if (!measured(key, value)) continue;
+      if (!is_measured(key, value)) continue;
       if (fold == 1) columns.push_back({key, {}});
       columns[column++].values.push_back(number_of(value));
       line += fmt::format("  {} {}", key, number4(number_of(value)));

@@ -9,4 +9,7 @@ namespace mlc {
 int train_folds(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
                 nlohmann::ordered_json* summary);
 
+/// Whether a number of a summary is a loss or a metric, which tables of folds and trials show.
+bool is_measured(const std::string& key, const nlohmann::ordered_json& value);
+
 }  // namespace mlc

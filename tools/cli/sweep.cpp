@@ -1,6 +1,7 @@
 // mlc sweep: trains a spec with many settings and compares the results.
 #include "compiler/base/text.h"
 #include "runtime/train/sweep.h"
+#include "tools/cli/folds.h"
 #include "tools/cli/run.h"
 #include "tools/cli/table.h"
 
@@ -245,7 +246,7 @@ private:
     for (const SweepAxis& axis : sweep_.settings.axes) heading.push_back(axis.path);
     for (const Trial* t : order)
       for (const auto& [key, value] : t->summary.items())
-        if ((key == "train_loss" || starts_with(key, "val_") || starts_with(key, "test_")) && !key.ends_with("_std") && !std::count(measured.begin(), measured.end(), key)) measured.push_back(key);
+        if (is_measured(key, value) && !key.ends_with("_std") && !std::count(measured.begin(), measured.end(), key)) measured.push_back(key);
     std::erase(measured, sweep_.settings.objective);
     measured.insert(measured.begin(), sweep_.settings.objective);
     heading.insert(heading.end(), measured.begin(), measured.end());
