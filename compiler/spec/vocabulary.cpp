@@ -3,6 +3,7 @@
 #include "compiler/spec/yaml.h"
 
 #include <algorithm>
+#include <cmath>
 #include <array>
 #include <map>
 
@@ -113,7 +114,7 @@ bool fits(const Key& key, const Node& node) {
   case Node::Kind::null: return false;
   case Node::Kind::boolean: return k & flag;
   case Node::Kind::integer: return k & (integer | number | quantity | formula);
-  case Node::Kind::real: return (k & (number | quantity | formula)) || ((k & integer) && node.number() == static_cast<double>(static_cast<int64_t>(node.number())));
+  case Node::Kind::real: return (k & (number | quantity | formula)) || ((k & integer) && node.number() == std::trunc(node.number()));
   case Node::Kind::text: {
     std::vector<std::string> permitted = words_of(key);
     if (k & (text | formula | name)) return true;
