@@ -17,7 +17,7 @@ bool fits(const Value& value, const ArgumentRule& rule) {
   case Kind::flag: return rule.allows("flag") || rule.allows("number");
   case Kind::integer: return rule.allows("int") || rule.allows("number") || rule.allows("tensor") || rule.allows("steps");
   case Kind::real:
-    return rule.allows("number") || rule.allows("tensor") || rule.allows("steps") || (rule.allows("int") && static_cast<double>(static_cast<int64_t>(value.real)) == value.real);
+    return rule.allows("number") || rule.allows("tensor") || rule.allows("steps") || (rule.allows("int") && is_whole(value.real));
   case Kind::host: return rule.allows("number") || rule.allows("steps");
   case Kind::text: return rule.allows("text") || rule.allows("steps") || !rule.words.empty();
   case Kind::list: return rule.allows("list");

@@ -70,9 +70,11 @@ bool truth_of(const Value& value, Loc loc, const std::string& what) {
   throw SpecError(loc, what + " must be known at build time, true or false; it is " + show_value(value));
 }
 
+bool is_whole(double value) { return std::trunc(value) == value && std::fabs(value) < 0x1p53; }
+
 int64_t integer_of(const Value& value, Loc loc, const std::string& what) {
   if (value.is(Value::Kind::integer)) return value.whole;
-  if (value.is(Value::Kind::real) && std::floor(value.real) == value.real && std::fabs(value.real) < 0x1p53)
+  if (value.is(Value::Kind::real) && is_whole(value.real))
     return static_cast<int64_t>(value.real);
   throw SpecError(loc, what + " must be an integer; it is " + show_value(value));
 }

@@ -51,6 +51,8 @@ std::string show_value(const Value& value);
 
 /// Build-time readings; faults are reported at `loc` as "`what` must be ...". A real that is whole counts as an integer.
 bool truth_of(const Value& value, Loc loc, const std::string& what);
+/// A whole number that a double tells from its neighbours.
+bool is_whole(double value);
 int64_t integer_of(const Value& value, Loc loc, const std::string& what);
 double number_of(const Value& value, Loc loc, const std::string& what);
 std::string text_of(const Value& value, Loc loc, const std::string& what);
