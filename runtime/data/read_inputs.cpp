@@ -111,12 +111,14 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   for (size_t i = 0; i < out.columns.size(); ++i) {
     const ColumnSchema* wanted = schema.find(out.schema.columns[i].name);
     if (!wanted) wanted = x;
-    const Type& found = out.schema.columns[i].type;
+    Type& found = out.schema.columns[i].type;
     if (found.shape != wanted->type.shape) throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(wanted->type.shape));
     auto integer = [](DType t) { return t == DType::i32 || t == DType::i64; };
-    if (found.dtype != wanted->type.dtype && integer(found.dtype) && integer(wanted->type.dtype)) out.columns[i] = converted(out.columns[i], found.dtype, path);
-    else if (found.dtype != wanted->type.dtype)
+    if (found.dtype == wanted->type.dtype) continue;
+    if (!integer(found.dtype) || !integer(wanted->type.dtype))
       throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " + std::string(dtype_name(wanted->type.dtype)));
+    out.columns[i] = converted(out.columns[i], found.dtype, path);
+    found.dtype = wanted->type.dtype;
   }
   return out;
 }
