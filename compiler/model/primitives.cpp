@@ -29,6 +29,14 @@ Shape shape_argument(PrimitiveCall& c, size_t i) {
   return integers_of(c.args[i], c.loc, what(c, i));
 }
 
+// Of a tensor that is made of nothing.
+Shape new_shape_argument(PrimitiveCall& c, size_t i) {
+  Shape shape = shape_argument(c, i);
+  for (int64_t extent : shape)
+    if (extent < 1) throw SpecError(c.loc, what(c, i) + " must have extents of at least 1; it is " + format_shape(shape));
+  return shape;
+}
+
 Value unary(PrimitiveCall& c) {
   const Value& x = c.args[0];
   auto it = std::find_if(kUnary.begin(), kUnary.end(), [&](const auto& row) { return row.first == c.name; });
@@ -260,7 +268,7 @@ Value tensor_of_list(PrimitiveCall& c) {
 }
 
 Value filled(PrimitiveCall& c) {
-  return Value::of_tensor(c.evaluator.builder().constant(c.name == "ones" ? 1 : 0, DType::f32, shape_argument(c, 0)));
+  return Value::of_tensor(c.evaluator.builder().constant(c.name == "ones" ? 1 : 0, DType::f32, new_shape_argument(c, 0)));
 }
 
 Value random(PrimitiveCall& c) {
@@ -271,7 +279,7 @@ Value random(PrimitiveCall& c) {
   if (!context.update.empty()) scope = context.update + ":" + scope;
   int call = context.draws[scope]++;
   auto stream = static_cast<uint32_t>(hash_bytes(scope + "#" + std::to_string(call)));
-  Shape shape = shape_argument(c, 0);
+  Shape shape = new_shape_argument(c, 0);
   return Value::of_tensor(c.name == "uniform" ? b.uniform(shape, stream, flag_argument(c, 1)) : b.normal(shape, stream, flag_argument(c, 1)));
 }
 
