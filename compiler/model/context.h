@@ -49,6 +49,13 @@ struct Trainable {
   Loc loc;
 };
 
+/// A trained parameter that no loss reaches.
+struct Unreached {
+  std::string path;           ///< of a parameter
+  Loc loc;                    ///< of its item
+  std::string update;         ///< whose loss does not reach it; empty: there is one
+};
+
 /// A named value that the model puts out.
 struct OutputValue {
   std::string name;
@@ -97,7 +104,7 @@ struct Context {
   double range = 1;                                 ///< data.range of the column in the transforms
   std::vector<OutputValue> outputs;                 ///< what losses are looked for on
   std::map<std::string, LossUse> loss_uses;         ///< by the output's name
-  std::vector<std::pair<std::string, Loc>> unreached;   ///< parameters that their update's loss does not reach
+  std::vector<Unreached> unreached;
   bool full = false;                                ///< the bound of layers was reached, and reported
 
   /// Keeps a call of the user's definition for GraphKind::gradient; other tensors than floats are left out.

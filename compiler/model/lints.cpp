@@ -3,6 +3,7 @@
 #include "compiler/base/text.h"
 
 #include <algorithm>
+#include <map>
 
 namespace mlc {
 
@@ -48,9 +49,19 @@ void warn_unused(const Context& context) {
     unused.push_back(producer.path + ".");
     context.diagnostics.warning(producer.loc, "unused-value", "nothing uses the result of '" + producer.path + "'");
   }
-  for (const auto& [path, loc] : context.unreached)
-    if (std::none_of(unused.begin(), unused.end(), [&, &p = path](const std::string& item) { return starts_with(p, item); }))
-      context.diagnostics.warning(loc, "no-gradient", "the loss does not reach the parameter '" + path + "'");
+  // One fault cuts off all parameters before it: one warning, at the first of them.
+  std::map<std::string, std::vector<const Unreached*>> by_update;
+  for (const Unreached& u : context.unreached)
+    if (std::none_of(unused.begin(), unused.end(), [&](const std::string& item) { return starts_with(u.path, item); })) by_update[u.update].push_back(&u);
+  for (const auto& [update, parameters] : by_update) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < std::min<size_t>(parameters.size(), 3); ++i) names.push_back("'" + parameters[i]->path + "'");
+    std::string text = "the loss" + (update.empty() ? "" : " of '" + update + "'") + " does not reach ";
+    if (parameters.size() == 1) text += "the parameter " + names[0];
+    else text += std::to_string(parameters.size()) + " parameters: " + join(names, ", ");
+    if (parameters.size() > names.size()) text += " and " + std::to_string(parameters.size() - names.size()) + " more";
+    context.diagnostics.warning(parameters[0]->loc, "no-gradient", text);
+  }
 }
 
 }  // namespace mlc

@@ -10,7 +10,8 @@ namespace mlc {
 void add_shape_chain(const Context& context, const std::string& path, const Value& input, Diagnostic& diagnostic);
 
 /// Warns of a finished graph: unused-value of items of the spec whose result no op reads and no output or store takes, and
-/// no-gradient of Context::unreached but for the parameters of unused items.
+/// one
+/// no-gradient for each update with parameters in Context::unreached, those of unused items left out.
 void warn_unused(const Context& context);
 
 }  // namespace mlc

@@ -318,7 +318,7 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
   for (size_t i = 0; i < gradients.size(); ++i) {
     const Trainable& t = *trained[i];
     if (gradients[i] == kNoValue) {
-      if (update.name.empty() || update.params) context.unreached.push_back({t.path, t.loc});
+      if (update.name.empty() || update.params) context.unreached.push_back({t.path, t.loc, update.name});
       continue;
     }
     bool again = std::any_of(updates.begin(), updates.begin() + static_cast<std::ptrdiff_t>(index), [&](const UpdateSetting& u) { return u.trains(t.path); });

@@ -240,8 +240,10 @@ uint32_t Session::active_updates(int64_t step) const {
   return active;
 }
 
+// Of a key: once everything has thawed it is that of all parameters, which the state is laid out by.
 int Session::phase(int64_t step) const {
-  return static_cast<int>(std::count_if(job_.thaws.begin(), job_.thaws.end(), [&](int64_t thaw) { return thaw <= step; }));
+  auto thawed = std::count_if(job_.thaws.begin(), job_.thaws.end(), [&](int64_t thaw) { return thaw <= step; });
+  return thawed == std::ssize(job_.thaws) ? ProgramKey{}.phase : static_cast<int>(thawed);
 }
 
 bool Session::validation_due() const {
@@ -254,6 +256,7 @@ bool Session::validation_due() const {
 
 void Session::validate() {
   double start = now();
+  job_.observer->on_validating();
   Evaluation evaluation = evaluate_rows(*job_.programs, StepKind::eval, job_.columns, job_.val.rows, eval_batch_,
                                         settings_.seed, settings_.metrics.empty() ? Keep::none : Keep::prediction, job_.stop);
   result_.eval_seconds += now() - start;

@@ -55,6 +55,8 @@ class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_call(const CallReport& report) = 0;
+  /// Validation begins.
+  virtual void on_validating() {}
   virtual void on_epoch(const EpochReport& report) = 0;
   /// A validation within an epoch, which goes on: its values, and the losses since the epoch began.
   virtual void on_validation(const EpochReport& /*report*/) {}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Commands as a user types them: run.py --mlc PROGRAM. Streams, exit statuses, terminals, init, diff, doc, completion, paths."""
-import argparse, csv, json, os, pty, random, re, shutil, subprocess, sys, tempfile
+import argparse, csv, fcntl, glob, json, os, pty, random, re, shutil, struct, subprocess, sys, tempfile, termios
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 parser = argparse.ArgumentParser(description=__doc__)
@@ -17,9 +17,10 @@ def mlc(*words, wanted=0, cwd=None, **environment):
     return done
 
 
-def terminal(*words, **environment):
-    """Standard output and error of a command on a terminal of 80 columns."""
+def terminal(*words, columns=80, **environment):
+    """Exit status, and standard output and error, of a command on a terminal."""
     leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen([MLC, *words], stdin=follower, stdout=follower, stderr=follower, env={**os.environ, "TERM": "xterm", **environment})
     os.close(follower)
     text = b""
@@ -89,6 +90,77 @@ def test_colour_on_a_terminal_only(folder):
     lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal("check", long, COLUMNS="80")[1]).splitlines()
     caret = next(i for i, line in enumerate(lines) if line.strip().startswith("^"))
     assert len(lines[caret - 1]) <= 82 and lines[caret - 1][lines[caret].index("^"):].startswith("liner"), lines
+
+
+# A step of some milliseconds, so that there are several redraws.
+SLOW = ("data: {reader: synthetic, train: {rows: 4096, x: [512], y: 3}, val: {rows: 64, x: [512], y: 3}}\nmodel: [{linear: 512}, relu, {linear: 512, as: second}, relu, {linear: 3}]\n"
+        "train: {epochs: 2, batch_size: 64, loss: cross_entropy, optimizer: sgd}\n")
+
+
+def test_progress_fits_the_terminal(folder):
+    path = write(folder, "s.yaml", SLOW)
+    for columns, has, lacks in [(120, ["rows/s", "it/s", "[", "ETA"], []), (80, ["rows/s", "[", "ETA"], []), (40, ["loss", "ETA"], ["[", "/s"]), (20, ["%"], ["loss"])]:
+        text = terminal("run", path, "--out", os.path.join(folder, "r"), columns=columns)[1]
+        drawn = [line for line in re.findall(r"\r([^\r\n]*)\x1b\[K", text) if line.startswith("epoch")]
+        assert drawn and max(map(len, drawn)) < columns, (columns, drawn)
+        for word in has:
+            assert word in drawn[-1], (columns, word, drawn[-1])
+        for word in lacks:
+            assert word not in drawn[-1], (columns, word, drawn[-1])
+        # Columns stay where they are.
+        assert len({line.index("%") for line in drawn}) == 1, drawn
+    assert "\r" not in terminal("run", path, "--out", os.path.join(folder, "r"), "--progress", "never")[1].replace("\r\n", "\n")
+
+
+def test_lines_in_a_file(folder):
+    run = lambda text, *words: mlc("run", write(folder, "s.yaml", text), "--out", os.path.join(folder, "r"), *words).stderr
+    log = run(SLOW.replace("epochs: 2", "steps: 40"))
+    steps = re.findall(r"^step +(\d+)/40 +(\d+)%  .*loss", log, re.M)
+    assert 2 <= len(steps) <= 20 and steps[-1] == ("40", "100"), log
+    # Of 200 epochs some have a line: the first, the last, and each that is the best of those around it.
+    path = os.path.join(folder, "r", "metrics.jsonl")
+    epochs = [int(e) for e in re.findall(r"^epoch (\d+) ", run(SLOW.replace("epochs: 2", "epochs: 200").replace("512", "4").replace("4096", "64")), re.M)]
+    events = [json.loads(line) for line in open(path, encoding="utf-8")]
+    best = min((e for e in events if e["event"] == "epoch"), key=lambda e: e["val_loss"])["epoch"]
+    assert len(epochs) <= 22 and epochs == sorted(epochs) and {1, best, 200} <= set(epochs), (best, epochs)
+
+
+def test_run_tells(folder):
+    """Header, results of all parts, time split; -v adds layers; neither -v, --quiet nor --json changes a bit."""
+    path = write(folder, "s.yaml", SLOW.replace("epochs: 2", "epochs: 3, early_stopping: {monitor: val_loss, patience: 9}") + "eval: {metrics: [accuracy]}\n")
+    weights = set()
+    for words in ([], ["-v"], ["--quiet"], ["--json"]):
+        done = mlc("run", path, "--out", os.path.join(folder, "r"), *words)
+        with open(os.path.join(folder, "r", "checkpoints", "last.safetensors"), "rb") as file:
+            weights.add(file.read())
+        if words in ([], ["-v"]):
+            lines = done.stderr.splitlines()
+            assert [line.split()[0] for line in lines[:6]] == ["run", "device", "data", "model", "memory", "folder"], lines
+            for said in [r"^best was epoch \d with val_loss ", r"^ +loss +accuracy$", r"^train +\d", r"^val +\d.*\d$", r"^3 epochs, 192 steps, .*; data .*, compile .*, train .*, eval .*, total "]:
+                assert re.search(said, done.stderr, re.M), (said, done.stderr)
+            assert bool(re.search(r"^second +linear\(512\) +\d", done.stderr, re.M)) == (words == ["-v"]), done.stderr
+    assert len(weights) == 1
+
+
+def test_loss_that_is_no_number(folder):
+    path = write(folder, "s.yaml", SPEC.replace("loss: cross_entropy", "loss: log(0 - mean(output**2))"))
+    said = mlc("run", path, "--out", os.path.join(folder, "r"), wanted=3).stderr
+    assert re.search(rf"stopped: the loss \({re.escape(path)}:3\) is not a number \(.*\) at step \d+; .*; no weights were kept", said), said
+
+
+def test_closed_pipe(folder):
+    for words in ("show " + IRIS, "doc all", "run " + write(folder, "s.yaml", SPEC) + " --json --out " + os.path.join(folder, "r")):
+        done = subprocess.run(["bash", "-c", f"{MLC} {words} | head -1"], capture_output=True, text=True)
+        assert "rror" not in done.stderr and "terminate" not in done.stderr, done.stderr
+
+
+def test_shipped_specs_have_no_warnings(folder):
+    data = os.path.join(root, "..", "shared", "data")
+    for path in sorted(glob.glob(os.path.join(root, "specs", "*.yaml"))):
+        # A text's vocabulary is read from it, so that spec needs the file.
+        if os.path.basename(path) == "char_transformer.yaml" and not os.environ.get("MLC_DATA") and not os.path.isdir(data):
+            continue
+        mlc("check", "--werror", path, MLC_DATA=os.environ.get("MLC_DATA", data))
 
 
 def test_json(folder):

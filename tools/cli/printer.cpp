@@ -18,6 +18,7 @@ std::string number4(double v) {
 }
 
 std::string duration_text(double s) {
+  if (s < 0.0995) return fmt::format("{:.1f} ms", 1e3 * s);
   if (s < 10) return fmt::format("{:.2f} s", s);
   if (s < 120) return fmt::format("{:.1f} s", s);
   auto whole = static_cast<int64_t>(s);
@@ -31,11 +32,18 @@ void Printer::event(const nlohmann::ordered_json& json) {
 }
 
 void Printer::clear_line() {
+  if (settings_.waiting) settings_.waiting->end();
   if (line_open_) std::cerr << "\r\033[K";
   line_open_ = false;
 }
 
+void Printer::wait(const std::string& what) {
+  clear_line();
+  if (settings_.waiting) settings_.waiting->begin(what);
+}
+
 void Printer::header(const std::vector<std::pair<std::string, std::string>>& lines, const nlohmann::ordered_json& json) {
+  clear_line();
   event(json);
   if (settings_.quiet) return;
   for (const auto& [key, text] : lines) std::cerr << fmt::format("{:<8}{}\n", key, text);
@@ -48,31 +56,24 @@ void Printer::message(const std::string& text) {
 }
 
 void Printer::on_call(const CallReport& r) {
-  double rate = r.seconds > 0 ? static_cast<double>(r.rows) / r.seconds : 0;
-  rate_ = rate_ == 0 ? rate : 0.7 * rate_ + 0.3 * rate;
-  if (!settings_.terminal || settings_.quiet) return;
-  auto now = std::chrono::steady_clock::now();
-  if (now - drawn_ < std::chrono::milliseconds(100)) return;
-  drawn_ = now;
-  int width = terminal_width();
-  double part = r.steps_per_epoch ? static_cast<double>(r.step_in_epoch) / static_cast<double>(r.steps_per_epoch) : 0;
-  std::string line = fmt::format("epoch {}{}  ", r.epoch, r.epochs ? fmt::format("/{}", r.epochs) : "");
-  std::string tail = fmt::format(" {:3.0f}%", part * 100);
-  double per_step = r.steps ? r.seconds / r.steps : 0;
-  std::string rows = fmt::format("  {:6.0f} rows/s", rate_), loss = fmt::format("  loss {:>7}", number4(r.loss));
-  std::string eta = r.total_steps ? fmt::format("  ETA {}", duration_text(per_step * static_cast<double>(r.total_steps - r.step))) : "";
-  // Narrow terminals lose the rate first, then the bar, then the time left.
-  auto fits = [&](const std::string& text) { return static_cast<int>(text.size()) < width; };
-  std::string bar = "[";
-  for (int i = 0; i < 20; ++i) bar += i < static_cast<int>(part * 20) ? '#' : '.';
-  bar += "]";
-  std::string text = line + bar + tail + rows + loss + eta;
-  if (!fits(text)) text = line + bar + tail + loss + eta;
-  if (!fits(text)) text = line + tail + loss + eta;
-  if (!fits(text)) text = line + tail + loss;
-  if (!fits(text)) return;
-  std::cerr << "\r" << text << "\033[K" << std::flush;
-  line_open_ = true;
+  if (settings_.waiting) settings_.waiting->end();
+  progress_.add(r);
+  if (settings_.quiet) return;
+  Clock::time_point now = Clock::now();
+  if (settings_.terminal) {
+    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    drawn_ = now;
+    std::string text = progress_.bar(terminal_width() ? terminal_width() : 80);
+    if (text.empty()) return;
+    std::cerr << "\r" << text << "\033[K" << std::flush;
+    line_open_ = true;
+    return;
+  }
+  int parts = settings_.by_epoch ? 0 : static_cast<int>(progress_.share() * 20);
+  if (parts <= parts_ && now - printed_ < std::chrono::seconds(30)) return;
+  parts_ = std::max(parts, parts_);
+  printed_ = now;
+  std::cerr << progress_.line() << std::endl;
 }
 
 namespace {
@@ -102,7 +103,7 @@ void Printer::on_validation(const EpochReport& r) {
   // At most two lines a second, and the best.
   auto now = std::chrono::steady_clock::now();
   if (!r.best && now - validated_ < std::chrono::milliseconds(500)) return;
-  validated_ = now;
+  validated_ = printed_ = now;
   clear_line();
   std::cerr << fmt::format("step {:<5}", r.step) << report_text(r);
 }
@@ -110,11 +111,23 @@ void Printer::on_validation(const EpochReport& r) {
 void Printer::on_epoch(const EpochReport& r) {
   event(report_json("epoch", r));
   if (settings_.quiet) return;
-  // Above 30 epochs every n-th line stays, and the last.
+  std::string line = fmt::format("epoch {:<4}", r.epoch) + report_text(r);
+  bool best = r.best && r.val_loss;
+  // Of more than 30 epochs one in n has a line, the best of the n where one was the best so far; of an unknown number two a second.
   int64_t each = settings_.epochs > 30 ? (settings_.epochs + 19) / 20 : 1;
-  if (r.epoch % each != 0 && r.epoch != settings_.epochs && r.epoch != 1) return;
+  bool due = settings_.epochs > 0 ? r.epoch % each == 0 || r.epoch == settings_.epochs : Clock::now() - printed_ >= std::chrono::milliseconds(500);
+  (best ? best_ : last_) = line;
+  if (best) last_.clear();
+  if (due || r.epoch == 1) print_held(r.epoch == settings_.epochs);
+}
+
+// Of the lines held back the best one, else the last; both where that is the run's last.
+void Printer::print_held(bool last) {
   clear_line();
-  std::cerr << fmt::format("epoch {:<4}", r.epoch) << report_text(r);
+  if (!best_.empty()) std::cerr << best_;
+  if (!last_.empty() && (best_.empty() || last)) std::cerr << last_;
+  if (!best_.empty() || !last_.empty()) printed_ = Clock::now();
+  best_.clear(), last_.clear();
 }
 
 void Printer::line(const std::string& text, const nlohmann::ordered_json& json) {
@@ -126,7 +139,9 @@ void Printer::line(const std::string& text, const nlohmann::ordered_json& json) 
 void Printer::summary(const std::string& text, const nlohmann::ordered_json& json) {
   clear_line();
   event(json);
-  if (!settings_.quiet) std::cerr << text;
+  if (settings_.quiet) return;
+  print_held(true);
+  std::cerr << text;
 }
 
 }  // namespace mlc

@@ -1,8 +1,8 @@
 // mlc profile: where the time of a training step goes, by kernel and by line of the spec.
 #include "compiler/base/text.h"
-#include "compiler/plan/axes.h"
 #include "compiler/plan/cost.h"
 #include "tools/cli/limits.h"
+#include "tools/cli/step_times.h"
 #include "tools/cli/training.h"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -17,55 +17,9 @@
 namespace mlc {
 namespace {
 
-constexpr int kWarmUp = 10;         // steps before measuring
+constexpr int64_t kWarmUp = 10;         // steps before measuring
 constexpr int kTraced = 5;          // steps in a trace file
 constexpr double kLatency = 2;      // microseconds below which starting and stopping dominate
-
-// Passes calls on and keeps the spans of the steps behind the warm-up.
-class Recorder : public Executable {
-public:
-  Recorder(Executable& inner, int64_t& steps) : inner_(inner), steps_(steps) {}
-
-  int run(const Feed& feed) override {
-    Feed timed = feed;
-    LaunchTimes times;
-    timed.times = &times;
-    int done = inner_.run(timed);
-    spans.resize(std::max(spans.size(), times.threads.size()));
-    for (size_t t = 0; t < times.threads.size(); ++t)
-      for (LaunchTimes::Span& s : times.threads[t]) {
-        s.step += static_cast<int>(steps_) - kWarmUp;
-        if (s.step >= 0) spans[t].push_back(s);
-      }
-    steps_ += done;
-    return done;
-  }
-
-  std::vector<std::vector<LaunchTimes::Span>> spans;   // by thread
-
-private:
-  Executable& inner_;
-  int64_t& steps_;
-};
-
-// Records the program of one batch size; the last, smaller batch runs beside it.
-class RecordingSource : public ProgramSource {
-public:
-  RecordingSource(Workbench& bench, int64_t batch) : bench_(bench), batch_(batch) {}
-  StepProgram get(const ProgramKey& key) override {
-    StepProgram p = bench_.get(key);
-    if (key.kind != StepKind::train || key.batch != batch_ || key.gather) return p;
-    if (!recorder) recorder = std::make_unique<Recorder>(*p.executable, steps_);
-    return {p.program, recorder.get()};
-  }
-  void prepare(const ProgramKey& key) override { bench_.prepare(key); }
-
-  std::unique_ptr<Recorder> recorder;
-
-private:
-  Workbench& bench_;
-  int64_t batch_, steps_ = 0;
-};
 
 struct Silent : TrainObserver {
   void on_call(const CallReport&) override {}
@@ -74,12 +28,11 @@ struct Silent : TrainObserver {
   void on_ranked(int64_t, int64_t, const TrainCounters&) override {}
 };
 
-enum Part { data_part, forward_part, backward_part, update_part };
 constexpr const char* kParts[] = {"data", "forward", "backward", "update"};
 
 struct KernelRow {
   std::string what;
-  Part part = forward_part;
+  size_t part = 0;                    // a TimePart
   double us = 0, least_us = 0, flops = 0, bytes = 0;
 };
 
@@ -95,15 +48,16 @@ public:
     settings_.epochs = 0, settings_.steps = steps + kWarmUp;
     settings_.early_stopping.reset();
     settings_.drop_last = settings_.drop_last || static_cast<int64_t>(data_.train.size()) > batch_;
-    RecordingSource source(*bench_, batch_);
+    StepRecorder source(*bench_, batch_, kWarmUp, steps);
     Silent silent;
     TrainJob job = make_job();
     job.programs = &source;
     job.val = {};
     job.observer = &silent;
     train(job);
-    if (!source.recorder) throw RuntimeError("there was no step to measure");
-    spans_ = &source.recorder->spans;
+    compiled_ = source.compiled();
+    if (!compiled_) throw RuntimeError("there was no step to measure");
+    spans_ = &source.spans();
     limits_ = measure_limits(bench_->threads(), bench_->options().target);
     collect();
     if (arguments_.has("trace")) write_trace(arguments_.text("trace"));
@@ -113,62 +67,25 @@ public:
   }
 
 private:
-  const Compiled& compiled() { return bench_->compiled({StepKind::train, batch_}); }
-  const Group& group_of(size_t launch) { return compiled().grouping.groups[static_cast<size_t>(compiled().plan.steps[launch].group)]; }
+  const Group& group_of(size_t launch) { return compiled_->grouping.groups[static_cast<size_t>(compiled_->plan.steps[launch].group)]; }
 
-  Part part_of(const Op& op) {
-    const std::string& path = compiled().graph.scopes[static_cast<size_t>(op.scope)].path;
-    if (path.rfind("data.", 0) == 0) return data_part;
-    return op.part == StepPart::forward ? forward_part : op.part == StepPart::backward ? backward_part : update_part;
-  }
-
-  // A launch takes the mean of its threads' times; what a step takes beyond that is waiting and the host's work.
   void collect() {
-    const Compiled& c = compiled();
+    const Compiled& c = *compiled_;
+    times_ = step_times(c, *spans_);
     rows_.resize(c.plan.steps.size());
-    std::map<int, std::pair<int64_t, int64_t>> extent;
-    for (const auto& thread : *spans_)
-      for (const LaunchTimes::Span& s : thread) {
-        bool parallel = c.program.launches[static_cast<size_t>(s.launch)].parallel;
-        KernelRow& row = rows_[static_cast<size_t>(s.launch)];
-        double us = 1e-3 * static_cast<double>(s.end - s.begin);
-        row.us += us / (parallel ? static_cast<double>(spans_->size()) : 1);
-        row.least_us = row.least_us == 0 ? us : std::min(row.least_us, us);
-        auto [it, fresh] = extent.insert({s.step, {s.begin, s.end}});
-        it->second = {std::min(it->second.first, s.begin), std::max(it->second.second, s.end)};
-      }
-    steps_ = static_cast<double>(std::max<size_t>(1, extent.size()));
-    for (const auto& [step, span] : extent) step_us_ += 1e-3 * static_cast<double>(span.second - span.first) / steps_;
     for (size_t i = 0; i < rows_.size(); ++i) {
       const Group& g = group_of(i);
       const Op& anchor = c.graph.ops[g.anchor];
       GroupCost cost = group_cost(c.graph, g);
       KernelRow& r = rows_[i];
-      r.us /= steps_;
-      busy_us_ += r.us;
-      r.part = part_of(anchor);
+      r.us = times_.launch[i], r.least_us = times_.least[i];
+      r.part = static_cast<size_t>(time_part(c.graph, anchor));
       const std::string& path = c.graph.scopes[static_cast<size_t>(anchor.scope)].path;
       r.what = g.form == Form::update ? fmt::format("update of {} parameters", g.members.size()) : path + (path.empty() ? "" : ".") + std::string(op_info(anchor.code).name);
       if (g.form != Form::update && g.body.size() > 1) r.what += fmt::format(" +{}", g.body.size() - 1);
       r.flops = cost.flops;
       r.bytes = static_cast<double>(cost.read_bytes + cost.written_bytes);
-      share_out(g, r.us);
-    }
-  }
-
-  // A kernel's time goes to the lines of its ops by their estimated work.
-  void share_out(const Group& g, double us) {
-    const Graph& graph = compiled().graph;
-    auto weight = [&](ValueId v) {
-      const Op& op = graph.ops[v];
-      if (op.code == OpCode::contract) return op_flops(graph, v) / 32;
-      return static_cast<double>(is_reducing(op.code) ? graph.type(op.in[0]).elements() : op.type.elements()) * (is_expensive(op.code) ? 4 : 1) / 8;
-    };
-    double total = 0;
-    for (ValueId v : g.body) total += weight(v);
-    for (ValueId v : g.body) {
-      const Op& op = graph.ops[v];
-      lines_[{op.loc.file, op.loc.line}][part_of(op)] += us * weight(v) / total;
+      share_out(c.graph, g, r.us, [&](const Op& op, double us) { lines_[{op.loc.file, op.loc.line}][static_cast<size_t>(time_part(c.graph, op))] += us; });
     }
   }
 
@@ -196,7 +113,7 @@ private:
   }
 
   void print() {
-    std::string text = fmt::format("step    {:.1f} us, mean of {} steps of batch {}, {} thread{}, {} lanes\n", step_us_, static_cast<int64_t>(steps_), batch_, bench_->threads(), bench_->threads() == 1 ? "" : "s",
+    std::string text = fmt::format("step    {:.1f} us, mean of {} steps of batch {}, {} thread{}, {} lanes\n", times_.step, static_cast<int64_t>(times_.steps), batch_, bench_->threads(), bench_->threads() == 1 ? "" : "s",
                                    bench_->options().target.lanes);
     text += fmt::format("limits  {:.0f} GFLOP/s of multiply-adds, {:.1f} GB/s of copies through memory, measured now\n\n", limits_.gflops, limits_.gbytes);
     text += fmt::format("{:<40} {:<8} {:>9} {:>6} {:>8} {:>7} {:>6}  {}\n", "kernel", "part", "us", "share", "GFLOP/s", "GB/s", "limit", "bound by");
@@ -204,19 +121,19 @@ private:
     int small = 0;
     for (size_t i : by_time()) {
       const KernelRow& r = rows_[i];
-      if (r.us < 0.005 * step_us_) {
+      if (r.us < 0.005 * times_.step) {
         rest += r.us, ++small;
         continue;
       }
       std::string what = r.what.size() > 40 ? "..." + r.what.substr(r.what.size() - 37) : r.what;
-      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us, 100 * r.us / step_us_, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
+      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us, 100 * r.us / times_.step, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
     }
-    if (small) text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest, 100 * rest / step_us_);
-    text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", step_us_ - busy_us_, 100 * (step_us_ - busy_us_) / step_us_);
+    if (small) text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest, 100 * rest / times_.step);
+    text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", times_.step - times_.busy, 100 * (times_.step - times_.busy) / times_.step);
     text += fmt::format("{:<52} {:>9} {:>9} {:>9} {:>6}\n", "line of the spec", "forward", "backward", "update", "share");
     for (const auto& [place, us] : lines_) {
       double sum = us[0] + us[1] + us[2] + us[3];
-      text += fmt::format("{:<52} {:>9.1f} {:>9.1f} {:>9.1f} {:>5.1f}%\n", line_name(place.first, place.second), us[data_part] + us[forward_part], us[backward_part], us[update_part], 100 * sum / step_us_);
+      text += fmt::format("{:<52} {:>9.1f} {:>9.1f} {:>9.1f} {:>5.1f}%\n", line_name(place.first, place.second), us[0] + us[1], us[2], us[3], 100 * sum / times_.step);
     }
     std::cout << text;
   }
@@ -227,16 +144,16 @@ private:
   }
 
   nlohmann::ordered_json json() {
-    nlohmann::ordered_json out = {{"event", "profile"}, {"spec", path_}, {"batch", batch_}, {"threads", bench_->threads()}, {"lanes", bench_->options().target.lanes}, {"steps", static_cast<int64_t>(steps_)},
-                                  {"step_us", step_us_}, {"waiting_us", step_us_ - busy_us_}, {"limit_gflops", limits_.gflops}, {"limit_gbytes", limits_.gbytes}};
+    nlohmann::ordered_json out = {{"event", "profile"}, {"spec", path_}, {"batch", batch_}, {"threads", bench_->threads()}, {"lanes", bench_->options().target.lanes}, {"steps", static_cast<int64_t>(times_.steps)},
+                                  {"step_us", times_.step}, {"waiting_us", times_.step - times_.busy}, {"limit_gflops", limits_.gflops}, {"limit_gbytes", limits_.gbytes}};
     for (size_t i : by_time()) {
       const KernelRow& r = rows_[i];
-      out["kernels"].push_back({{"kernel", r.what}, {"launch", i}, {"form", form_name(group_of(i).form)}, {"part", kParts[r.part]}, {"us", r.us}, {"least_us", r.least_us}, {"share", r.us / step_us_}, {"flops", r.flops}, {"bytes", r.bytes},
+      out["kernels"].push_back({{"kernel", r.what}, {"launch", i}, {"form", form_name(group_of(i).form)}, {"part", kParts[r.part]}, {"us", r.us}, {"least_us", r.least_us}, {"share", r.us / times_.step}, {"flops", r.flops}, {"bytes", r.bytes},
                                 {"of_limit", of_limit(r)}, {"bound", bound(r)}});
     }
     for (const auto& [place, us] : lines_)
       out["lines"].push_back({{"file", place.first ? sources_.name(place.first) : ""}, {"line", place.second}, {"text", place.first ? trimmed(sources_.line(place.first, place.second)) : ""},
-                              {"forward_us", us[data_part] + us[forward_part]}, {"backward_us", us[backward_part]}, {"update_us", us[update_part]}});
+                              {"forward_us", us[0] + us[1]}, {"backward_us", us[2]}, {"update_us", us[3]}});
     return out;
   }
 
@@ -260,7 +177,8 @@ private:
 
   const std::vector<std::vector<LaunchTimes::Span>>* spans_ = nullptr;
   int64_t batch_ = 0;
-  double steps_ = 0, step_us_ = 0, busy_us_ = 0;
+  const Compiled* compiled_ = nullptr;
+  StepTimes times_;
   MachineLimits limits_;
   std::vector<KernelRow> rows_;                                            // by launch
   std::map<std::pair<uint32_t, uint32_t>, std::array<double, 4>> lines_;   // file, line -> microseconds by part

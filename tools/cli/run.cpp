@@ -7,6 +7,8 @@
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
 #include "tools/cli/paths.h"
+#include "tools/cli/step_times.h"
+#include "tools/cli/table.h"
 #include "tools/cli/tune.h"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -28,6 +30,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr int64_t kUnmeasured = 10, kMeasured = 1000;   // steps for -v: the first ones warm caches
+
 const Clock::time_point kProcessStart = Clock::now();
 std::atomic<bool> g_stop{false};
 
@@ -45,6 +49,28 @@ int64_t peak_rss_mb() {
 }
 
 }  // namespace
+
+void Results::add(const std::string& part, double loss, const MetricValues& values) {
+  std::map<std::string, double> row(values.begin(), values.end());
+  if (std::isfinite(loss)) row["loss"] = loss, values_seen("loss");
+  for (const auto& [name, value] : values) values_seen(name);
+  rows_.emplace_back(part, std::move(row));
+}
+
+void Results::values_seen(const std::string& name) {
+  if (std::find(columns_.begin(), columns_.end(), name) == columns_.end()) columns_.push_back(name);
+}
+
+std::string Results::text() const {
+  if (rows_.empty()) return "";
+  std::vector<std::vector<std::string>> table = {{""}};
+  table[0].insert(table[0].end(), columns_.begin(), columns_.end());
+  for (const auto& [part, values] : rows_) {
+    std::vector<std::string>& row = table.emplace_back(1, part);
+    for (const std::string& c : columns_) row.push_back(values.count(c) ? number4(values.at(c)) : "");
+  }
+  return format_table(table);
+}
 
 RunFolder make_run_folder(const Arguments& arguments, const Node& spec) {
   if (arguments.has("out")) return RunFolder::at(arguments.text("out"));
@@ -68,7 +94,10 @@ bool interrupted() { return g_stop; }
 int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summary) {
   folder.clear();
   folder.write("spec.yaml", kept_spec());
-  Printer::Settings settings{look.quiet || look.part, look.json && !look.part, shows_progress(), settings_.epochs};
+  StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
+  int64_t epochs = (counts.total + counts.per_epoch - 1) / counts.per_epoch;
+  bool quiet = look.quiet || look.part;
+  Printer::Settings settings{.quiet = quiet, .json = look.json && !look.part, .terminal = shows_progress(), .epochs = epochs, .waiting = quiet ? nullptr : &waiting_, .by_epoch = settings_.epochs > 0 || epochs > 1};
   Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
   print_header(printer, folder);
   if (!look.part && !data_.missing_dataset.empty()) printer.message(fallback_text());
@@ -81,7 +110,12 @@ int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summ
   // The time of a part is its own, of any other training that of the process.
   if (!look.part) begin_ = kProcessStart;
   double before = seconds_since(begin_);
+  printer.wait("compiling");
+  StepRecorder recorder(*bench_, std::min(static_cast<int64_t>(data_.train.size()), settings_.batch_size), kUnmeasured, kMeasured);
+  bool verbose = arguments_.flag("verbose") && !quiet && bench_->device_name() == "cpu";
+  if (verbose) job.programs = &recorder;
   TrainResult result = mlc::train(job);
+  if (const Compiled* c = verbose ? recorder.compiled() : nullptr) layer_times_ = layer_times(*c, step_times(*c, recorder.spans()), model_->layers());
   return finish(printer, folder, result, before, summary);
 }
 
@@ -112,42 +146,54 @@ void Run::print_header(Printer& printer, const RunFolder& folder) {
                   {"device", device},
                   {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
                   {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
-                  {"memory", fmt::format("weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
+                  {"memory", fmt::format("{}: weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(c.state.bytes + c.plan.arena_bytes)), format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
                                          format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
                   {"folder", folder.path()}},
                  {{"event", "header"}, {"spec", path_}, {"device", bench_->device_name()}, {"threads", bench_->threads()}, {"dataset", data_.source},
                   {"train_rows", data_.train.size()}, {"val_rows", data_.val.size()}, {"test_rows", data_.test.size()}, {"parameters", model_->parameter_count()}, {"seed", settings_.seed}, {"run", folder.path()}});
 }
 
+std::string Run::ending_text(const TrainResult& r, const RunFolder& folder) const {
+  if (r.ending == Ending::not_finite) {
+    const Node& train = *spec_.find("train");
+    const Node* loss = train.find("loss");
+    Loc loc = loss ? loss->loc : train.loc;
+    std::string last = folder.checkpoint("last");
+    return fmt::format("stopped: the loss ({}:{}) is not a number ({}) at step {}; a smaller learning rate or train.clip may help; {}\n", sources_.name(loc.file), loc.line, r.train_loss, r.counters.step,
+                       fs::exists(last) ? "the last good weights are in " + last : "no weights were kept: train.checkpoint.every keeps them");
+  }
+  if (r.ending == Ending::interrupted) return fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
+  std::string best = r.monitor.empty() || r.best_epoch == 0 ? "" : fmt::format("best was epoch {} with {} {}", r.best_epoch, r.monitor, number4(r.best_value));
+  if (r.ending != Ending::early_stopping) return best.empty() ? "" : best + "\n";
+  const EarlyStopping& e = *settings_.early_stopping;
+  return fmt::format("early stopping: {} has not improved for {} validations{}\n", e.monitor, std::max<int64_t>(1, e.patience), best.empty() ? "" : "; " + best);
+}
+
 int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before, nlohmann::ordered_json* summary) {
   nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
   for (const auto& [name, value] : r.train) json["train_" + name] = value;
-  std::string text;
-  bool stopped = r.ending == Ending::not_finite;
-  if (stopped) {
-    text += fmt::format("stopped: the loss is not a number ({}) at step {}; a smaller learning rate or train.clip may help; the checkpoint is the one before\n", r.train_loss, r.counters.step);
-  } else if (r.ending == Ending::interrupted) {
-    text += fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
-  } else if (r.ending == Ending::early_stopping) {
-    const EarlyStopping& e = *settings_.early_stopping;
-    text += fmt::format("early stopping: {} has not improved for {} validations", e.monitor, std::max<int64_t>(1, e.patience));
-    text += r.monitor == e.monitor ? fmt::format("; best was epoch {}\n", r.best_epoch) : "\n";
-  }
-  if (r.val_loss) json["val_loss"] = *r.val_loss;
+  bool stopped = r.ending == Ending::not_finite, whole = !stopped && r.ending != Ending::interrupted;
+  std::string text = ending_text(r, folder);
+  Results results;
+  if (!stopped) results.add("train", r.train_loss, r.train);
+  if (r.val_loss) json["val_loss"] = *r.val_loss, results.add("val", *r.val_loss, r.val);
   for (const auto& [name, value] : r.val) json["val_" + name] = value;
   double eval_begin = seconds_since(begin_);
-  if (!stopped && r.ending != Ending::interrupted && !data_.test.empty()) {
+  std::string reports;
+  if (whole && !data_.test.empty()) {
     // Where a best checkpoint is kept it is the run's result, as for predict and eval.
     std::string best = folder.checkpoint("best");
     bool kept = fs::exists(best);
-    if (kept) load_checkpoint(best, *model_, *bench_);
-    text += evaluate_test(json, kept ? fmt::format("  (weights of epoch {}, the best)", r.best_epoch) : "");
+    if (kept) load_checkpoint(best, *model_, *bench_), text += fmt::format("tested are the weights of epoch {}, the best\n", r.best_epoch);
+    printer.wait("evaluating the test rows");
+    reports = evaluate_test(json, results);
   }
-  if (!stopped && r.ending != Ending::interrupted) text += sample_text();
+  if (whole) reports += sample_text();
+  text += results.text() + reports + layer_times_;
   double eval_seconds = r.eval_seconds + seconds_since(begin_) - eval_begin;
   double total = seconds_since(begin_);
-  text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; train {}, eval {}, compile {:.0f} ms, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(r.train_seconds), duration_text(eval_seconds),
-                      bench_->compile_ms(), duration_text(total));
+  text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; data {}, compile {:.0f} ms, train {}, eval {}, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(data_seconds_), bench_->compile_ms(),
+                      duration_text(r.train_seconds), duration_text(eval_seconds), duration_text(total));
   if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
   text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
   json["step_ms"] = r.step_ms;
@@ -179,20 +225,18 @@ std::string Run::sample_text() {
   return "sample\n" + text + "\n";
 }
 
-std::string Run::evaluate_test(nlohmann::ordered_json& json, const std::string& which) {
+std::string Run::evaluate_test(nlohmann::ordered_json& json, Results& results) {
   SplitRows test = truth_of_rows(data_, *model_, data_.test);
   int64_t batch = evaluation_batch({static_cast<int64_t>(test.rows.size())}, evaluation_cap(*model_, data_.schema, settings_.batch_size));
   double begin = seconds_since(begin_), compiled = bench_->compile_ms();
   Evaluation e = evaluate_rows(*bench_, StepKind::eval, columns_of(data_), test.rows, batch, settings_.seed, Keep::prediction);
   json["test_rows"] = test.rows.size();
   json["test_seconds"] = seconds_since(begin_) - begin - (bench_->compile_ms() - compiled) / 1e3;
-  std::string text = "test    ";
-  if (std::isfinite(e.loss)) text += "loss " + number4(e.loss), json["test_loss"] = e.loss;
-  for (const auto& [name, value] : measure(e, test.truths, settings_)) {
-    text += "  " + name + " " + number4(value);
-    json["test_" + name] = value;
-  }
-  text += which + "\n";
+  if (std::isfinite(e.loss)) json["test_loss"] = e.loss;
+  MetricValues values = measure(e, test.truths, settings_);
+  for (const auto& [name, value] : values) json["test_" + name] = value;
+  results.add("test", e.loss, values);
+  std::string text;
   for (const Truth& truth : test.truths)
     if (!truth.labels.empty()) text += class_reports(predictions_of(e, truth, settings_.threshold), truth, data_.schema, bind_reports(spec_));
   return text;
@@ -212,8 +256,8 @@ int run_command(int argc, char** argv) {
   namespace po = boost::program_options;
   a.add()("out", po::value<std::string>()->value_name("DIR"), "run folder (default: runs/NAME/TIME)");
   a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "the line of progress: auto (on a terminal), always or never");
-  a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "the line of progress: auto (on a terminal), always or never");
   a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the run folder");
+  a.add()("verbose,v", po::bool_switch(), "also print where the time of a step goes, by layer");
   a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
   a.add()("tune", po::bool_switch(), "first measure how contractions are best tiled here; kept for later runs on this machine, results keep their bits");
   a.add_spec_options();

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mlc {
@@ -14,6 +16,19 @@ namespace mlc {
 /// What a run shows. `part`: of a series, which speaks for it: nothing is printed, its events go to its own folder only.
 struct Look {
   bool quiet = false, json = false, part = false;
+};
+
+/// Losses and metrics of the parts of the data, as a table.
+class Results {
+public:
+  void add(const std::string& part, double loss, const MetricValues& values);
+  std::string text() const;
+
+private:
+  void values_seen(const std::string& name);
+
+  std::vector<std::string> columns_;
+  std::vector<std::pair<std::string, std::map<std::string, double>>> rows_;
 };
 
 /// One training with its run folder: header, epochs, checkpoints, test, summary.
@@ -32,7 +47,12 @@ private:
   int finish(Printer& printer, RunFolder& folder, const TrainResult& result, double before, nlohmann::ordered_json* summary);
   /// What `generate` of eval.report asks for.
   std::string sample_text();
-  std::string evaluate_test(nlohmann::ordered_json& json, const std::string& which);
+  /// Why the training ended, and its best epoch.
+  std::string ending_text(const TrainResult& result, const RunFolder& folder) const;
+  /// Adds to the summary and the table; returns the reports of classes.
+  std::string evaluate_test(nlohmann::ordered_json& json, Results& results);
+
+  std::string layer_times_;             // the table of -v
 
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <utility>
 
@@ -46,8 +47,12 @@ bool Training::read(Reuse* reuse) {
   if (readable) {
     try {
       bool same = reuse && !reuse->data_key.empty() && reuse->data_key == data_key();
+      auto begin = std::chrono::steady_clock::now();
+      wait("reading the data");
       data_ = same ? std::move(reuse->data) : open_dataset(data);
+      data_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       if (reuse) reuse->data_key.clear();
+      wait("building the model");
       model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
       check_evaluation(spec_, data_.schema, diagnostics_);
       bind_generate(spec_, data_.schema, diagnostics_);
@@ -57,6 +62,7 @@ bool Training::read(Reuse* reuse) {
       diagnostics_.report(e.diagnostic);
     }
   }
+  waiting_.end();
   if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
   if (reuse && std::exchange(reuse->warned, true) && !diagnostics_.errors()) return true;
   return !report(diagnostics_, arguments_.flag("werror"));
@@ -64,6 +70,7 @@ bool Training::read(Reuse* reuse) {
 
 bool Training::make_ready(Reuse* reuse) {
   try {
+    wait("compiling");
     WorkbenchOptions options = workbench_options(arguments_);
     options.tuned = true;
     bench_ = std::make_unique<Workbench>(spec_, options, *model_);
@@ -77,7 +84,9 @@ bool Training::make_ready(Reuse* reuse) {
     begin_averages(*model_, *bench_);
     fit_transforms(*model_, *bench_, data_);
     if (tunes() && !(reuse && std::exchange(reuse->tuned, true))) tune_contractions();
+    waiting_.end();
   } catch (const SpecError& e) {
+    waiting_.end();
     diagnostics_.report(e.diagnostic);
     report(diagnostics_, false);
     return false;

@@ -4,6 +4,7 @@
 
 #include "runtime/train/session.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/progress.h"
 
 #include <memory>
 #include <string>
@@ -58,8 +59,12 @@ protected:
   std::unique_ptr<Workbench> bench_;
   std::vector<std::string> notes_;
   int64_t folds_ = 0;
+  double data_seconds_ = 0;             ///< that reading the data took
+  Waiting waiting_{shows_progress()};   ///< begins nothing under --quiet
 
 private:
+  void wait(const std::string& what) { arguments_.flag("quiet") ? waiting_.end() : waiting_.begin(what); }
+
   void tune_contractions();
   std::string data_key() const;
   void check_indices();
