@@ -49,6 +49,7 @@ TypedSetting read_typed(const std::string& key, const Node& node) {
 const Definition& find_typed(Library& library, DefinitionKind kind, const TypedSetting& setting) {
   if (const Definition* d = library.find(kind, setting.type, setting.loc.file)) return *d;
   std::vector<std::string> names = library.names(kind);
+  if (kind == DefinitionKind::schedule) names.emplace_back("formula");
   std::string near = suggest(setting.type, names), known;
   if (near.empty() && names.size() <= 16) known = "; they are " + join(names, ", ");
   throw SpecError({.loc = setting.loc,

@@ -191,6 +191,7 @@ void Items::unknown_op(const Item& item, bool transforms) {
   for (DefinitionKind kind : kinds)
     for (std::string& name : library.names(kind)) names.push_back(std::move(name));
   for (const Primitive& p : primitives()) names.emplace_back(p.name);
+  if (transforms) names.emplace_back("resize");   // runs when the data are loaded
   if (const Definition* d = library.find(DefinitionKind::function, item.op, item.loc.file); d && d->is_loss())
     throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a loss: it stands at train.loss, not among the layers");
   std::string near = suggest(item.op, names);

@@ -127,7 +127,7 @@ Value StepBuilder::transform(const Node& list, const std::string& prefix, Value 
       x = items_.run_item(item, scope, x, true);
     } catch (const SpecError& e) {
       context.diagnostics.report(e.diagnostic);
-      return Value::make_unknown();
+      x = Value::make_unknown();
     }
     if (context.kind == GraphKind::fit && context.fits.size() > source_.fitted) {
       context.builder.output("x", as_float(before.tensor));

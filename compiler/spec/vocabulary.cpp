@@ -279,6 +279,8 @@ void fill(Node& node, const std::string& path) {
 }  // namespace
 
 std::string suggest(const std::string& name, const std::vector<std::string>& candidates) {
+  auto [begin, end] = synonyms().equal_range(name);
+  if (std::any_of(begin, end, [](const auto& row) { return row.second.empty(); })) return "";
   for (const std::string& c : candidates)
     if (same_meaning(name, c)) return c;
   return nearest(snake_case(name), candidates);

@@ -154,6 +154,30 @@ def test_closed_pipe(folder):
         assert "rror" not in done.stderr and "terminate" not in done.stderr, done.stderr
 
 
+def test_synonyms(folder):
+    """Each name of synonyms.txt, at its place, is answered with the name here. Layers and transforms of a list have their faults in one run."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    rows = [line.split() for line in open(os.path.join(here, "synonyms.txt"), encoding="utf-8") if line.strip() and line[0] != "#"]
+    lists = {"layer": ("model: [{linear: 3}]", "model: [%s, {linear: 3}]"), "transform": ("y: 3}}", "y: 3}, transforms: [%s]}"), "metric": ("optimizer: sgd}", "optimizer: sgd}\neval: {metrics: [%s]}")}
+    single = {"loss": "loss: cross_entropy", "optimizer": "optimizer: sgd", "schedule": "optimizer: sgd"}
+    wrong = []
+    for kind in sorted({row[0] for row in rows}):
+        words = {name: here for k, name, here in rows if k == kind}
+        if kind in single:
+            texts = [[name] for name in words]
+        else:
+            texts = [list(words)]
+        for names in texts:
+            if kind in lists:
+                text = SPEC.replace(lists[kind][0], lists[kind][1] % ", ".join(names))
+            else:
+                text = SPEC.replace(single[kind], f"{kind}: {names[0]}" if kind != "schedule" else f"optimizer: sgd, schedule: {names[0]}")
+            events = [json.loads(line) for line in mlc("run", write(folder, "s.yaml", text), "--device", "reference", "--json", wanted=1).stdout.splitlines()]
+            answers = {e["text"].split("'")[1]: e["fix"] for e in events if e["text"].startswith("unknown ")}
+            wrong += [f"{kind} {name}: '{answers.get(name, 'no fault')}', not '{words[name]}'" for name in names if answers.get(name, "?") != words[name].replace("-", "")]
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 def test_shipped_specs_have_no_warnings(folder):
     data = os.path.join(root, "..", "shared", "data")
     for path in sorted(glob.glob(os.path.join(root, "specs", "*.yaml"))):
