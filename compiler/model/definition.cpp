@@ -7,12 +7,12 @@
 namespace mlc {
 
 const std::vector<std::string>& keys_of(DefinitionKind kind) {
-  static const std::vector<std::string> function = {"doc", "args", "require", "input", "let", "y", "grad", "target", "predict", "lints"};
-  static const std::vector<std::string> block = {"doc", "args", "require", "input", "let", "params", "state", "y", "update",
+  static const std::vector<std::string> function = {"doc", "extends", "args", "require", "input", "let", "y", "grad", "target", "predict", "lints"};
+  static const std::vector<std::string> block = {"doc", "extends", "args", "require", "input", "let", "params", "state", "y", "update",
                                                  "inputs", "layers", "outputs", "lints"};
-  static const std::vector<std::string> optimizer = {"doc", "args", "require", "let", "state", "step"};
-  static const std::vector<std::string> schedule = {"doc", "args", "require", "let", "lr", "state", "update", "each"};
-  static const std::vector<std::string> transform = {"doc", "args", "require", "input", "let", "params", "state", "y", "fit"};
+  static const std::vector<std::string> optimizer = {"doc", "extends", "args", "require", "let", "state", "step"};
+  static const std::vector<std::string> schedule = {"doc", "extends", "args", "require", "let", "lr", "state", "update", "each"};
+  static const std::vector<std::string> transform = {"doc", "extends", "args", "require", "input", "let", "params", "state", "y", "fit"};
   switch (kind) {
   case DefinitionKind::function: return function;
   case DefinitionKind::block: return block;
@@ -231,6 +231,7 @@ Definition read_definition(DefinitionKind kind, const Node& key, const Node& bod
   d.kind = kind;
   d.is_std = is_std;
   d.file = key.loc.file;
+  d.body = &body;
   d.signature = parse_signature(key);
   if (body.is(Node::Kind::list)) {
     if (body.items.empty()) throw SpecError(body.loc, "block '" + d.name() + "' has no items");

@@ -53,6 +53,7 @@ struct Definition {
   std::string doc;
   bool is_std = false;
   uint32_t file = 0;                ///< `_names` are private to it
+  const Node* body = nullptr;       ///< as written, on top of what it extends
   std::map<std::string, ArgumentRule> arguments;
   std::vector<Requirement> requirements;
   std::optional<int64_t> input_rank;
@@ -79,7 +80,7 @@ struct Definition {
 /// Keys that a definition of this kind may have.
 const std::vector<std::string>& keys_of(DefinitionKind kind);
 
-/// Reads one definition. `body` must outlive the result. Throws SpecError on an unknown key or a malformed value.
+/// Reads one definition, whose `extends` has been resolved. `body` must outlive the result. Throws SpecError on an unknown key or a malformed value.
 Definition read_definition(DefinitionKind kind, const Node& key, const Node& body, bool is_std);
 
 }  // namespace mlc

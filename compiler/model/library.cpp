@@ -3,6 +3,8 @@
 #include "compiler/base/text.h"
 #include "compiler/model/primitives.h"
 #include "compiler/model/std_files.h"
+#include "compiler/spec/merge.h"
+#include "compiler/spec/spec.h"
 #include "compiler/spec/yaml.h"
 
 #include <algorithm>
@@ -67,11 +69,23 @@ const Definition* Library::parse(DefinitionKind kind, Entry& entry) {
   if (faults.errors() || !node.is(Node::Kind::map) || node.entries.size() != 1)
     throw InternalError("standard library, " + std::string(file.name) + ":" + std::to_string(entry.line) + "\n" + faults.render());
   try {
-    definitions_.push_back(read_definition(kind, node.entries[0].first, node.entries[0].second, true));
+    definitions_.push_back(read(kind, node.entries[0].first, node.entries[0].second, true));
   } catch (const SpecError& e) {
     throw InternalError("standard library, " + std::string(file.name) + ":" + std::to_string(e.diagnostic.loc.line) + ": " + e.what());
   }
   return entry.parsed = &definitions_.back();
+}
+
+Definition Library::read(DefinitionKind kind, const Node& key, const Node& body, bool is_std) {
+  const Node* name = body.is(Node::Kind::map) ? body.find("extends") : nullptr;
+  if (!name) return read_definition(kind, key, body, is_std);
+  const Definition* base = find(kind, name->text, name->loc.file);
+  if (!base) throw SpecError(unknown_name(name->loc, std::string(kind_name(kind)), name->text, names(kind)));
+  if (!base->body->is(Node::Kind::map)) throw SpecError(name->loc, "'" + name->text + "' is no map of keys that could be extended");
+  Node lower = *base->body;
+  std::erase_if(lower.entries, [](const auto& e) { return e.first.text == "extends"; });
+  nodes_.push_back(merged(std::move(lower), body));
+  return read_definition(kind, key, nodes_.back(), is_std);
 }
 
 void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
@@ -80,7 +94,7 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
     if (!map || !map->is(Node::Kind::map)) continue;
     for (const auto& [key, body] : map->entries) {
       try {
-        Definition d = read_definition(kind, key, body, false);
+        Definition d = read(kind, key, body, false);
         const std::string name = d.name();
         bool builtin = std_.count({kind, name}) || (kind == DefinitionKind::function && find_primitive(name));
         if (builtin && !d.signature.overrides)

@@ -32,6 +32,8 @@ private:
   using Key = std::pair<DefinitionKind, std::string>;
   void index(size_t file);
   const Definition* parse(DefinitionKind kind, Entry& entry);
+  /// read_definition() of the body on top of what it extends; a merged body is kept.
+  Definition read(DefinitionKind kind, const Node& key, const Node& body, bool is_std);
   bool visible(const std::string& name, size_t std_file, uint32_t asking) const;
 
   Sources& sources_;
@@ -39,7 +41,7 @@ private:
   std::map<Key, const Definition*> user_;
   std::map<uint32_t, size_t> std_file_of_;  // sources that hold entries -> embedded file
   std::deque<Definition> definitions_;
-  std::deque<Node> nodes_;                  // bodies of parsed entries
+  std::deque<Node> nodes_;                  // bodies of parsed entries, and merged ones
 };
 
 }  // namespace mlc

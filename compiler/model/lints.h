@@ -11,7 +11,8 @@ void add_shape_chain(const Context& context, const std::string& path, const Valu
 
 /// Warns of a finished graph: unused-value of items of the spec whose result no op reads and no output or store takes, and
 /// one
-/// no-gradient for each update with parameters in Context::unreached, those of unused items left out.
+/// no-gradient for each update with parameters in Context::unreached, those of unused items left out,
+/// and for a warp behind trained parameters.
 void warn_unused(const Context& context);
 
 }  // namespace mlc

@@ -184,11 +184,31 @@ Value slice(PrimitiveCall& c) {
       c.evaluator.builder().slice(tensor_argument(c, 0), integer_argument(c, 1), bound(2), bound(3), integer_argument(c, 4, 1)));
 }
 
+// Each axis goes round once: its end stands before it, its beginning behind.
+Value circular(PrimitiveCall& c, ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths) {
+  Builder& b = c.evaluator.builder();
+  Shape shape = b.sample_shape(x);
+  if (widths.size() != shape.size())
+    throw SpecError(c.loc, "pad: the shape " + format_shape(shape) + " has " + std::to_string(shape.size()) + " axes, " + std::to_string(widths.size()) + " widths given");
+  for (size_t i = 0; i < widths.size(); ++i) {
+    auto [before, after] = widths[i];
+    auto dim = static_cast<int64_t>(i);
+    if (before < 0 || after < 0) throw SpecError(c.loc, "pad: a width is negative; slice takes elements away");
+    if (std::max(before, after) > shape[i])
+      throw SpecError(c.loc, "pad: circular needs widths of at most the " + std::to_string(shape[i]) + " elements of the axis, found " + std::to_string(std::max(before, after)));
+    std::vector<ValueId> parts = {x};
+    if (before) parts.insert(parts.begin(), b.slice(x, dim, shape[i] - before, shape[i]));
+    if (after) parts.push_back(b.slice(x, dim, 0, after));
+    if (parts.size() > 1) x = b.concat(parts, dim);
+  }
+  return Value::of_tensor(x);
+}
+
 Value pad(PrimitiveCall& c) {
   const Value& mode = c.args[3];
-  static const std::vector<std::string> modes = {"constant", "reflect", "replicate"};
+  static const std::vector<std::string> modes = {"constant", "reflect", "replicate", "circular"};
   if (!mode.is(Kind::none) && !(mode.is(Kind::text) && std::count(modes.begin(), modes.end(), mode.text)))
-    throw SpecError(c.loc, what(c, 3) + " must be constant, reflect or replicate; it is " + show_value(mode));
+    throw SpecError(c.loc, what(c, 3) + " must be constant, reflect, replicate or circular; it is " + show_value(mode));
   if (!c.args[1].is(Kind::list)) throw SpecError(c.loc, what(c, 1) + " must be a list of [before, after], one per axis");
   std::vector<std::pair<int64_t, int64_t>> widths;
   for (const Value& pair : *c.args[1].list) {
@@ -200,6 +220,7 @@ Value pad(PrimitiveCall& c) {
   Builder& b = c.evaluator.builder();
   ValueId x = tensor_argument(c, 0);
   if (mode.is(Kind::none) || mode.text == "constant") return Value::of_tensor(b.pad(x, widths, fill));
+  if (mode.text == "circular") return circular(c, x, widths);
   return Value::of_tensor(b.pad_with_own(x, widths, mode.text == "reflect"));
 }
 
@@ -339,7 +360,7 @@ const std::vector<Primitive>& primitives() {
       {"transpose", "x a? b?", transpose, "Two axes exchanged, the last two by default."},
       {"permute", "x dims", permute, "Axes in another order."},
       {"slice", "x dim start? stop? step?", slice, "A part along one axis."},
-      {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis. mode: constant (value), reflect or replicate."},
+      {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis. mode: constant (value), reflect, replicate or circular."},
       {"concat", "parts dim", concat, "Tensors one after the other along dim."},
       {"stack", "parts dim?", stack, "Tensors of one shape along a new axis, the first by default."},
       {"cumsum", "x dim", cumsum, "Running sum along dim."},

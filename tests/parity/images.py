@@ -101,7 +101,7 @@ def warped(mode):
 for mode in ("nearest", "bilinear"):
     image_case(f"warp_{mode}", f"- expr: 'warp(x, tensor([[0.93, 0.21, 0.67], [-0.29, 1.13, -0.41]]), \"{mode}\")'\n- conv2d: {{out: 2, kernel: 2}}",
                lambda mode=mode: Net(warped(mode), conv("conv2d1", 2, 2, 2)), (2, 6, 7), (2, 5, 6))
-for mode in ("reflect", "replicate"):
+for mode in ("reflect", "replicate", "circular"):
     image_case(f"pad_{mode}", f"- {{conv2d: {{out: 3, kernel: 2}}, as: c}}\n- expr: 'pad(c, [[0, 0], [2, 1], [0, 3]], mode=\"{mode}\")'\n- conv2d: {{out: 2, kernel: 3}}",
                lambda mode=mode: Net(conv("c", 2, 3, 2), lambda x: F.pad(x, (0, 3, 2, 1), mode=mode), conv("conv2d1", 3, 2, 3)), (2, 5, 6), (2, 5, 6))
 image_case("stack", "- {conv2d: {out: 3, kernel: 2}, as: c}\n- expr: 'stack([c, tanh(c), 2 * c], 1)'\n- conv3d: {out: 2, kernel: [3, 2, 2]}",
