@@ -281,6 +281,10 @@ void fill(Node& node, const std::string& path) {
 std::string suggest(const std::string& name, const std::vector<std::string>& candidates) {
   auto [begin, end] = synonyms().equal_range(name);
   if (std::any_of(begin, end, [](const auto& row) { return row.second.empty(); })) return "";
+  // Its own letters before what other words stand for.
+  std::string letters = replace_all(snake_case(name), "_", "");
+  for (const std::string& c : candidates)
+    if (replace_all(c, "_", "") == letters) return c;
   for (const std::string& c : candidates)
     if (same_meaning(name, c)) return c;
   return nearest(snake_case(name), candidates);
