@@ -77,12 +77,15 @@ public:
   }
 
 private:
-  // True when a new value of state is read by another group than the one that makes it.
+  // True when a new value of state is read by another group than the one that makes it, or what is copied to state is.
   bool reads_new_state() const {
-    for (const auto& [value, tensor] : out_.state.resident) {
-      int own = graph_.ops[value].group;
-      if (own < 0 || std::any_of(users_[value].begin(), users_[value].end(), [&](ValueId u) { return graph_.ops[u].group != own; })) return true;
-    }
+    auto read_elsewhere = [&](ValueId value, int own) {
+      return own < 0 || std::any_of(users_[value].begin(), users_[value].end(), [&](ValueId u) { return graph_.ops[u].group != own; });
+    };
+    for (const auto& [value, tensor] : out_.state.resident)
+      if (read_elsewhere(value, graph_.ops[value].group)) return true;
+    for (const auto& [value, readers] : out_.state.old_readers)
+      if (const Op& op = graph_.ops[value]; op.code == OpCode::copy && users_[op.in[0]].size() > 1 && read_elsewhere(op.in[0], op.group)) return true;
     return false;
   }
 

@@ -277,6 +277,7 @@ private:
 
 void assign_layouts(Graph& graph, const Target& target, bool attention) {
   Assigner(graph).run(target, attention);
+  separate_old_state(graph);
   drop_dead_ops(graph);
 }
 

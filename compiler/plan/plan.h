@@ -89,6 +89,8 @@ struct StateUse {
 };
 /// Of a graph with layouts.
 StateUse find_state_use(const Graph& graph);
+/// A new value beside which an op reads the old one gets a place of its own: what is stored is a copy, made when all have read the old one.
+void separate_old_state(Graph& graph);
 
 struct Grouping {
   std::vector<Group> groups;           ///< in an order that respects data flow

@@ -162,15 +162,28 @@ private:
     return out;
   }
 
-  // The mean of squares of the last value, and a step of gradient descent on what it reaches.
+  // The mean of squares of the last value, and a step of gradient descent on what it reaches. Half of the steps go on with
+  // new values: of some parameters beside the old ones, and into an update of another tensor.
   void train() {
     ValueId last = values_.back(), squares = b_->binary(OpCode::mul, last, last);
     bool sample = graph_.ops[last].per_sample;
     ValueId loss = b_->reduce(OpCode::reduce_sum, squares, std::nullopt, false, sample);
     double n = static_cast<double>(element_count(shape(last)) * (sample ? graph_.batch : 1));
     std::vector<ValueId> gradients = differentiate(graph_, scaled(loss, 1 / n), states_);
+    std::vector<std::pair<size_t, ValueId>> changed;
     for (size_t i = 0; i < gradients.size(); ++i)
-      if (gradients[i] != kNoValue) b_->store(parameters_[i], b_->binary(OpCode::sub, states_[i], scaled(gradients[i], 0.1)));
+      if (gradients[i] != kNoValue) changed.push_back({i, b_->binary(OpCode::sub, states_[i], scaled(gradients[i], 0.1))});
+    for (auto [i, value] : changed) b_->store(parameters_[i], value);
+    if (changed.empty() || below(2)) return;
+    for (auto [i, value] : changed) {
+      if (below(2)) continue;
+      ValueId sum = b_->reduce(OpCode::reduce_sum, b_->unary(OpCode::sin, value), std::nullopt, false, false);
+      if (below(2)) sum = b_->binary(OpCode::add, sum, b_->reduce(OpCode::reduce_sum, b_->binary(OpCode::mul, states_[i], value), std::nullopt, false, false));
+      b_->output("after " + std::to_string(i), scaled(sum, 1.0 / static_cast<double>(element_count(shape(value)))));
+      if (shape(value).empty() || below(2)) continue;
+      TensorId mean = b_->add_tensor({"mean" + std::to_string(i), {DType::f32, shape(value)}, Role::slot});
+      b_->store(mean, b_->binary(OpCode::add, scaled(b_->state(mean), 0.9), scaled(value, 0.1)));
+    }
   }
 
   std::mt19937 random_;

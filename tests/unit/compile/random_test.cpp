@@ -1,11 +1,10 @@
-// Random graphs: compiled code at every width, number of threads, with and without templates and fusion, against the
-// interpreter in f64. MLC_RANDOM_GRAPHS sets how many (100), MLC_RANDOM_SEED the first seed (1). A graph that fails is
+// Random graphs: compiled code at every width, number of threads, with and without templates and fusion, and in C99, against
+// the interpreter in f64. MLC_RANDOM_GRAPHS sets how many (100), MLC_RANDOM_SEED the first seed (1). A graph that fails is
 // cut to the fewest ops that still fail, and printed with its seed.
-#include "tests/unit/compile/differential.h"
+#include "tests/unit/compile/c99_program.h"
 #include "tests/unit/compile/random_graph.h"
 
 #include <gtest/gtest-spi.h>
-
 
 namespace mlc {
 namespace {
@@ -43,6 +42,17 @@ void run_all(bool elementwise, const std::function<void(Graph, unsigned)>& check
 
 TEST(RandomGraphs, AgreeEverywhere) {
   run_all(false, [](Graph g, unsigned seed) { Differential(std::move(g), 2, seed).check_some(seed, 3e-4); });
+}
+
+// Compiling C takes longest: one graph of ten.
+TEST(RandomGraphs, GiveTheBitsOfLlvmInC99) {
+  std::string compiler = c99_compiler("gcc");
+  if (compiler.empty()) GTEST_SKIP() << "gcc is not installed";
+  run_all(false, [&](Graph g, unsigned seed) {
+    if (seed % 10 != 0) return;
+    Differential d(std::move(g), 2, seed);
+    EXPECT_TRUE(Differential::same_bits(run_c99(d, compiler), d.compiled(16, 1)));
+  });
 }
 
 TEST(RandomGraphs, ElementwiseBitsDoNotDependOnFusion) {
