@@ -60,6 +60,25 @@ public:
     });
   }
 
+  /// As compiled(), each step in a call of its own.
+  Outcome compiled_by_calls(int lanes, int threads) {
+    return run_by(options_of(lanes, {}), [&](const Compiled& c, const Feed& feed, SharedState& state) {
+      CpuOptions options;
+      options.threads = threads;
+      options.use_cache = false;
+      std::unique_ptr<Device> device = make_cpu_device(options);
+      std::unique_ptr<Executable> executable = device->load(c.program, state);
+      for (int s = 0; s < steps_; ++s) {
+        Feed one = feed;
+        one.steps = 1;
+        one.rows += s * c.program.batch;
+        one.scalars += s * (kFirstScalar + static_cast<int64_t>(c.program.scalars.size()));
+        one.results += s * c.program.results_per_step;
+        EXPECT_EQ(executable->run(one), 1);
+      }
+    });
+  }
+
   CompileOptions options_of(int lanes, const std::vector<std::string>& disabled) const {
     CompileOptions o;
     o.verify = true;

@@ -4,6 +4,8 @@
 
 #include "tests/unit/cpu/programs.h"
 
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 
 namespace mlc::test {
@@ -28,6 +30,40 @@ TEST(ThreadPool, WakesSleepers) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   EXPECT_EQ(calls, 5);
+}
+
+// Cores may be shared with others: a thread that waits for a job gives its core back.
+TEST(ThreadPool, SleepsBetweenJobs) {
+  if (!std::filesystem::exists("/proc/self/task")) GTEST_SKIP() << "no list of threads";
+  ThreadPool pool(4);
+  for (int i = 0; i < 3; ++i) pool.run([](int) {});
+  auto awake = [] {
+    int count = 0;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string line;
+      std::getline(std::ifstream(task.path() / "stat"), line);
+      count += line.find(") R ") != std::string::npos;
+    }
+    return count;
+  };
+  int last = 0;
+  for (int looks = 0; looks < 1000 && (last = awake()) > 1; ++looks) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(last, 1) << "this thread alone";
+}
+
+// Threads that outnumber the cores by far still come through every barrier.
+TEST(ThreadPool, MoreThreadsThanCores) {
+  int threads = 4 * std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  ThreadPool pool(threads);
+  Barrier barrier(threads);
+  std::vector<int> rounds(static_cast<size_t>(threads));
+  pool.run([&](int t) {
+    for (int i = 0; i < 100; ++i) {
+      ++rounds[static_cast<size_t>(t)];
+      barrier.arrive();
+    }
+  });
+  EXPECT_THAT(rounds, ::testing::Each(100));
 }
 
 TEST(ThreadPool, CallersTakeTurns) {
