@@ -138,33 +138,60 @@ namespace {
 const std::map<std::string, std::string> kStages = {{"graph", "graph"}, {"grad", "graph"}, {"simplified", "simplify"}, {"layouts", "assign_layouts"}, {"fused", "fuse"}, {"plan", "schedule"},
                                                     {"loops", "lower"}, {"llvm", "emit"},  {"asm", "emit"},            {"c", "lower"},     {"spec", ""}};
 
+// A value by its place in the spec, without its number.
+std::string value_name(const Graph& graph, ValueId v) {
+  const Op& op = graph.ops[v];
+  const std::string& path = graph.scopes[static_cast<size_t>(op.scope)].path;
+  return path + (path.empty() ? "" : ".") + std::string(op_info(op.code).name);
+}
+
+std::string total_text(const Compiled& c) {
+  int64_t saved = 0, moved = 0;
+  for (const Group& group : c.grouping.groups) {
+    GroupCost cost = group_cost(c.graph, group);
+    saved += cost.saved_bytes, moved += cost.read_bytes + cost.written_bytes;
+  }
+  return fmt::format("{} groups, {} moved a step, {} saved by fusion\n", c.grouping.groups.size(), size_text(moved), size_text(saved));
+}
+
+std::string refusals_text(const Compiled& c) {
+  std::string out;
+  for (const Refusal& r : c.grouping.refusals) out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", value_name(c.graph, r.producer), value_name(c.graph, r.consumer), r.rule, r.reason);
+  return out;
+}
+
+std::string ops_text(const std::vector<std::string>& ops) { return ops.size() > 12 ? fmt::format("{} ops", ops.size()) : join(ops, " "); }
+
+// One line a group, without numbers of groups and values: what two programs have in common reads alike.
+std::string comparable_groups(const Compiled& c, bool explain) {
+  std::string out;
+  for (const Group& group : c.grouping.groups) {
+    std::vector<std::string> ops;
+    for (ValueId v : group.body) ops.emplace_back(op_info(c.graph.ops[v].code).name);
+    GroupCost cost = group_cost(c.graph, group);
+    out += fmt::format("{} {}: {}; {:.3g} MFLOP, reads {}, writes {}\n", form_name(group.form), value_name(c.graph, group.anchor), ops_text(ops), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes));
+  }
+  return out + total_text(c) + (explain ? refusals_text(c) : "");
+}
+
 // Groups as a reader of the spec sees them: members by line, what they ask of the machine, what fusion saved, and why
 // others stayed apart.
 std::string explain(const Compiled& c, const Sources& sources) {
-  auto bytes = [](int64_t n) { return format_bytes(static_cast<double>(n)); };
-  auto name = [&](ValueId v) {
-    const Op& op = c.graph.ops[v];
-    const std::string& path = c.graph.scopes[static_cast<size_t>(op.scope)].path;
-    return path + (path.empty() ? "" : ".") + std::string(op_info(op.code).name);
-  };
   std::string out;
-  int64_t saved = 0, moved = 0;
   for (size_t g = 0; g < c.grouping.groups.size(); ++g) {
     const Group& group = c.grouping.groups[g];
     GroupCost cost = group_cost(c.graph, group);
-    saved += cost.saved_bytes, moved += cost.read_bytes + cost.written_bytes;
-    out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form), name(group.anchor), cost.flops * 1e-6, bytes(cost.read_bytes), bytes(cost.written_bytes), bytes(cost.saved_bytes));
+    out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form), value_name(c.graph, group.anchor), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes), size_text(cost.saved_bytes));
     std::map<std::pair<uint32_t, uint32_t>, std::vector<std::string>> lines;
     for (ValueId v : group.body) lines[{c.graph.ops[v].loc.file, c.graph.ops[v].loc.line}].emplace_back(op_info(c.graph.ops[v].code).name);
     for (const auto& [place, ops] : lines) {
       std::string text = place.first ? std::string(sources.line(place.first, place.second)) : "";
       text.erase(0, text.find_first_not_of(' '));
-      out += fmt::format("  {:<40}  {}\n", place.first ? fmt::format("line {}: {}", place.second, text.substr(0, 30)) : "no line", ops.size() > 12 ? fmt::format("{} ops", ops.size()) : join(ops, " "));
+      if (text.size() > 30) text.replace(27, text.npos, "...");
+      out += fmt::format("  {:<40}  {}\n", place.first ? fmt::format("line {}: {}", place.second, text) : "no line", ops_text(ops));
     }
   }
-  out += fmt::format("{} groups, {} moved a step, {} saved by fusion\n", c.grouping.groups.size(), bytes(moved), bytes(saved));
-  for (const Refusal& r : c.grouping.refusals) out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", name(r.producer), name(r.consumer), r.rule, r.reason);
-  return out;
+  return out + total_text(c) + refusals_text(c);
 }
 
 void add_dump_options(Arguments& a) {
@@ -198,6 +225,7 @@ std::optional<std::string> stage_text(const Arguments& a) {
   Graph graph = c->model->build(kind, batch);
   Workbench bench(c->spec, workbench_options(a), *c->model);
   if (stage == "graph" || stage == "grad") return print_graph(graph);
+  if (stage == "fused" && a.has("diff")) return comparable_groups(compile(std::move(graph), bench.options()), a.flag("explain"));
   if (a.flag("explain")) return explain(compile(std::move(graph), bench.options()), c->sources);
   if (stage == "c") {
     std::string c99 = c99_prelude();
