@@ -25,9 +25,11 @@ bool reads_both(const Graph& graph, TensorId tensor, ValueId value, ValueId last
 
 void separate_old_state(Graph& graph) {
   std::map<TensorId, ValueId> last_reader;
-  for (ValueId id = 0; id < graph.ops.size(); ++id)
-    for (const Source& s : is_inline(graph.ops[id].code) ? std::vector<Source>{} : sources_of(graph, id))
+  for (ValueId id = 0; id < graph.ops.size(); ++id) {
+    if (is_inline(graph.ops[id].code)) continue;
+    for (const Source& s : sources_of(graph, id))
       if (graph.ops[s.value].code == OpCode::state) last_reader[graph.ops[s.value].attr.tensor] = id;
+  }
   for (Store& s : graph.stores) {
     auto last = last_reader.find(s.tensor);
     if (graph.tensors[static_cast<size_t>(s.tensor)].role == Role::output || last == last_reader.end()) continue;

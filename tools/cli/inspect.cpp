@@ -163,7 +163,7 @@ std::string refusals_text(const Compiled& c) {
 std::string ops_text(const std::vector<std::string>& ops) { return ops.size() > 12 ? fmt::format("{} ops", ops.size()) : join(ops, " "); }
 
 // One line a group, without numbers of groups and values: what two programs have in common reads alike.
-std::string comparable_groups(const Compiled& c, bool explain) {
+std::string comparable_groups(const Compiled& c, bool refusals) {
   std::string out;
   for (const Group& group : c.grouping.groups) {
     std::vector<std::string> ops;
@@ -171,7 +171,7 @@ std::string comparable_groups(const Compiled& c, bool explain) {
     GroupCost cost = group_cost(c.graph, group);
     out += fmt::format("{} {}: {}; {:.3g} MFLOP, reads {}, writes {}\n", form_name(group.form), value_name(c.graph, group.anchor), ops_text(ops), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes));
   }
-  return out + total_text(c) + (explain ? refusals_text(c) : "");
+  return out + total_text(c) + (refusals ? refusals_text(c) : "");
 }
 
 // Groups as a reader of the spec sees them: members by line, what they ask of the machine, what fusion saved, and why
