@@ -61,8 +61,8 @@ TEST(Training, OptimizerWalksOneFlatArena) {
     at += aligned(c.graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
   }
   // One kernel with four arguments, whatever the number of parameters.
-  for (size_t i = 0; i < c.plan.steps.size(); ++i)
-    if (&c.grouping.groups[static_cast<size_t>(c.plan.steps[i].group)] == updates[0]) EXPECT_EQ(c.program.launches[i].args.size(), 4u);
+  auto step = std::find_if(c.plan.steps.begin(), c.plan.steps.end(), [&](const Step& s) { return &c.grouping.groups[static_cast<size_t>(s.group)] == updates[0]; });
+  EXPECT_EQ(c.program.launches[static_cast<size_t>(step - c.plan.steps.begin())].args.size(), 4u);
 }
 
 // The gradient of an embedding: threads own columns of the table, so repeated indices add in index order for any number of them.
