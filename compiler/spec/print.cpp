@@ -77,7 +77,7 @@ private:
     std::vector<std::string> parts;
     for (const Node& i : n.items) {
       std::string t = scalar_text(i);
-      bool risky = t[0] != '"' && t.find_first_of(",[]{}") != std::string::npos;
+      bool risky = t[0] != '"' && t.find_first_of(",[]{}?") != std::string::npos;
       parts.push_back(risky ? "\"" + t + "\"" : t);
     }
     return "[" + join(parts, ", ") + "]";
