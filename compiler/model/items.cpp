@@ -90,7 +90,9 @@ Value Items::run_item(const Item& item, ItemScope& scope, const Value& input, bo
   Value value = input;
   Env::Entry* shadowed = scope.env.has(index) ? scope.env.find(index) : nullptr;
   Value former = shadowed ? shadowed->value : Value();
-  for (int64_t i = 0; i < n; ++i) {
+  // Behind a repetition with faults, the others would have the same.
+  size_t faults = context_.diagnostics.errors();
+  for (int64_t i = 0; i < n && context_.diagnostics.errors() == faults; ++i) {
     scope.env.set(index, Value::of_integer(i));
     value = once(item, scope, value, i, transforms);
   }
