@@ -183,6 +183,52 @@ program("updates_gan_every", gan_spec(g="\n      every: 2"), gan_nets(), GAN_DAT
 program("updates_gan_clip", gan_spec(d="\n      clip: {norm: 0.2}"), gan_nets(), GAN_DATA, adams, gan_step(d_clip=0.2))
 
 
+def dcgan_nets():
+    """The layers of specs/dcgan.yaml on images of 8 by 8."""
+    return {"generator": Net(("conv_transpose2d1", nn.ConvTranspose2d(3, 6, 4, bias=False)), ("batch_norm1", nn.BatchNorm2d(6)), torch.relu,
+                             ("conv_transpose2d2", nn.ConvTranspose2d(6, 1, 4, 2, 1, bias=False)), torch.tanh),
+            "discriminator": Net(("conv2d1", nn.Conv2d(1, 4, 4, 2, 1, bias=False)), lambda x: F.leaky_relu(x, 0.2),
+                                 ("conv2d2", nn.Conv2d(4, 6, 4, 2, 1, bias=False)), ("batch_norm1", nn.BatchNorm2d(6)), lambda x: F.leaky_relu(x, 0.2),
+                                 ("conv2d3", nn.Conv2d(6, 1, 2, bias=False)), nn.Flatten())}
+
+
+program("updates_dcgan", """
+models:
+  generator:
+    inputs: {z: [3, 1, 1]}
+    layers:
+      - conv_transpose2d: {out: 6, kernel: 4, bias: false}
+      - batch_norm
+      - relu
+      - conv_transpose2d: {out: 1, kernel: 4, stride: 2, padding: 1, bias: false}
+      - tanh
+  discriminator:
+    - conv2d: {out: 4, kernel: 4, stride: 2, padding: 1, bias: false}
+    - leaky_relu: 0.2
+    - conv2d: {out: 6, kernel: 4, stride: 2, padding: 1, bias: false}
+    - batch_norm
+    - leaky_relu: 0.2
+    - conv2d: {out: 1, kernel: 2, bias: false}
+    - flatten
+train:
+  updates:
+    d:
+      params: discriminator.*
+      forward:
+        fake: discriminator(generator(z))
+        real: discriminator(x)
+      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
+      optimizer: {type: adam, lr: 0.002, betas: [0.5, 0.999]}
+    g:
+      params: generator.*
+      forward: {fake: "discriminator(generator(w))"}
+      loss: bce_with_logits(fake, 1)
+      optimizer: {type: adam, lr: 0.002, betas: [0.5, 0.999]}
+""", dcgan_nets, {"x": normal(12, 1, 8, 8), "z": normal(12, 3, 1, 1), "w": normal(12, 3, 1, 1)},
+        lambda nets: [torch.optim.Adam(nets[name].parameters(), lr=0.002, betas=(0.5, 0.999)) for name in ("discriminator", "generator")],
+        gan_step())
+
+
 def halving_step(nets, optimizers, batch, k):
     for optimizer, rate in zip(optimizers, (0.02, 0.01)):
         optimizer.param_groups[0]["lr"] = rate * 0.5 ** (k // 2)
