@@ -38,8 +38,9 @@ Dataset open_dataset(const DataSettings& settings);
 Schema read_schema(const DataSettings& settings);
 
 /// Rows for `predict`: the columns that are no targets, read from a file of any reader (told by its content and name).
-/// Tables need the feature names of the schema (in any order) or as many columns without names.
-Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv);
+/// Tables need the feature names of the schema (in any order) or as many columns without names, and are read as `trained` says of its own; IDX images are
+/// resized as those were.
+Dataset read_inputs(const std::string& path, const Schema& schema, const DataSettings& trained);
 
 /// The schema of a dataset of images by name (digits is one, though its pixels come as a table), which is known without its
 /// files; nothing for other names.

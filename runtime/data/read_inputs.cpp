@@ -70,7 +70,7 @@ Bytes converted(const Bytes& from, DType type, const std::string& path) {
 
 }  // namespace
 
-Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSettings& csv) {
+Dataset read_inputs(const std::string& path, const Schema& schema, const DataSettings& trained) {
   std::vector<const ColumnSchema*> inputs;
   for (const ColumnSchema& c : schema.columns)
     if (!c.target) inputs.push_back(&c);
@@ -92,14 +92,16 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const CsvSett
   } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt" || path == kStandardInput) {
     if (x->features.empty()) throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) + ", no table: give a file of .safetensors or .npy");
     s.reader = "csv";
-    s.csv = feature_settings(csv, inputs, &s.transforms);
+    s.csv = feature_settings(trained.csv, inputs, &s.transforms);
     s.csv.inputs.clear();
     for (size_t i = 0; inputs.size() > 1 && i < inputs.size(); ++i) {
       std::vector<LoadTransform> ignored;
-      s.csv.inputs.push_back({{inputs[i]->name, {}}, feature_settings(csv, {inputs[i]}, &ignored).columns});
+      s.csv.inputs.push_back({{inputs[i]->name, {}}, feature_settings(trained.csv, {inputs[i]}, &ignored).columns});
     }
   } else {
     s.reader = "idx";
+    for (const LoadTransform& transform : trained.transforms)
+      if (transform.kind == LoadTransform::Kind::resize) s.transforms.push_back(transform);
     s.all->tensors = {{{"x", {}}, {path, {}}}};
   }
   Dataset out;

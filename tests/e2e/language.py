@@ -111,6 +111,30 @@ eval: {{metrics: [accuracy, {{top_k: 2}}, perplexity, f1], report: [confusion_ma
     need(len(scores) == 1, f"f1 and top 2 differ with the place of the class axis: {scores}")
 
 
+def write_idx(path, shape, values):
+    with open(path, "wb") as file:
+        file.write(bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape) + bytes(values))
+
+
+@test
+def predicted_images_are_resized_as_those_of_training(c):
+    rows = 12
+    write_idx(c.path("x.idx"), (rows, 6, 6), [(i * 37 + i // 36 * 91) % 256 for i in range(rows * 36)])
+    write_idx(c.path("y.idx"), (rows,), [i % 3 for i in range(rows)])
+    spec = c.write("small.yaml", """
+data: {reader: idx, train: {x: x.idx, y: y.idx}, test: {x: x.idx, y: y.idx}, transforms: [{resize: [4, 4]}, to_float, flatten]}
+model: [{linear: 3}]
+train: {epochs: 30, batch_size: 4, loss: cross_entropy, optimizer: {type: adam, lr: 0.05}}
+eval: {metrics: [accuracy]}
+""")
+    accuracy = c.run(spec, "--json", out="small").summary["test_accuracy"]
+    lines = c.mlc("predict", c.path("small"), "--input", c.path("x.idx")).out.strip().split("\n")
+    place = lines[0].split(",").index("class")
+    found = [int(line.split(",")[place]) for line in lines[1:]]
+    right = sum(k == i % 3 for i, k in enumerate(found)) / rows
+    need(len(found) == rows and abs(right - accuracy) < 1e-9, f"predict gives {right} right, the test {accuracy}")
+
+
 @test
 def validations_within_epochs_are_kept(c):
     spec = c.write("every.yaml", VALIDATED)

@@ -70,8 +70,8 @@ uint64_t seed_of(const Arguments& a) {
   return static_cast<uint64_t>(*seed);
 }
 
-int predict_rows(Opened& o, const Schema& schema, const CsvSettings& csv, const Arguments& a) {
-  Dataset data = read_inputs(a.text("input"), schema, csv);
+int predict_rows(Opened& o, const Schema& schema, const DataSettings& trained, const Arguments& a) {
+  Dataset data = read_inputs(a.text("input"), schema, trained);
   std::vector<int32_t> rows(static_cast<size_t>(data.rows));
   std::iota(rows.begin(), rows.end(), 0);
   if (!elaborate_run(o, schema)) return kFault;
@@ -138,7 +138,7 @@ int predict_command(int argc, char** argv) {
   DataSettings settings = bind_data(o.spec, o.run.folder + "/spec.yaml", o.diagnostics);
   settings.home.clear();   // the run's data were where its spec was
   Schema schema = o.run.schema ? *o.run.schema : read_schema(settings);
-  return a.has("prompt") ? continue_text(o, schema, a) : predict_rows(o, schema, settings.csv, a);
+  return a.has("prompt") ? continue_text(o, schema, a) : predict_rows(o, schema, settings, a);
 }
 
 int eval_command(int argc, char** argv) {
