@@ -11,7 +11,7 @@ namespace {
 using Order = std::vector<size_t>;
 
 constexpr int64_t kWork = 20'000'000;   // pairs of slices looked at for the sake of a better order
-constexpr int64_t kMostTries = 300;
+constexpr int64_t kMostTries = 600;
 
 /// A slice that has its place.
 struct Placed {
@@ -127,7 +127,7 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
   for (const Order& order : starts)
     for (bool tight : {true, false})
       if (int64_t arena = attempt(order, tight); arena <= goal) return arena;
-  // The buffer that ends the arena takes its turn somewhat earlier, time and again. A change stays unless the arena grows
+  // The buffer that ends the arena, and now and then any other, takes its turn somewhat earlier, time and again. A change stays unless the arena grows
   // by more than a slack, which shrinks to nothing: some placements take two changes, and the first alone is worse.
   uint64_t random = 1;
   for (Order& order : starts) {
@@ -135,12 +135,15 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
     auto slack = [&, start = arena - bound](int64_t i) { return start * (tries - i) / tries; };
     for (int64_t i = 0; i < tries; ++i) {
       auto end = [&](size_t b) { return buffers[b].offset + buffers[b].bytes; };
-      auto top = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); });
-      random = random * 6364136223846793005u + 1442695040888963407u;
-      auto to = static_cast<std::ptrdiff_t>((random >> 33) % static_cast<uint64_t>(top - order.begin() + 1));
+      auto draw = [&](std::ptrdiff_t n) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<std::ptrdiff_t>((random >> 33) % static_cast<uint64_t>(n));
+      };
+      auto n = static_cast<std::ptrdiff_t>(order.size());
+      std::ptrdiff_t top = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); }) - order.begin();
+      std::ptrdiff_t from = i % 4 == 3 ? draw(n) : top, to = draw(from + 1);
       Order changed = order;
-      auto moved = changed.begin() + (top - order.begin());
-      std::rotate(changed.begin() + to, moved, moved + 1);
+      std::rotate(changed.begin() + to, changed.begin() + from, changed.begin() + from + 1);
       int64_t size = attempt(changed, false);
       if (size <= goal) return size;
       if (size <= arena + slack(i)) arena = size, order = std::move(changed);
