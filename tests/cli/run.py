@@ -116,7 +116,9 @@ def test_lines_in_a_file(folder):
     run = lambda text, *words: mlc("run", write(folder, "s.yaml", text), "--out", os.path.join(folder, "r"), *words).stderr
     log = run(SLOW.replace("epochs: 2", "steps: 40"))
     steps = re.findall(r"^step +(\d+)/40 +(\d+)%  .*loss", log, re.M)
-    assert 2 <= len(steps) <= 20 and steps[-1] == ("40", "100"), log
+    # As many as there are calls of 0.1 s, one for each 5 % at the most: one on a fast machine.
+    places = [int(step) for step, _ in steps]
+    assert 1 <= len(steps) <= 20 and places == sorted(set(places)) and steps[-1] == ("40", "100"), log
     # Of 200 epochs some have a line: the first, the last, and each that is the best of those around it.
     path = os.path.join(folder, "r", "metrics.jsonl")
     epochs = [int(e) for e in re.findall(r"^epoch (\d+) ", run(SLOW.replace("epochs: 2", "epochs: 200").replace("512", "4").replace("4096", "64")), re.M)]
