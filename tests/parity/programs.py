@@ -128,6 +128,23 @@ def gan_nets(norm=False):
     return make
 
 
+def gan_updates(d_lr=0.02, g_lr=0.01, d="", g="", made='{fake: "discriminator(generator(w))"}', loss="bce_with_logits(fake, 1)"):
+    return f"""  updates:
+    d:
+      params: discriminator.*
+      forward:
+        fake: discriminator(generator(z))
+        real: discriminator(x)
+      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
+      optimizer: {{type: adam, lr: {d_lr}, betas: [0.5, 0.999]}}{d}
+    g:
+      params: generator.*
+      forward: {made}
+      loss: {loss}
+      optimizer: {{type: adam, lr: {g_lr}, betas: [0.5, 0.999]}}{g}
+"""
+
+
 def gan_spec(norm="", d="", g="", top=""):
     first = "{{linear: {{out: {}, bias: false}}}}" if norm else "{{linear: {}}}"
     return f"""
@@ -137,20 +154,7 @@ models:
     layers: [{first.format(6)}, {norm}relu, {{linear: 5}}, tanh]
   discriminator: [{first.format(7)}, {norm}{{leaky_relu: 0.2}}, {{linear: 1}}]
 train:
-{top}  updates:
-    d:
-      params: discriminator.*
-      forward:
-        fake: discriminator(generator(z))
-        real: discriminator(x)
-      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
-      optimizer: {{type: adam, lr: 0.02, betas: [0.5, 0.999]}}{d}
-    g:
-      params: generator.*
-      forward: {{fake: "discriminator(generator(w))"}}
-      loss: bce_with_logits(fake, 1)
-      optimizer: {{type: adam, lr: 0.01, betas: [0.5, 0.999]}}{g}
-"""
+{top}{gan_updates(d=d, g=g)}"""
 
 
 def bce(x, y):
@@ -211,20 +215,7 @@ models:
     - conv2d: {out: 1, kernel: 2, bias: false}
     - flatten
 train:
-  updates:
-    d:
-      params: discriminator.*
-      forward:
-        fake: discriminator(generator(z))
-        real: discriminator(x)
-      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
-      optimizer: {type: adam, lr: 0.002, betas: [0.5, 0.999]}
-    g:
-      params: generator.*
-      forward: {fake: "discriminator(generator(w))"}
-      loss: bce_with_logits(fake, 1)
-      optimizer: {type: adam, lr: 0.002, betas: [0.5, 0.999]}
-""", dcgan_nets, {"x": normal(12, 1, 8, 8), "z": normal(12, 3, 1, 1), "w": normal(12, 3, 1, 1)},
+""" + gan_updates(0.002, 0.002), dcgan_nets, {"x": normal(12, 1, 8, 8), "z": normal(12, 3, 1, 1), "w": normal(12, 3, 1, 1)},
         lambda nets: [torch.optim.Adam(nets[name].parameters(), lr=0.002, betas=(0.5, 0.999)) for name in ("discriminator", "generator")],
         gan_step())
 
@@ -334,20 +325,7 @@ models:
     layers: [{linear: 6}, relu, {linear: 5}, tanh]
   discriminator: [{layers: [{linear: 7}, {leaky_relu: 0.2, as: features}], as: body}, {linear: 1}]
 train:
-  updates:
-    d:
-      params: discriminator.*
-      forward:
-        fake: discriminator(generator(z))
-        real: discriminator(x)
-      loss: bce_with_logits(real, 1) + bce_with_logits(fake, 0)
-      optimizer: {type: adam, lr: 0.02, betas: [0.5, 0.999]}
-    g:
-      params: generator.*
-      forward: {fake: "discriminator(generator(w))", real: discriminator(x)}
-      loss: mse(fake.body.features, real.body.features)
-      optimizer: {type: adam, lr: 0.01, betas: [0.5, 0.999]}
-""", lambda: {**gan_nets()(), "discriminator": Features()}, GAN_DATA,
+""" + gan_updates(made='{fake: "discriminator(generator(w))", real: discriminator(x)}', loss="mse(fake.body.features, real.body.features)"), lambda: {**gan_nets()(), "discriminator": Features()}, GAN_DATA,
         lambda nets: [torch.optim.Adam(nets["discriminator"].parameters(), lr=0.02, betas=(0.5, 0.999)),
                       torch.optim.Adam(nets["generator"].parameters(), lr=0.01, betas=(0.5, 0.999))], feature_step)
 
