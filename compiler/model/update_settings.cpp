@@ -2,6 +2,7 @@
 
 #include "compiler/base/host_variables.h"
 #include "compiler/base/text.h"
+#include "compiler/model/value.h"
 #include "compiler/spec/spec.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ int64_t read_every(const Node& node) {
   bool steps = written && written->unit == Quantity::Unit::steps;
   if (!steps && !node.is(Node::Kind::integer)) throw SpecError(node.loc, "'every' of an update is a number of steps, as in 2 or '2 steps'");
   double value = steps ? written->value : node.number();
-  if (value < 1 || value > 1e9 || value != static_cast<double>(static_cast<int64_t>(value)))
+  if (!is_whole(value) || value < 1 || value > 1e9)
     throw SpecError(node.loc, "'every' must be a whole number of steps, at least 1");
   return static_cast<int64_t>(value);
 }
