@@ -28,6 +28,9 @@ Index along(Reg var, int64_t scale = 1, int64_t base = 0);
 Index lanes_of(Reg block);                       ///< 16 * block + lane
 Address plus(Address a, const Address& b, int64_t scale = 1);
 
+/// The axis along which a value in memory can be read as a vector; nothing for index maps, constants, scalars and truth values.
+std::optional<size_t> near_axis(const Op& op);
+
 /// Thrown when a value cannot be had for 16 lanes at once (an index map splits the lanes); the caller lowers again with
 /// scalars.
 struct NeedsScalars {};

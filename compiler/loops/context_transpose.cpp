@@ -8,6 +8,13 @@
 
 namespace mlc::loops {
 
+std::optional<size_t> near_axis(const Op& op) {
+  bool row_major = op.code == OpCode::input || op.code == OpCode::state;
+  if ((is_inline(op.code) && !row_major) || op.type.shape.empty() || op.type.dtype == DType::boolean) return std::nullopt;
+  if (!row_major && op.layout.blocked >= 0) return static_cast<size_t>(op.layout.blocked);
+  return row_major || op.layout.order.empty() ? op.type.shape.size() - 1 : static_cast<size_t>(op.layout.order.back());
+}
+
 void Context::begin_square(Reg block) {
   ensure(!square_, "lower: squares do not nest");
   square_.emplace(Square{block, 0, {}});
@@ -16,17 +23,13 @@ void Context::begin_square(Reg block) {
 void Context::end_square() { square_.reset(); }
 
 Reg Context::transposed(ValueId id, const Indices& idx) {
-  const Op& op = graph_.ops[id];
-  if (is_inline(op.code) && op.code != OpCode::input && op.code != OpCode::state) return kNoReg;
-  if (idx.empty() || op.type.dtype == DType::boolean) return kNoReg;
-  const Layout in_state, &layout = is_inline(op.code) ? in_state : op.layout;
-  size_t near = layout.blocked >= 0 ? static_cast<size_t>(layout.blocked) : layout.order.empty() ? idx.size() - 1 : static_cast<size_t>(layout.order.back());
-  if (idx[near].at != Address{square_->step, {{square_->block, kLanes}}}) return kNoReg;
+  std::optional<size_t> near = near_axis(graph_.ops[id]);
+  if (!near || idx[*near].at != Address{square_->step, {{square_->block, kLanes}}}) return kNoReg;
   auto lanes = std::find_if(idx.begin(), idx.end(), [](const Index& i) { return i.lane != 0; });
   if (lanes == idx.end()) return kNoReg;
 
   Indices rows = idx;
-  rows[near] = lanes_of(square_->block);
+  rows[*near] = lanes_of(square_->block);
   if (!square_->columns.count({id, rows})) {
     std::vector<Reg> columns = square(id, rows, static_cast<size_t>(lanes - idx.begin()));
     square_->columns[{id, rows}] = std::move(columns);

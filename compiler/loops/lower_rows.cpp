@@ -264,10 +264,9 @@ private:
       for (size_t i = 0; i < classes.size(); ++i) inner[static_cast<size_t>(op.attr.dims[i])] = classes[i];
       return near_class(op.in[0], inner);
     }
-    bool leaf = op.code == OpCode::input || op.code == OpCode::state || !is_inline(op.code);
-    if (!leaf || inside_.count(v) || op.type.dtype == DType::boolean || !std::count(classes.begin(), classes.end(), lane_)) return -1;
-    if (is_inline(op.code)) return classes.back();
-    return op.layout.blocked >= 0 ? classes[static_cast<size_t>(op.layout.blocked)] : op.layout.order.empty() ? classes.back() : classes[static_cast<size_t>(op.layout.order.back())];
+    if (inside_.count(v) || !std::count(classes.begin(), classes.end(), lane_)) return -1;
+    std::optional<size_t> near = near_axis(op);
+    return near ? classes[*near] : -1;
   }
 
   // 16 steps written out; what is left of the axis step by step.
