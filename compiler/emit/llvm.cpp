@@ -4,7 +4,9 @@
 
 #include <bit>
 #include <cstdio>
-#include <map>
+#include <set>
+#include <unordered_map>
+#include <vector>
 
 namespace mlc {
 namespace {
@@ -105,7 +107,13 @@ private:
   void line(const std::string& text) { out_ += "  " + text + "\n"; }
   void label(const std::string& name) { out_ += name + ":\n"; }
   std::string fresh() { return "%t" + std::to_string(temp_++); }
+  // An instruction's value; one that stands already where it dominates this place is not repeated. Not for loads and phis.
   std::string def(const std::string& text) {
+    for (const auto& scope : known_)
+      if (auto it = scope.find(text); it != scope.end()) return it->second;
+    return known_.back()[text] = def_anew(text);
+  }
+  std::string def_anew(const std::string& text) {
     std::string name = fresh();
     line(name + " = " + text);
     return name;
@@ -138,14 +146,32 @@ private:
 
   // --- statements ---
   void block(const Block& b) {
+    known_.emplace_back();
     for (const Stmt& s : b) {
       if (s.kind == Stmt::Kind::instr) instr(s.instr);
       else if (s.kind == Stmt::Kind::loop) loop(*s.loop);
       else branch(*s.branch);
     }
+    known_.pop_back();
   }
 
+  // Of a loop without loops inside: the numbers by which accesses multiply its variable, but what address modes do.
+  // False: there are loops inside.
+  static bool collect_strides(const Block& b, Reg var, std::set<int64_t>& strides) {
+    for (const Stmt& s : b) {
+      if (s.kind == Stmt::Kind::loop) return false;
+      if (s.kind == Stmt::Kind::branch && !(collect_strides(s.branch->then, var, strides) && collect_strides(s.branch->otherwise, var, strides))) return false;
+      if (s.kind != Stmt::Kind::instr) continue;
+      for (auto [r, c] : s.instr.access.at.terms)
+        if (r == var && c != 1 && c != 2) strides.insert(c);
+    }
+    return true;
+  }
+
+  static std::string product(const std::string& value, int64_t factor) { return "mul nsw i64 " + value + ", " + std::to_string(factor); }
+
   // Loops whose first turn is certain test at their end; others test before it as well. Phis stand at the body's head.
+  // In inner loops a multiple of the variable that addresses take is a phi of its own: a sum for each turn, no product.
   void loop(const For& f) {
     bool certain = f.begin_reg == kNoReg && f.end_reg == kNoReg && f.begin < f.end;
     if (f.begin_reg == kNoReg && f.end_reg == kNoReg && f.begin >= f.end) {
@@ -156,8 +182,12 @@ private:
     std::string begin = f.begin_reg == kNoReg ? std::to_string(f.begin) : operand(f.begin_reg, 0, false);
     std::string end = f.end_reg == kNoReg ? std::to_string(f.end) : operand(f.end_reg, 0, false);
     std::string before = id + ".before", body = id + ".body", exit = id + ".exit", latch = id + ".latch";
+    std::set<int64_t> strides;
+    if (!collect_strides(f.body, f.var, strides)) strides.clear();
     line("br label %" + before);
     label(before);
+    std::vector<std::string> begins;
+    for (int64_t c : strides) begins.push_back(f.begin_reg == kNoReg ? std::to_string(f.begin * c) : def(product(begin, c)));
     if (certain) {
       line("br label %" + body);
     } else {
@@ -167,6 +197,13 @@ private:
     label(body);
     line(var + " = phi i64 [ " + begin + ", %" + before + " ], [ " + var + ".next, %" + latch + " ]");
     names_[static_cast<size_t>(f.var)] = {var};
+    known_.emplace_back();
+    auto multiple = [&](int64_t c) { return var + ".x" + std::to_string(c); };
+    size_t first = 0;
+    for (int64_t c : strides) {
+      line(multiple(c) + " = phi i64 [ " + begins[first++] + ", %" + before + " ], [ " + multiple(c) + ".next, %" + latch + " ]");
+      known_.back()[product(var, c)] = multiple(c);
+    }
     std::vector<std::vector<std::string>> inits;
     // The last part of a phi names the value of the next turn, which is known after the body: patched in below.
     std::vector<std::pair<size_t, std::pair<const For::Carried*, int>>> patches;
@@ -184,9 +221,11 @@ private:
       names_[static_cast<size_t>(c.reg)] = phis;
     }
     block(f.body);
+    known_.pop_back();
     line("br label %" + latch);
     label(latch);
     line(var + ".next = add nsw i64 " + var + ", " + std::to_string(f.step));
+    for (int64_t c : strides) line(multiple(c) + ".next = add nsw i64 " + multiple(c) + ", " + std::to_string(f.step * c));
     std::string more = def("icmp slt i64 " + var + ".next, " + end);
     line("br i1 " + more + ", label %" + body + ", label %" + exit);
     label(exit);
@@ -203,7 +242,7 @@ private:
       RegType t = type(c.reg);
       std::vector<std::string> merged;
       for (int p = 0; p < parts(t); ++p)
-        merged.push_back(def("phi " + llvm_type(t) + " [ " + inits[i][static_cast<size_t>(p)] + ", %" + before + " ], [ " +
+        merged.push_back(def_anew("phi " + llvm_type(t) + " [ " + inits[i][static_cast<size_t>(p)] + ", %" + before + " ], [ " +
                              names_[static_cast<size_t>(c.next)][static_cast<size_t>(p)] + ", %" + latch + " ]"));
       names_[static_cast<size_t>(c.reg)] = merged;
     }
@@ -389,7 +428,7 @@ private:
     std::string moving;
     for (auto [r, c] : a.at.terms) {
       std::string term = operand(r, 0, false);
-      if (c != 1) term = def("mul nsw i64 " + term + ", " + std::to_string(c));
+      if (c != 1) term = def(product(term, c));
       moving = moving.empty() ? term : def("add nsw i64 " + moving + ", " + term);
     }
     const KernelBuffer& b = k_.buffers[static_cast<size_t>(a.buffer)];
@@ -458,7 +497,7 @@ private:
     names.clear();
     std::string base = address(a), element = memory_type(d), bytes = std::to_string(dtype_bytes(d));
     if (!t.vector || (a.stride == 0 && a.offsets == kNoReg)) {
-      std::string scalar = widen(def("load " + element + ", ptr " + base + ", align " + bytes), d, false);
+      std::string scalar = widen(def_anew("load " + element + ", ptr " + base + ", align " + bytes), d, false);
       if (!t.vector) {
         names = {scalar};
         return;
@@ -477,18 +516,18 @@ private:
       }
       if (a.offsets == kNoReg && a.stride == 1) {
         std::string at = p ? def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string(p * lanes_)) : base;
-        if (m.empty()) value = def("load " + vty + ", ptr " + at + ", align " + bytes);
-        else value = def("call " + vty + " @llvm.masked.load.v" + vl + suffix(element) + ".p0(ptr " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + m + ", " + vty + " zeroinitializer)");
+        if (m.empty()) value = def_anew("load " + vty + ", ptr " + at + ", align " + bytes);
+        else value = def_anew("call " + vty + " @llvm.masked.load.v" + vl + suffix(element) + ".p0(ptr " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + m + ", " + vty + " zeroinitializer)");
       } else if (a.offsets == kNoReg && a.count_reg == kNoReg) {
         value = "zeroinitializer";
         for (int l = 0; l < lanes_ && p * lanes_ + l < a.count; ++l) {
           std::string at = def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string((p * lanes_ + l) * a.stride));
-          std::string scalar = def("load " + element + ", ptr " + at + ", align " + bytes);
+          std::string scalar = def_anew("load " + element + ", ptr " + at + ", align " + bytes);
           value = def("insertelement " + vty + " " + value + ", " + element + " " + scalar + ", i64 " + std::to_string(l));
         }
       } else {
         std::string at = pointers(a, base, element, p);
-        value = def("call " + vty + " @llvm.masked.gather.v" + vl + suffix(element) + ".v" + vl + "p0(<" + vl + " x ptr> " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ", " + vty + " zeroinitializer)");
+        value = def_anew("call " + vty + " @llvm.masked.gather.v" + vl + suffix(element) + ".v" + vl + "p0(<" + vl + " x ptr> " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ", " + vty + " zeroinitializer)");
       }
       names.push_back(widen(value, d, true));
     }
@@ -522,6 +561,7 @@ private:
   int lanes_, parts_;
   std::vector<std::vector<std::string>> names_;
   std::string out_, entry_;
+  std::vector<std::unordered_map<std::string, std::string>> known_;   // names of values by their instructions, by nesting of blocks
   int temp_ = 0, loops_ = 0;
 };
 

@@ -2,7 +2,7 @@
 """The machine code of contraction micro-kernels: tests/asm/run.py --mlc PROGRAM [SPEC...]
 
 `mlc dump-ir --stage asm --cpu NAME` prints what the code generator puts into objects, for CPUs of every width, wherever this
-runs. An inner loop that does multiply-adds on full vectors must not touch the stack (a spilled sum, vector or address), gather,
+runs. An inner loop that does multiply-adds on full vectors must not spill (a sum, vector or address on the stack), gather,
 divide or call. Each multiply-add has at most one instruction beside it, a load as a rule; the loop's own counting is not held
 against it. A broken layout, a lost hoist or a tile too large for the register file fails here without a timing.
 """
@@ -23,7 +23,7 @@ class X86:
     vector = {8: "ymm", 16: "zmm"}
     jump = re.compile(r"j\w+\s+(\.L[\w$]+)$")
     comment = "#"
-    stack = re.compile(r"%[re]sp")
+    stack = re.compile(r"\(%[re]sp\)")  # with an index it is scratch
     forbidden = ("vgather", "vpgather", "vdivps", "vsqrt", "call")
     math = ("vaddps", "vsubps", "vmulps", "vmaxps", "vminps", "vrndscaleps", "vroundps", "vscalefps")
     counting = re.compile(r"(add|sub|inc|dec|cmp|lea|mov|test)[lq]?\s+(?!.*mm)|j")

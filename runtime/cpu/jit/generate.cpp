@@ -11,6 +11,7 @@
 #include <llvm/Linker/Linker.h>
 #include <llvm/MC/MCSubtargetInfo.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/SourceMgr.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
@@ -23,6 +24,10 @@ namespace {
 // and takes six times as long.
 constexpr const char* kPipeline =
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,dce)";
+
+// Addresses are a base and a displacement already: strength reduction takes a quarter of the time of code generation, and kernels
+// are as fast without.
+constexpr const char* kOption = "-disable-lsr";
 
 // Without a handler LLVM prints errors and ends the process.
 void keep_error(const llvm::DiagnosticInfo* info, void* errors) {
@@ -96,9 +101,14 @@ llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu) {
   return settle(std::move(builder));
 }
 
+void set_options() {
+  const char* arguments[] = {"mlc", kOption};
+  llvm::cl::ParseCommandLineOptions(2, arguments);
+}
+
 std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder) {
   return "LLVM " LLVM_VERSION_STRING "\n" + builder.getTargetTriple().str() + "\n" + builder.getCPU() + "\n" +
-         builder.getFeatures().getString() + "\n" + kPipeline;
+         builder.getFeatures().getString() + "\n" + kPipeline + "\n" + kOption;
 }
 
 std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels,

@@ -85,6 +85,7 @@ extern "C" mlc::Jit* mlc_jit() {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   llvm::InitializeNativeTargetAsmParser();
+  mlc::set_options();
   static mlc::HostJit jit;
   return &jit;
 }

@@ -21,6 +21,9 @@ llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu);
 /// What distinguishes machine code of the same IR; see Jit::target.
 std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder);
 
+/// Options of LLVM that only its command line has; once, before all else.
+void set_options();
+
 /// Compiles kernels into one object or assembly file in memory. Each call has its own LLVM context, so calls run in
 /// parallel. Throws InternalError with the name of a kernel that does not parse or verify.
 std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels,
