@@ -95,7 +95,8 @@ public:
   /// (extent - 1) * stride - padding + (kernel - 1) * dilation + 1 + output_padding.
   ValueId conv_transpose(ValueId x, ValueId weight, const Window& window, const std::vector<int64_t>& output_padding);
   ValueId window(OpCode code, ValueId x, const Window& window);   ///< window_sum, window_max
-  ValueId warp(ValueId image, ValueId matrix, bool bilinear);     ///< image of two spatial axes, matrix [2, 3]
+  /// An image of two spatial axes at places x, y (in pixels from its first), which broadcast to the result's two spatial axes.
+  ValueId resample(ValueId image, ValueId x, ValueId y, bool bilinear);
 
   /// The lowest level: appends an op of raw axes after inferring and checking its type. Equal leaves are not merged.
   ValueId add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},

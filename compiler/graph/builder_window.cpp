@@ -138,14 +138,17 @@ ValueId Builder::window(OpCode code, ValueId x, const Window& window) {
   return without_samples(add(code, {x}, std::move(attr)));
 }
 
-ValueId Builder::warp(ValueId image, ValueId matrix, bool bilinear) {
-  Shape shape = sample_shape(image), m = sample_shape(matrix);
-  if (shape.size() != 3) fail("warp needs an image of [channels, height, width]", {"found  " + format_shape(shape)});
-  if (m != Shape{2, 3}) fail_shapes("warp needs a matrix of [2, 3]", "expected", {2, 3}, "found", m);
-  bool per_sample = graph_.op(image).per_sample || graph_.op(matrix).per_sample;
-  image = with_samples(expand(image, shape, per_sample));
-  matrix = cast(matrix, graph_.type(image).dtype);
-  return without_samples(add(OpCode::warp, {image, matrix}, {.labels = bilinear ? "bilinear" : "nearest"}));
+ValueId Builder::resample(ValueId image, ValueId x, ValueId y, bool bilinear) {
+  Shape shape = sample_shape(image);
+  if (shape.size() != 3) fail("resample needs an image of [channels, height, width]", {"found  " + format_shape(shape)});
+  align({&x, &y}, "resample");
+  if (rank(x) != 2) fail("resample needs places x and y of [rows, columns]", {"found  " + format_shape(sample_shape(x))});
+  image = with_samples(expand(image, shape, graph_.op(image).per_sample || graph_.op(x).per_sample));
+  for (ValueId* place : {&x, &y}) {
+    *place = cast(*place, graph_.type(image).dtype);
+    if (!bilinear) *place = unary(OpCode::stop_gradient, *place);   // steps have no slope
+  }
+  return without_samples(add(OpCode::resample, {image, x, y}, {.labels = bilinear ? "bilinear" : "nearest"}));
 }
 
 }  // namespace mlc

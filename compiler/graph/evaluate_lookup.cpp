@@ -47,42 +47,50 @@ template <class T> Array<T> pick(const Frame<T>& frame, const Op& op, const Arra
   return out;
 }
 
-/// Pixel (x, y) of each plane from the place that the matrix gives, counted from the centre; outside lies 0.
-template <class T> Array<T> warp(const Op& op, const Array<T>& image, const Array<T>& matrix) {
-  Array<T> out = make_array<T>(op.type);
-  const Shape& shape = op.type.shape;
-  int64_t height = shape[2], width = shape[3];
-  T cx = static_cast<T>(width - 1) / 2, cy = static_cast<T>(height - 1) / 2;
-  bool each = matrix.type.shape.size() == 3, nearest = op.attr.labels == "nearest";
-  size_t at = 0;
-  for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane) {
-    const T* m = matrix.data.data() + (each ? plane / shape[1] * 6 : 0);
-    auto pixel = [&](T x, T y) {
-      if (!(x >= 0 && x < static_cast<T>(width) && y >= 0 && y < static_cast<T>(height))) return T(0);
-      return image.data[static_cast<size_t>((plane * height + static_cast<int64_t>(y)) * width + static_cast<int64_t>(x))];
-    };
-    for (int64_t j = 0; j < height; ++j)
-      for (int64_t i = 0; i < width; ++i) {
-        T dx = static_cast<T>(i) - cx, dy = static_cast<T>(j) - cy;
-        T x = m[0] * dx + m[1] * dy + m[2] + cx, y = m[3] * dx + m[4] * dy + m[5] + cy;
+/// Calls f(place, pixel, weight) with each element of the places' grid, and each pixel within the image that it is read from.
+template <class T, class F> void each_pixel(const Op& op, const Shape& image, const Array<T>& x, const Array<T>& y, const F& f) {
+  int64_t height = image[2], width = image[3];
+  size_t plane = static_cast<size_t>(height * width);
+  bool each = x.type.shape.size() == 3, nearest = op.attr.labels == "nearest";
+  size_t grid = x.data.size() / static_cast<size_t>(each ? image[0] : 1), at = 0;
+  for (int64_t n = 0; n < image[0]; ++n)
+    for (int64_t c = 0; c < image[1]; ++c)
+      for (size_t i = 0; i < grid; ++i, ++at) {
+        auto pixel = [&](T column, T row, T weight) {
+          if (!(column >= 0 && column < static_cast<T>(width) && row >= 0 && row < static_cast<T>(height))) return;
+          size_t within = static_cast<size_t>(static_cast<int64_t>(row) * width + static_cast<int64_t>(column));
+          f(at, static_cast<size_t>(n * image[1] + c) * plane + within, weight);
+        };
+        size_t place = (each ? static_cast<size_t>(n) * grid : 0) + i;
+        T px = x.data[place], py = y.data[place];
         if (nearest) {
-          out.data[at++] = pixel(std::nearbyint(x), std::nearbyint(y));
+          pixel(std::nearbyint(px), std::nearbyint(py), 1);
           continue;
         }
-        T left = std::floor(x), top = std::floor(y), u = x - left, v = y - top;
-        T above = pixel(left, top) * (1 - u) + pixel(left + 1, top) * u;
-        T below = pixel(left, top + 1) * (1 - u) + pixel(left + 1, top + 1) * u;
-        out.data[at++] = above * (1 - v) + below * v;
+        T left = std::floor(px), top = std::floor(py), u = px - left, v = py - top;
+        pixel(left, top, (1 - u) * (1 - v)), pixel(left + 1, top, u * (1 - v));
+        pixel(left, top + 1, (1 - u) * v), pixel(left + 1, top + 1, u * v);
       }
-  }
-  return out;
+}
+
+template <class T> Array<T> resample(const Op& op, const Array<T>& image, const Array<T>& x, const Array<T>& y) {
+  std::vector<double> sums(static_cast<size_t>(op.type.elements()));
+  each_pixel(op, image.type.shape, x, y, [&](size_t at, size_t pixel, T weight) { sums[at] += static_cast<double>(weight) * image.data[pixel]; });
+  return {op.type, {sums.begin(), sums.end()}};
+}
+
+template <class T> Array<T> resample_grad(const Op& op, const Array<T>& g, const Array<T>& x, const Array<T>& y) {
+  std::vector<double> sums(static_cast<size_t>(op.type.elements()));
+  each_pixel(op, op.type.shape, x, y, [&](size_t at, size_t pixel, T weight) { sums[pixel] += static_cast<double>(weight) * g.data[at]; });
+  return {op.type, {sums.begin(), sums.end()}};
 }
 
 }  // namespace
 
 template <class T> Array<T> evaluate_lookup(const Frame<T>& frame, const Op& op, const Operands<T>& in) {
   if (op.code == OpCode::take) return take(frame, op, *in[0], *in[1]);
-  if (op.code == OpCode::warp) return warp(op, *in[0], *in[1]);
+  if (op.code == OpCode::resample) return resample(op, *in[0], *in[1], *in[2]);
+  if (op.code == OpCode::resample_grad) return resample_grad(op, *in[0], *in[1], *in[2]);
   if (op.code == OpCode::take_grad) return take_grad(frame, op, *in[0], *in[1]);
   return pick(frame, op, *in[0], *in[1]);
 }

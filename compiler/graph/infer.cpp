@@ -298,7 +298,7 @@ private:
 
   Type lookup() const {
     const Type &x = in(0).type, &index = in(1).type;
-    if (op_.code == OpCode::warp) return warp(x, index);
+    if (op_.code == OpCode::resample || op_.code == OpCode::resample_grad) return resample();
     want(is_integer(index.dtype), "the index must be i32, i64 or u8");
     if (op_.code == OpCode::take) {
       want(!in(0).per_sample, "the table must be shared");
@@ -324,11 +324,19 @@ private:
     return out;
   }
 
-  Type warp(const Type& image, const Type& matrix) const {
-    want(is_float(image.dtype) && image.shape.size() == 4, "the image is [n, channels, height, width], of floats");
-    Shape shape = in(1).per_sample ? Shape{image.shape[0], 2, 3} : Shape{2, 3};
-    want(matrix.dtype == image.dtype && matrix.shape == shape, "the matrix is [2, 3], one for all or one per sample");
+  Type resample() const {
+    bool gradient = op_.code == OpCode::resample_grad;
+    const Type &x = in(0).type, &places = in(1).type;
+    want(is_float(x.dtype) && x.shape.size() == 4, "the image is [n, channels, height, width], of floats");
+    want(places == in(2).type && in(1).per_sample == in(2).per_sample && places.dtype == x.dtype, "x and y are of one type, that of the image's elements");
+    size_t first = in(1).per_sample ? 1 : 0;
+    want(places.shape.size() == first + 2 && (!first || places.shape[0] == x.shape[0]), "places are [rows, columns], for all or per sample");
     want(attr_.labels == "nearest" || attr_.labels == "bilinear", "the mode is nearest or bilinear");
+    Type grid{x.dtype, {x.shape[0], x.shape[1], places.shape[first], places.shape[first + 1]}};
+    if (!gradient) return grid;
+    want(x == grid, "the cotangent has an element for each channel and place");
+    const Type& image = op_.type;
+    want(image.dtype == x.dtype && image.shape.size() == 4 && image.shape[0] == x.shape[0] && image.shape[1] == x.shape[1], "the result is an image of as many channels");
     return image;
   }
 
@@ -357,8 +365,9 @@ bool infer_per_sample(const Graph& graph, const Op& op) {
   case OpCode::take: return operand(1);
   case OpCode::conv:
   case OpCode::conv_dgrad: return operand(0);
-  case OpCode::warp:
-    if (operand(1) && !operand(0)) throw InternalError("a matrix per sample needs an image per sample");
+  case OpCode::resample:
+  case OpCode::resample_grad:
+    if (operand(1) && !operand(0)) throw InternalError("places per sample need an image per sample");
     return operand(0);
   case OpCode::reduce_sum:
   case OpCode::reduce_max:

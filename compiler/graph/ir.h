@@ -50,7 +50,7 @@ struct Attributes {
   int32_t tensor = -1;               ///< input, state: TensorId
   int32_t index = -1;                ///< scalar: index in Graph::scalars
   uint32_t stream = 0;               ///< uniform, normal: names the drawing site
-  std::string labels;                ///< contract; warp: its mode
+  std::string labels;                ///< contract; resample: its mode
   bool operator==(const Attributes&) const = default;
 };
 

@@ -228,6 +228,35 @@ void pick_vjp(Vjp& r) {
   });
 }
 
+/// The slope of an image, read at the places of resample, along x (axis 1) or y (2), times `factor`, summed to the places'
+/// shape. Between two pixels a bilinear image is the line through them: its slope is their difference.
+V slope(Vjp& r, V image, V factor, size_t axis) {
+  V low = floor(r.in(axis)), high = low + 1;
+  auto at = [&](V place) {
+    std::vector<ValueId> in{image.id, r.op.in[1], r.op.in[2]};
+    in[axis] = place.id;
+    return add(image, OpCode::resample, in, r.op.attr);
+  };
+  V product = factor * (at(high) - at(low));
+  Attributes attr{.dims = r.in(1).op().per_sample ? std::vector<int64_t>{1} : std::vector<int64_t>{0, 1}};
+  return add(image, OpCode::reduce_sum, {product.id}, attr);
+}
+
+void give_slopes(Vjp& r, V image, V factor) {
+  if (r.op.attr.labels == "nearest") return;
+  for (size_t axis : {1, 2}) r.give(axis, [&] { return slope(r, image, factor, axis); });
+}
+
+void resample_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::resample_grad, {r.g.id, r.op.in[1], r.op.in[2]}, r.op.attr, r.in(0).op().type); });
+  give_slopes(r, r.in(0), r.g);
+}
+
+void resample_grad_vjp(Vjp& r) {
+  r.give(0, [&] { return add(r.g, OpCode::resample, {r.g.id, r.op.in[1], r.op.in[2]}, r.op.attr); });
+  give_slopes(r, r.g, r.in(0));
+}
+
 void conv_vjp(Vjp& r) {
   r.give(0, [&] { return add(r.g, OpCode::conv_dgrad, {r.g.id, r.op.in[1]}, r.op.attr, r.in(0).op().type); });
   r.give(1, [&] { return add(r.g, OpCode::conv_wgrad, {r.op.in[0], r.g.id}, r.op.attr, r.in(1).op().type); });

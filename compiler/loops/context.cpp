@@ -237,7 +237,7 @@ Reg Context::compute(ValueId id) {
     return w().load(a, it->second.lanes);
   }
   if (op.code == OpCode::take) return take(id);
-  if (op.code == OpCode::warp) return warp(id);
+  if (op.code == OpCode::resample) return resample(id);
   ensure(is_elementwise(op.code), "lower: a reduction is read before its loop has run");
   Indices idx = index_of(id);
   std::vector<Reg> in;

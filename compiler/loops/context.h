@@ -79,6 +79,16 @@ public:
   void save(ValueId op, Saved saved) { saved_[op] = std::move(saved); }
   Address saved_address(const Saved& saved);
 
+  /// The pixels that resample reads at a place, and their weights (kNoReg: 1). `inside` is a truth value, `place` the i32 index of the
+  /// pixel in its plane, 0 outside.
+  struct Pixel {
+    Reg inside, place, weight;
+  };
+  /// One for "nearest"; left and right above, then below, for "bilinear".
+  std::vector<Pixel> pixels(const Op& op, int64_t height, int64_t width, Reg x, Reg y);
+  /// That pixel of an image in memory.
+  Access pixel_access(int buffer, const Op& image, const Index& samples, const Index& channel, Reg place);
+
   /// Stores a computed value of the group wherever it is needed: arena, state, results.
   void write(ValueId value, Reg reg, const Indices& idx);
 
@@ -104,8 +114,7 @@ private:
   Reg random(ValueId op, const Indices& idx);
   Reg input(ValueId op, const Indices& idx);
   Reg take(ValueId op);
-  Reg warp(ValueId op);
-  Reg gather(ValueId image, const Index& samples, const Index& channel, Reg row, Reg column);
+  Reg resample(ValueId op);
   Reg transposed(ValueId id, const Indices& idx);   ///< kNoReg where the value does not lie along the square's steps
   std::vector<Reg> square(ValueId id, const Indices& idx, size_t across);
   Indices reshape_index(const Shape& from, const Shape& to, const Indices& idx, bool per_sample);

@@ -21,6 +21,7 @@ public:
     case OpCode::pad: return pad();
     case OpCode::cumsum: return cumsum();
     case OpCode::take_grad: return take_grad();
+    case OpCode::resample_grad: return resample_grad();
     default: throw InternalError("lower: not a special op");
     }
   }
@@ -146,6 +147,36 @@ private:
     Reg before = w.load(place, true);
     w.store(place, w.add(before, w.splat(c_.eval(op_.in[0], from))));
     for (size_t i = 0; i < at.size(); ++i) c_.end_loop();
+  }
+
+  // Each tile owns a channel of a block of samples, one in each lane: it clears its planes, then adds the cotangent's elements in
+  // their order.
+  void resample_grad() {
+    Writer& w = c_.w();
+    const Shape& shape = op_.type.shape;
+    const Shape& grid = graph_.type(op_.in[0]).shape;
+    out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3 + static_cast<double>(element_count(grid)) * (op_.attr.labels == "nearest" ? 2 : 6);
+    bool lanes = vectors_ && op_.layout.blocked == 0, each = graph_.type(op_.in[1]).shape.size() == 3;
+    int out = c_.argument({ArgRef::Kind::value, id_, -1}, op_.type.dtype, true, "%" + std::to_string(id_));
+    out_.kernel.tiles = (lanes ? (shape[0] + kLanes - 1) / kLanes : shape[0]) * shape[1];
+    Reg channels = w.constant(static_cast<double>(shape[1]), Elem::index);
+    Reg block = w.emit(Code::xdiv, {out_.kernel.tile, channels});
+    Index samples = lanes ? lanes_of(block) : along(block), channel = along(w.emit(Code::xmod, {out_.kernel.tile, channels}));
+    if (lanes && shape[0] % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[0], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+    auto wide = [&](Reg r) { return lanes ? w.splat(r) : r; };
+    Index row = along(c_.loop(0, shape[2])), column = along(c_.loop(0, shape[3]));
+    w.store(c_.access(out, op_.type, op_.layout, {samples, channel, row, column}), wide(w.constant(0)));
+    c_.end_loop(), c_.end_loop();
+    row = along(c_.loop(0, grid[2])), column = along(c_.loop(0, grid[3]));
+    Indices at{row, column};
+    if (each) at.insert(at.begin(), samples);
+    Reg x = c_.eval(op_.in[1], at), y = c_.eval(op_.in[2], at), g = c_.eval(op_.in[0], {samples, channel, row, column});
+    for (const Context::Pixel& p : c_.pixels(op_, shape[2], shape[3], x, y)) {
+      Access place = c_.pixel_access(out, op_, samples, channel, p.place);
+      Reg part = w.select(p.inside, p.weight == kNoReg ? g : w.mul(g, p.weight), w.constant(0));
+      w.store(place, wide(w.add(w.load(place, lanes), part)));
+    }
+    c_.end_loop(), c_.end_loop();
   }
 
   const Graph& graph_;

@@ -21,7 +21,7 @@ void lower_attention(const Graph& graph, const Group& group, const Plan& plan, c
 /// A window op with its epilogue. `templates` false: one channel at a time.
 void lower_window(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out);
 void lower_weight_gradient(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates, Lowered& out);
-/// concat, pad, cumsum, take_grad.
+/// concat, pad, cumsum, take_grad, resample_grad.
 void lower_special(const Graph& graph, const Group& group, const Plan& plan, Lowered& out);
 
 }  // namespace mlc::loops

@@ -196,6 +196,8 @@ void Items::unknown_op(const Item& item, bool transforms) {
   if (transforms) names.emplace_back("resize");   // runs when the data are loaded
   if (const Definition* d = library.find(DefinitionKind::function, item.op, item.loc.file); d && d->is_loss())
     throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a loss: it stands at train.loss, not among the layers");
+  if (!transforms && (item.op == "resize" || library.find(DefinitionKind::transform, item.op, item.loc.file)))
+    throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a transform: it stands at data.transforms, not among the layers");
   std::string near = suggest(item.op, names);
   std::string what = transforms ? "unknown transform '" : "unknown op '";
   throw SpecError({.loc = evaluator_.place(item.loc), .text = what + item.op + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"), .fix = near});

@@ -96,7 +96,8 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
       try {
         Definition d = read(kind, key, body, false);
         const std::string name = d.name();
-        bool builtin = std_.count({kind, name}) || (kind == DefinitionKind::function && find_primitive(name));
+        auto shipped = std_.find({kind, name});   // its private names hinder nobody
+        bool builtin = (shipped != std_.end() && visible(name, shipped->second.file, key.loc.file)) || (kind == DefinitionKind::function && find_primitive(name));
         if (builtin && !d.signature.overrides)
           throw SpecError(d.signature.loc, "'" + name + "' is a built-in " + std::string(kind_name(kind)) + "; write 'override " + key.text + "' to replace it");
         definitions_.push_back(std::move(d));

@@ -37,24 +37,6 @@ void add_shape_chain(const Context& context, const std::string& path, const Valu
   if (extent != format_shape(chain.back()->output)) diagnostic.lines.push_back("the input of this one is " + extent);
 }
 
-namespace {
-
-// Warps of the forward part that a trained parameter stands behind: it learns nothing through them.
-std::vector<Loc> gradients_end(const Context& context) {
-  std::vector<Loc> out;
-  std::vector<bool> trained(context.graph.ops.size(), false);
-  for (size_t id = 0; id < context.graph.ops.size(); ++id) {
-    const Op& op = context.graph.ops[id];
-    if (op.part != StepPart::forward || op.code == OpCode::stop_gradient) continue;
-    trained[id] = op.code == OpCode::state && context.graph.tensors[static_cast<size_t>(op.attr.tensor)].role == Role::parameter;
-    for (ValueId v : op.in) trained[id] = trained[id] || trained[v];
-    if (op.code == OpCode::warp && trained[id] && std::find(out.begin(), out.end(), op.loc) == out.end()) out.push_back(op.loc);
-  }
-  return out;
-}
-
-}  // namespace
-
 void warn_unused(const Context& context) {
   std::vector<bool> used(context.graph.ops.size(), false);
   for (const Op& op : context.graph.ops)
@@ -71,11 +53,6 @@ void warn_unused(const Context& context) {
   std::map<std::string, std::vector<const Unreached*>> by_update;
   for (const Unreached& u : context.unreached)
     if (std::none_of(unused.begin(), unused.end(), [&](const std::string& item) { return starts_with(u.path, item); })) by_update[u.update].push_back(&u);
-  std::vector<Note> ends;
-  for (Loc loc : gradients_end(context)) {
-    if (by_update.empty()) context.diagnostics.warning(loc, "no-gradient", "warp has no gradient: parameters before it learn nothing through it");
-    else ends.push_back({loc, "warp has no gradient"});
-  }
   for (const auto& [update, parameters] : by_update) {
     std::vector<std::string> names;
     for (size_t i = 0; i < std::min<size_t>(parameters.size(), 3); ++i) names.push_back("'" + parameters[i]->path + "'");
@@ -83,7 +60,7 @@ void warn_unused(const Context& context) {
     if (parameters.size() == 1) text += "the parameter " + names[0];
     else text += std::to_string(parameters.size()) + " parameters: " + join(names, ", ");
     if (parameters.size() > names.size()) text += " and " + std::to_string(parameters.size() - names.size()) + " more";
-    context.diagnostics.warning(parameters[0]->loc, "no-gradient", text, ends);
+    context.diagnostics.warning(parameters[0]->loc, "no-gradient", text);
   }
 }
 

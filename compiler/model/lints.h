@@ -9,10 +9,8 @@ namespace mlc {
 /// Clears `shapes`, so that the items around add nothing.
 void add_shape_chain(const Context& context, const std::string& path, const Value& input, Diagnostic& diagnostic);
 
-/// Warns of a finished graph: unused-value of items of the spec whose result no op reads and no output or store takes, and
-/// one
-/// no-gradient for each update with parameters in Context::unreached, those of unused items left out,
-/// and for a warp behind trained parameters.
+/// Warns of a finished graph: unused-value of items of the spec whose result no op reads and no output or store takes, and one
+/// no-gradient for each update with parameters in Context::unreached, those of unused items left out.
 void warn_unused(const Context& context);
 
 }  // namespace mlc

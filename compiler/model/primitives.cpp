@@ -371,7 +371,7 @@ const std::vector<Primitive>& primitives() {
       {"conv_transpose", "x w stride? padding? output_padding? dilation? groups?", conv_transpose, "The gradient of conv as an operator; weights [channels, out / groups, kernel...]."},
       {"window_max", "x size stride? padding? dilation?", window, "Greatest of each window over the spatial axes of [channels, spatial...]; its stride is 1 unless given."},
       {"window_sum", "x size stride? padding? dilation?", window, "Sum of each window; padding adds 0."},
-      {"warp", "image matrix mode?", warp, "Pixel (x, y) is the image's at matrix [x, y, 1], counted from the centre; nearest or bilinear, 0 outside. No gradient."},
+      {"resample", "image x y mode?", resample, "The image [channels, height, width] at places x, y of [rows, columns], in pixels from its first; mode: bilinear or nearest; 0 outside."},
       {"arange", "n", arange, "0, 1, ..., n - 1."},
       {"tensor", "list", tensor_of_list, "A tensor of the numbers of a list."},
       {"zeros", "shape", filled, "Zeros."},

@@ -33,7 +33,7 @@ std::string argument_name(const PrimitiveCall& call, size_t i);      ///< "'x' o
 Value conv(PrimitiveCall& call);
 Value conv_transpose(PrimitiveCall& call);
 Value window(PrimitiveCall& call);
-Value warp(PrimitiveCall& call);
+Value resample(PrimitiveCall& call);
 
 const std::vector<Primitive>& primitives();
 const Primitive* find_primitive(std::string_view name);

@@ -109,13 +109,13 @@ Value window(PrimitiveCall& c) {
   return Value::of_tensor(b.window(code, x, w));
 }
 
-Value warp(PrimitiveCall& c) {
-  const Value& mode = c.args[2];
-  bool bilinear = mode.is(Kind::text) && mode.text == "bilinear";
-  if (!mode.is(Kind::none) && !bilinear && !(mode.is(Kind::text) && mode.text == "nearest"))
-    throw SpecError(c.loc, argument_name(c, 2) + " must be nearest or bilinear; it is " + show_value(mode));
-  ValueId image = tensor_argument(c, 0), matrix = tensor_argument(c, 1);
-  return Value::of_tensor(c.evaluator.builder().warp(image, matrix, bilinear));
+Value resample(PrimitiveCall& c) {
+  const Value& mode = c.args[3];
+  bool nearest = mode.is(Kind::text) && mode.text == "nearest";
+  if (!mode.is(Kind::none) && !nearest && !(mode.is(Kind::text) && mode.text == "bilinear"))
+    throw SpecError(c.loc, argument_name(c, 3) + " must be nearest or bilinear; it is " + show_value(mode));
+  ValueId image = tensor_argument(c, 0), x = tensor_argument(c, 1), y = tensor_argument(c, 2);
+  return Value::of_tensor(c.evaluator.builder().resample(image, x, y, !nearest));
 }
 
 }  // namespace mlc

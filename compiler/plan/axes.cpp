@@ -14,7 +14,8 @@ bool is_inline(OpCode code) {
 }
 
 bool is_special(OpCode code) {
-  return code == OpCode::cumsum || code == OpCode::pad || code == OpCode::concat || code == OpCode::take_grad;
+  return code == OpCode::cumsum || code == OpCode::pad || code == OpCode::concat || code == OpCode::take_grad ||
+         code == OpCode::resample_grad;
 }
 
 bool is_reducing(OpCode code) {
@@ -45,7 +46,7 @@ bool is_expensive(OpCode code) {
   case OpCode::sqrt:
   case OpCode::rsqrt:
   case OpCode::div: return true;
-  default: return is_reducing(code) || is_window(code) || code == OpCode::warp;
+  default: return is_reducing(code) || is_window(code) || code == OpCode::resample;
   }
 }
 
@@ -206,6 +207,14 @@ private:
     } else if (op.code == OpCode::take) {
       result = nodes(op.type.shape);
       for (size_t i = 0; i < operands[1].size(); ++i) unify(result[i], operands[1][i]);
+    } else if (op.code == OpCode::resample) {
+      // Places are [samples, rows, columns], or the same for all samples; the image has axes of its own.
+      result = nodes(op.type.shape);
+      for (size_t o : {1, 2}) {
+        size_t rank = operands[o].size();
+        if (rank == 3) unify(result[0], operands[o][0]);
+        unify(result[2], operands[o][rank - 2]), unify(result[3], operands[o][rank - 1]);
+      }
     } else {
       result = nodes(op.type.shape);
     }

@@ -14,7 +14,7 @@ namespace mlc {
 
 /// Ops that make no kernel of their own: leaves, and index maps, which their readers apply when they read.
 bool is_inline(OpCode code);
-/// Ops with a lowering of their own, never joined with others: cumsum, pad, concat, take_grad.
+/// Ops with a lowering of their own, never joined with others: cumsum, pad, concat, take_grad, resample_grad.
 bool is_special(OpCode code);
 /// Reductions as the loop level sees them: a loop over axes that the result does not have. contract and pick included.
 bool is_reducing(OpCode code);

@@ -186,7 +186,7 @@ private:
         }
         if (!s.plain) return Reason{"F2", "the index map between them is a reshape or slice"};
         if (graph_.ops[id].code == OpCode::take && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "a table is gathered from memory"};
-        if (graph_.ops[id].code == OpCode::warp) return Reason{"F15", "an image is gathered from memory"};
+        if (graph_.ops[id].code == OpCode::resample && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "an image is gathered from memory"};
       }
     }
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};

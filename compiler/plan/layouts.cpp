@@ -62,7 +62,8 @@ private:
     switch (op.code) {
     case OpCode::contract: return of_contraction(op);
     case OpCode::take: return axis_[op.in[1]];
-    case OpCode::warp: return kUnknown;
+    case OpCode::resample:
+    case OpCode::resample_grad: return kUnknown;
     case OpCode::transpose:
       for (size_t i = 0; from > 0 && i < op.attr.dims.size(); ++i)
         if (op.attr.dims[i] == from) return static_cast<int>(i);
@@ -148,15 +149,15 @@ public:
     for (ValueId id = 0; id < old.size(); ++id) {
       Op op = std::move(old[id]);
       for (ValueId& in : op.in) in = remap_[in];
-      bool window = is_window(op.code) || op.code == OpCode::warp;
+      bool resamples = op.code == OpCode::resample || op.code == OpCode::resample_grad, window = is_window(op.code) || resamples;
       if (op.per_sample) op.layout = natural(op.type.shape.size(), window ? 0 : lanes.of(id));
       // Windows have the samples in lanes on both sides.
-      for (size_t i = 0; window && i < (is_window(op.code) ? op.in.size() : 1); ++i) op.in[i] = by_sample(op.in[i]);
+      for (size_t i = 0; window && i < (resamples ? 1 : op.in.size()); ++i) op.in[i] = by_sample(op.in[i]);
       // What reads an operand once reads through index maps.
       bool attending = attends.count(id) > 0;
       if (op.code == OpCode::contract || (is_special(op.code) && op.code != OpCode::concat && op.code != OpCode::pad))
         for (ValueId& in : op.in) in = attending && reads_in_place(graph_, in) ? in : in_memory(in);
-      if ((op.code == OpCode::take || op.code == OpCode::warp) && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
+      if ((op.code == OpCode::take || op.code == OpCode::resample) && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
       if (op.code == OpCode::contract && !attending && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
@@ -165,7 +166,8 @@ public:
     for (Store& s : graph_.stores) {
       s.value = remap_[s.value];
       // Scatters write to the arena alone.
-      if (is_inline(graph_.ops[s.value].code) || graph_.ops[s.value].code == OpCode::take_grad) s.value = copy(s.value, graph_.ops[s.value].layout);
+      if (is_inline(graph_.ops[s.value].code) || graph_.ops[s.value].code == OpCode::take_grad || graph_.ops[s.value].code == OpCode::resample_grad)
+        s.value = copy(s.value, graph_.ops[s.value].layout);
     }
   }
 

@@ -55,7 +55,7 @@ std::string print_layout(const Layout& layout, size_t rank);
 /// levels, each level after the reductions it needs. `contract` is a contraction with an epilogue; `update` one flat pass
 /// over the parameters of an optimizer; `window` a window op with an epilogue; `attention` contractions and what lies
 /// between them, by blocks of queries (plan/attention.h); `special` an op with a lowering of its own (concat, pad, cumsum,
-/// take_grad). Leaves and index maps (is_inline) are in no group: their readers apply them.
+/// take_grad, resample_grad). Leaves and index maps (is_inline) are in no group: their readers apply them.
 enum class Form : uint8_t { rows, contract, window, update, attention, special };
 const char* form_name(Form form);
 

@@ -101,6 +101,46 @@ def warped(mode):
 for mode in ("nearest", "bilinear"):
     image_case(f"warp_{mode}", f"- expr: 'warp(x, tensor([[0.93, 0.21, 0.67], [-0.29, 1.13, -0.41]]), \"{mode}\")'\n- conv2d: {{out: 2, kernel: 2}}",
                lambda mode=mode: Net(warped(mode), conv("conv2d1", 2, 2, 2)), (2, 6, 7), (2, 5, 6))
+
+
+class Seen(nn.Module):
+    """A spatial transformer: `see(image, theta)` with a matrix for each sample that a linear layer makes of the image."""
+
+    def __init__(self, see, features):
+        super().__init__()
+        self.c, self.theta = nn.Conv2d(2, 3, 2), nn.Linear(features, 6)
+        self.see = see
+
+    def forward(self, x):
+        c = self.c(x)
+        theta = self.theta(x.flatten(1)).reshape(-1, 2, 3)
+        return self.see(c, theta + torch.tensor([[1.0, 0, 0], [0, 1, 0]], dtype=theta.dtype))
+
+
+def grid_of(theta, h, w):
+    """The grid of warp: theta counts pixels from the centre of an image, h high and w wide."""
+    y, x = torch.meshgrid(torch.arange(h, dtype=theta.dtype) - (h - 1) / 2, torch.arange(w, dtype=theta.dtype) - (w - 1) / 2, indexing="ij")
+    at = torch.einsum("nij,jhw->nhwi", theta, torch.stack([x, y, torch.ones_like(x)]))
+    return 2 * at / torch.tensor([w, h], dtype=theta.dtype)
+
+
+def seen_case(name, formula, see, target):
+    image_case(name, f"- {{conv2d: {{out: 3, kernel: 2}}, as: c}}\n- {{flatten: {{}}, from: x}}\n- {{linear: 6, as: theta}}\n"
+               f"- {{expr: 'reshape(theta, [2, 3]) + tensor([[1, 0, 0], [0, 1, 0]])', as: m}}\n- expr: '{formula}'",
+               lambda: Seen(see, 84), (2, 6, 7), target)
+
+
+def sampled(size=None, mode="bilinear", corners=False):
+    return lambda c, m: F.grid_sample(c, F.affine_grid(m, [len(c), 3, *(size or c.shape[2:])], align_corners=corners), mode, "zeros", corners)
+
+
+seen_case("warp_trained", 'warp(c, m, "bilinear")', lambda c, m: F.grid_sample(c, grid_of(m, *c.shape[2:]), align_corners=False), (3, 5, 6))
+seen_case("grid_sample", "grid_sample(c, affine_grid(m, c.shape))", sampled(), (3, 5, 6))
+seen_case("grid_sample_corners", "grid_sample(c, affine_grid(m, [3, 4, 9], align_corners=true), align_corners=true)", sampled((4, 9), corners=True), (3, 4, 9))
+# No gradient reaches the matrix, one reaches the image.
+image_case("grid_sample_nearest", "- {conv2d: {out: 3, kernel: 2}, as: c}\n- expr: 'grid_sample(c, affine_grid(tensor([[0.93, 0.21, 0.17], [-0.29, 1.13, -0.11]]), [3, 4, 8]), \"nearest\")'",
+           lambda: Net(conv("c", 2, 3, 2), lambda c: sampled((4, 8), "nearest")(c, torch.tensor([[[0.93, 0.21, 0.17], [-0.29, 1.13, -0.11]]], dtype=c.dtype).expand(len(c), 2, 3))),
+           (2, 6, 7), (3, 4, 8))
 for mode in ("reflect", "replicate", "circular"):
     image_case(f"pad_{mode}", f"- {{conv2d: {{out: 3, kernel: 2}}, as: c}}\n- expr: 'pad(c, [[0, 0], [2, 1], [0, 3]], mode=\"{mode}\")'\n- conv2d: {{out: 2, kernel: 3}}",
                lambda mode=mode: Net(conv("c", 2, 3, 2), lambda x: F.pad(x, (0, 3, 2, 1), mode=mode), conv("conv2d1", 3, 2, 3)), (2, 5, 6), (2, 5, 6))

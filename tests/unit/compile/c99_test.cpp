@@ -81,18 +81,20 @@ Graph tokens() {
   });
 }
 
-// Convolutions with all their gradients, pools and a warp; borders, strides and groups leave taps out.
+// Convolutions with all their gradients, pools and a resampled image; borders, strides and groups leave taps out.
 Graph windows() {
   return with(19, [](Builder& b) {
-    ValueId x = column(b, "x", DType::f32, {4, 7, 6}), w = weight(b, "w", {6, 2, 3, 2}), v = weight(b, "v", {6, 3, 3, 3}), m = column(b, "m", DType::f32, {2, 3});
-    ValueId y = b.conv(b.warp(x, m, true), w, {{}, {2, 1}, {1, 2}, {{1, 1}, {2, 0}}, 2});
+    ValueId x = column(b, "x", DType::f32, {4, 7, 6}), first = weight(b, "first", {4, 4, 1, 1}), w = weight(b, "w", {6, 2, 3, 2}), v = weight(b, "v", {6, 3, 3, 3}), across = column(b, "across", DType::f32, {7, 6}), down = weight(b, "down", {7, 1});
+    ValueId y = b.conv(b.resample(b.conv(x, first, {{}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}}), across, down, true), w, {{}, {2, 1}, {1, 2}, {{1, 1}, {2, 0}}, 2});
     y = b.conv_transpose(b.unary(OpCode::tanh, y), v, {{}, {2, 1}, {1, 1}, {{1, 1}, {1, 1}}}, {1, 0});
     ValueId top = b.window(OpCode::window_max, y, {{3, 2}, {2, 2}, {1, 1}, {{1, 1}, {0, 0}}}), mean = b.window(OpCode::window_sum, y, {{2, 2}, {1, 3}, {1, 1}, {{0, 0}, {1, 0}}});
     ValueId loss = b.binary(OpCode::add, b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, top, top), std::nullopt, false, true), b.reduce(OpCode::reduce_sum, mean, std::nullopt, false, true));
-    std::vector<ValueId> gradients = differentiate(b.graph(), loss, {w, v});
+    std::vector<ValueId> gradients = differentiate(b.graph(), loss, {w, v, first, down});
     b.output("top", top);
     b.output("gradient of w", gradients[0]);
     b.output("gradient of v", gradients[1]);
+    b.output("gradient of the image", gradients[2]);
+    b.output("gradient of places", gradients[3]);
   });
 }
 

@@ -21,6 +21,6 @@ struct Row {
   bool large = false;  ///< many kernels: one batch in every variant, the others in some
 };
 
-std::vector<Row> window_rows();  ///< ops of class window, and warp
+std::vector<Row> window_rows();  ///< ops of class window, and resampled images
 
 }  // namespace mlc

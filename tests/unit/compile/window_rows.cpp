@@ -123,15 +123,29 @@ std::vector<Row> window_rows() {
     ValueId i = index(in, c);
     return in.b.add(OpCode::window_pick, {image(in, c.image), i}, in.b.graph().op(i).attr);
   }));
-  out.push_back({"warp", [](Inputs& in) {
-                   std::vector<ValueId> y;
-                   for (bool bilinear : {false, true}) {
-                     y.push_back(in.b.warp(image(in, {2, 7, 5}), in.x({2, 3}), bilinear));
-                     y.push_back(in.b.warp(in.x({1, 4, 6}), in.p({2, 3}), bilinear));
-                     y.push_back(in.b.warp(in.p({2, 4, 21}), in.p({2, 3}), bilinear));
-                   }
-                   return y;
-                 }});
+  // Images and places per sample and shared; places of other extents than the image, some of them outside.
+  auto places = [](Inputs& in, ValueId p, double extent) { return in.b.binary(OpCode::mul, in.b.binary(OpCode::add, p, in.b.constant(0.8)), in.b.constant(extent * 0.6)); };
+  auto resampled = [places](Inputs& in, bool gradients) {
+    std::vector<ValueId> y;
+    bool bilinear = false;
+    auto add = [&](ValueId image, ValueId across, ValueId down) {
+      Shape shape = in.b.sample_shape(image);
+      ValueId seen = in.b.resample(image, places(in, across, static_cast<double>(shape[2])), places(in, down, static_cast<double>(shape[1])), bilinear);
+      if (!gradients) return y.push_back(seen);
+      for (ValueId g : differentiate(in.b.graph(), weigh(in, seen), {image, across, down}))
+        if (g != kNoValue) y.push_back(g);
+    };
+    for (bool mode : {false, true}) {
+      bilinear = mode;
+      add(image(in, {2, 7, 5}), in.x({4, 6}), in.x({4, 6}));
+      add(image(in, {1, 4, 6}), in.p({4, 6}), in.p({4, 6}));
+      add(in.p({2, 4, 21}), in.p({3, 17}), in.p({3, 1}));
+      add(in.p({2, 3, 5}), in.x({3, 17}), in.p({3, 1}));
+    }
+    return y;
+  };
+  out.push_back({"resample", [resampled](Inputs& in) { return resampled(in, false); }});
+  out.push_back({"resample_grad", [resampled](Inputs& in) { return resampled(in, true); }});
   for (Row& r : out) r.large = true;
   return out;
 }

@@ -111,7 +111,30 @@ void add_windows(std::vector<Row>& out) {
     ValueId y = b.window(OpCode::window_max, x[0], {{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}});
     return b.add(OpCode::window_scatter, {b.binary(OpCode::mul, y, y), i}, b.graph().op(i).attr, b.graph().type(x[0]));
   }));
-  out.push_back(on(O::warp, "", {{{2, 4, 5}}, {{2, 3}}}, [](Builder& b, auto& x) { return b.warp(x[0], x[1], true); }));
+}
+
+/// Images read at places inside, at the border and outside; per sample, shared, and without slopes.
+void add_resampled(std::vector<Row>& out) {
+  using O = OpCode;
+  struct Case {
+    const char* name;
+    bool image, places;   // shared
+  };
+  const Operand across{{3, 4}, false, -1.4, 5.4}, down{{3, 4}, false, -1.4, 4.4};
+  for (const Case& c : {Case{"per sample", false, false}, {"shared places", false, true}, {"shared", true, true}, {"shared image", true, false}}) {
+    Operand image{{2, 4, 5}, c.image}, x = across, y = down;
+    x.shared = y.shared = c.places;
+    out.push_back(on(O::resample, c.name, {image, x, y}, [](Builder& b, auto& in) { return b.resample(in[0], in[1], in[2], true); }));
+    if (c.image) continue;   // one of all samples has a gradient through its broadcast
+    out.push_back(on(O::resample_grad, c.name, {{{2, 3, 4}}, x, y}, [](Builder& b, auto& in) {
+      return b.add(O::resample_grad, {in[0], in[1], in[2]}, {.labels = "bilinear"}, Type{DType::f32, {kBatch, 2, 4, 5}});
+    }));
+  }
+  auto places = [](Builder& b, double scale) { return b.binary(O::mul, b.broadcast_to(b.iota(4, DType::f32), {3, 4}, false), b.constant(scale)); };
+  out.push_back(on(O::resample, "nearest", {{{2, 4, 5}}}, [places](Builder& b, auto& in) { return b.resample(in[0], places(b, 1.3), places(b, 0.7), false); }));
+  out.push_back(on(O::resample_grad, "nearest", {{{2, 3, 4}}}, [places](Builder& b, auto& in) {
+    return b.add(O::resample_grad, {in[0], places(b, 1.3), places(b, 0.7)}, {.labels = "nearest"}, Type{DType::f32, {kBatch, 2, 4, 5}});
+  }));
 }
 
 std::vector<Row> rows() {
@@ -212,6 +235,7 @@ std::vector<Row> rows() {
          [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
   };
   add_windows(out);
+  add_resampled(out);
   const std::pair<Operand, Operand> products[] = {
       {{{4}}, {{4, 2}, true}},
       {{{3, 4}}, {{4, 2}, true}},
