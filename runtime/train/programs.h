@@ -34,8 +34,6 @@ class ProgramSource {
   virtual ~ProgramSource() = default;
   /// Compiles on first use. What is returned stays valid as long as the source.
   virtual StepProgram get(const ProgramKey& key) = 0;
-  /// Says that get() will be called with these soon; may compile in the background.
-  virtual void prepare(const ProgramKey& key) = 0;
 };
 
 /// Resident columns by the names of a program's Role::input tensors; rows are contiguous, in the column's own type.

@@ -72,16 +72,10 @@ class Session {
 };
 
 void Session::prepare() {
-  ProgramSource& programs = *job_.programs;
   int64_t batch = walk_.full_batch() ? walk_.full_batch() : walk_.tail();
-  StepProgram first = programs.get({StepKind::train, batch});
+  StepProgram first = job_.programs->get({StepKind::train, batch});
   scalars_ = std::make_unique<HostScalars>(*first.program, settings_.seed);
-  if (walk_.full_batch() && walk_.tail()) programs.prepare({StepKind::train, walk_.tail(), active_updates(walk_.steps_per_epoch() - 1)});
-  if (job_.val.rows.empty()) return;
-  int64_t rows = static_cast<int64_t>(job_.val.rows.size());
-  eval_batch_ = evaluation_batch({rows}, job_.evaluation_cap);
-  programs.prepare({StepKind::eval, eval_batch_});
-  if (rows % eval_batch_) programs.prepare({StepKind::eval, rows % eval_batch_});
+  eval_batch_ = evaluation_batch({static_cast<int64_t>(job_.val.rows.size())}, job_.evaluation_cap);
 }
 
 void Session::resume(const TrainCounters& from) {

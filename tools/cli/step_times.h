@@ -17,7 +17,6 @@ public:
   StepRecorder(Workbench& bench, int64_t batch, int64_t skip, int64_t most);
   ~StepRecorder() override;
   StepProgram get(const ProgramKey& key) override;
-  void prepare(const ProgramKey& key) override { bench_.prepare(key); }
   /// By thread; steps count from 0.
   const std::vector<std::vector<LaunchTimes::Span>>& spans() const { return spans_; }
   /// The program that was recorded; null: there was no step.

@@ -36,7 +36,6 @@ public:
   ~Workbench() override;
 
   StepProgram get(const ProgramKey& key) override;
-  void prepare(const ProgramKey&) override {}
   /// The compiled program with all that was made on the way.
   const Compiled& compiled(const ProgramKey& key);
 
