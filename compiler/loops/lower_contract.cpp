@@ -25,7 +25,7 @@ constexpr size_t kMeasured = 3;                            // tiles that a tuner
 double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t nv, int parts) {
   auto cost = [&](int64_t r, int64_t v) {
     double fma = static_cast<double>(r * v * parts) / 2, loads = static_cast<double>(v * parts + r) / 2;
-    double latency = 4;   // of a chain; short tiles wait for themselves
+    double latency = 4.2;   // of a chain, and a little: just as many sums as it takes leave no room for a hiccup; short tiles wait for themselves
     return static_cast<double>(k) * std::max({fma, loads, latency}) + 20 + 4.0 * static_cast<double>(r * v * parts);
   };
   double total = 0;
@@ -137,6 +137,7 @@ private:
     pack(rows, depth);
     Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
     row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
+    if (packed_) find_copy();
     by_rows([&](int64_t mr) { all_blocks(mr, blocks); });
     c_->end_loop();
   }
@@ -161,6 +162,7 @@ private:
     for (char l : others_) c_->set_var(class_of_.at(l), along(c_->loop(0, extent(l))));
     Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
     row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
+    if (packed_) find_copy();
     either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) { all_blocks(mr, blocks); });
     c_->end_loop();
     for (char l : others_) {
@@ -315,29 +317,45 @@ private:
     return far_columns_ && tile_.rows <= kPackWidth && block_tiles >= 2 && depth >= kLeastPacked && depth <= kMostPacked;
   }
 
+  // A stretch holds the tiles that one vector has, so that a tile's copy stays in the first-level cache while blocks stream by.
   void pack(int64_t rows, int64_t depth) {
     Writer& w = c_->w();
-    scratch_ = c_->scratch(depth * kPackWidth, DType::f32);
+    int64_t whole = target_.lanes == 8 ? 8 : 4;   // AVX2 has no fast store of some lanes
+    copy_.tiles = std::max<int64_t>(1, target_.lanes / tile_.rows);
+    copy_.width = (copy_.tiles * tile_.rows + whole - 1) / whole * whole;
+    copy_.depth = depth;
+    int64_t stretches = (packed_tiles_ + copy_.tiles - 1) / copy_.tiles;
+    copy_.scratch = c_->scratch(stretches * depth * copy_.width, DType::f32);
     int cls = class_of_.at(k_[0]);
-    int64_t width = packed_tiles_ * tile_.rows;
+    int64_t width = packed_tiles_ * tile_.rows, step = copy_.tiles * tile_.rows;
     std::vector<Reg> counts;
-    for (int64_t at = 0; at < width; at += kLanes) {
-      Reg left = c_->index_reg({rows - at, {{pack_, -width}}});
-      counts.push_back(w.emit(Code::xmin, {left, w.constant(static_cast<double>(std::min<int64_t>(kLanes, width - at)), Elem::index)}));
+    for (int64_t s = 0; s < stretches; ++s) {
+      Reg left = c_->index_reg({rows - s * step, {{pack_, -width}}});
+      counts.push_back(w.emit(Code::xmin, {left, w.constant(static_cast<double>(std::min<int64_t>(copy_.width, kLanes)), Elem::index)}));
     }
     Reg k = c_->loop(0, depth);
     c_->set_var(cls, along(k));
-    for (int64_t at = 0; at < width; at += kLanes) {
-      Index lanes = along(pack_, width, at);
+    for (int64_t s = 0; s < stretches; ++s) {
+      Index lanes = along(pack_, width, s * step);
       lanes.lane = 1;
       c_->set_var(class_of_.at(row_), lanes);
-      c_->set_count(kLanes, counts[static_cast<size_t>(at / kLanes)]);
+      c_->set_count(kLanes, counts[static_cast<size_t>(s)]);
       Reg column = c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_)));
       c_->set_count(kLanes);
-      w.store({.buffer = scratch_, .at = {at, {{k, kPackWidth}}}}, column);
+      w.store({.buffer = copy_.scratch, .at = {s * depth * copy_.width, {{k, copy_.width}}}, .count = static_cast<int>(copy_.width)}, column);
     }
     c_->clear_var(cls);
     c_->end_loop();
+  }
+
+  // Where the copy of the tile row_tile_ begins.
+  void find_copy() {
+    Writer& w = c_->w();
+    int64_t stretch = copy_.depth * copy_.width;
+    copy_.begin = {0, {{row_tile_, stretch}, {pack_, -packed_tiles_ * stretch}}};
+    if (copy_.tiles == 1) return;
+    Reg tile = c_->index_reg({0, {{row_tile_, 1}, {pack_, -packed_tiles_}}}), tiles = w.constant(static_cast<double>(copy_.tiles), Elem::index);
+    copy_.begin = {0, {{w.emit(Code::xdiv, {tile, tiles}), stretch}, {w.emit(Code::xmod, {tile, tiles}), tile_.rows}}};
   }
 
   // Runs `body` with the full size where at < full, with the rest behind.
@@ -476,8 +494,7 @@ private:
   }
 
   Reg packed_scalar(int64_t r) {
-    Address at = plus({r, {{row_tile_, tile_.rows}}}, {0, {{pack_, -packed_tiles_ * tile_.rows}}});
-    Access a{.buffer = scratch_, .at = plus(std::move(at), c_->var(class_of_.at(k_[0]))->at, kPackWidth)};
+    Access a{.buffer = copy_.scratch, .at = plus(plus({r, {}}, copy_.begin), c_->var(class_of_.at(k_[0]))->at, copy_.width)};
     return c_->w().load(a, false);
   }
 
@@ -502,7 +519,12 @@ private:
   bool chunked_ = false;           // tiles walk the first summed axis in groups
   bool packed_ = false;            // the scalar operand's tile is copied before use
   int scratch_ = -1;
-  int64_t packed_tiles_ = 1;       // tiles of rows in one copy: whole cache lines of the source are used
+  int64_t packed_tiles_ = 1;       // tiles of rows that are copied at once: whole cache lines of the source are used
+  struct {
+    int scratch = -1;
+    int64_t tiles = 1, width = 0, depth = 0;   // of a stretch: [depth][width], tiles side by side
+    Address begin;
+  } copy_;
   Reg pack_ = kNoReg;
   Reg row_tile_ = kNoReg, block_tile_ = kNoReg;
   std::vector<Reg> counts_;

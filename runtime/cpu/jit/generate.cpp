@@ -25,9 +25,11 @@ namespace {
 constexpr const char* kPipeline =
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,dce)";
 
-// Addresses are a base and a displacement already: strength reduction takes a quarter of the time of code generation, and kernels
-// are as fast without.
-constexpr const char* kOption = "-disable-lsr";
+// What only LLVM's command line has. Addresses are a base and a displacement already: strength reduction takes a quarter of the time
+// of code generation, and kernels are as fast without. Sums that the emitter keeps in scratch stay there: the registers are
+// the micro-kernels'.
+constexpr const char* kNoStrengthReduction = "-disable-lsr";
+constexpr const char* kNoPromotion = "-disable-licm-promotion";
 
 // Without a handler LLVM prints errors and ends the process.
 void keep_error(const llvm::DiagnosticInfo* info, void* errors) {
@@ -102,13 +104,13 @@ llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu) {
 }
 
 void set_options() {
-  const char* arguments[] = {"mlc", kOption};
-  llvm::cl::ParseCommandLineOptions(2, arguments);
+  const char* arguments[] = {"mlc", kNoStrengthReduction, kNoPromotion};
+  llvm::cl::ParseCommandLineOptions(3, arguments);
 }
 
 std::string describe_target(const llvm::orc::JITTargetMachineBuilder& builder) {
   return "LLVM " LLVM_VERSION_STRING "\n" + builder.getTargetTriple().str() + "\n" + builder.getCPU() + "\n" +
-         builder.getFeatures().getString() + "\n" + kPipeline + "\n" + kOption;
+         builder.getFeatures().getString() + "\n" + kPipeline + "\n" + kNoStrengthReduction + kNoPromotion;
 }
 
 std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels,
