@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <tuple>
+#include <utility>
 
 namespace mlc {
 namespace {
@@ -59,6 +60,7 @@ class Session {
   Monitors monitors_;
   std::unique_ptr<HostScalars> scalars_;
   int64_t eval_batch_ = 0, step_ = 0, validated_at_ = -1;
+  double gather_seconds_ = 0; // of the running step's batches before its last
   double begin_ = 0, epoch_begin_ = 0, step_seconds_ = 0, rate_ = 0;
   std::map<std::string, std::pair<double, double>> losses_; // of the running epoch: sums over rows, and the rows
   EpochReport epoch_;
@@ -157,7 +159,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   feed.loss_result = static_cast<int>(loss->offset);
   double start = now();
   int done = step.executable->run(feed);
-  double seconds = now() - start;
+  double seconds = now() - start + std::exchange(gather_seconds_, 0);
   if (done < call.steps && !gather) { // the rates and host states of steps that did not run are taken back
     schedules_ = schedules_before;
     scalars_->restore(before.host_state, before.step);
@@ -165,17 +167,21 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
     scalars_->table(*step.program, done, batches, rate);
   }
   walk_.advance(done);
+  if (!gather) result_.train_seconds += seconds;
   int steps = gather ? 0 : done;
   step_ += steps;
-  result_.train_seconds += seconds;
   if (done == 0) {
     result_.ending = Ending::interrupted;
     return false;
   }
-  if (durations_.empty()) result_.first_step_seconds = now() - begin_;
-  step_seconds_ = seconds / done;
-  durations_.emplace_back(step_seconds_, done);
-  if (!gather) rate_ = rates.back();
+  if (gather) {
+    gather_seconds_ = seconds;
+  } else {
+    if (durations_.empty()) result_.first_step_seconds = now() - begin_;
+    step_seconds_ = seconds / done;
+    durations_.emplace_back(step_seconds_, done);
+    rate_ = rates.back();
+  }
   double sum = 0;
   for (int s = 0; s < done; ++s) {
     double value = results[static_cast<size_t>(s) * per_step + static_cast<size_t>(loss->offset)];
@@ -195,7 +201,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
                           .steps_per_epoch = counts_.per_epoch,
                           .step = step_,
                           .total_steps = counts_.total,
-                          .rows = call.batch * done,
+                          .rows = rows * done,
                           .steps = steps,
                           .loss = sum / done,
                           .seconds = seconds});

@@ -50,6 +50,27 @@ def gan_trains_two_networks(c):
 
 
 @test
+def dcgan_makes_digits(c):
+    """Small: images of 16 by 16, of the bundled digits."""
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    sets = ("vars.levels=1", "vars.width=32", "train.batch_size=32", "train.epochs=12", "expect={}")
+    epoch = last_epoch(events(c, c.spec("dcgan"), *(word for text in sets for word in ("--set", text))))
+    need(0.1 < epoch["train_d_loss"] < 2 * 0.6931 and 0.5 < epoch["train_g_loss"] < 4, f"one network has won: {epoch}")
+    rows = 24
+    values = predicted(c, rows, (1, 16, 16))["image"].values
+    need(len(values) == rows * 3 * 256 and all(-1 <= v <= 1 for v in values), "the samples are no images")
+    column = lambda q: sum(values[q::16]) / (rows * 3 * 16)
+    sides, middle = (column(0) + column(15)) / 2, (column(7) + column(8)) / 2
+    need(sides < -0.5 and middle > -0.1, f"the samples look like no digits: sides {sides:.2f}, middle {middle:.2f}")
+    gray = sum(abs(values[768 * i + p] - values[768 * i + 256 + p]) for i in range(rows) for p in range(256)) / (rows * 256)
+    need(gray < 0.1, f"the channels, which are equal in the data, differ by {gray:.2f}")
+    apart = sum(abs(values[p] - values[768 + p]) for p in range(768)) / 768
+    need(apart > 0.05, f"two samples differ by {apart:.3f} only")
+    return f"d_loss {epoch['train_d_loss']:.3f}, sides {sides:.2f}, middle {middle:.2f}, channels apart {gray:.3f}, samples {apart:.2f}"
+
+
+@test
 def gan_bits_do_not_depend_on_threads(c):
     flags = ("--set", "train.epochs=1", "--quiet")
     c.run(c.spec("gan"), *flags, "--threads", "1", out="one")

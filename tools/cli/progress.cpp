@@ -31,8 +31,10 @@ std::string clock_text(double seconds) {
 
 void Progress::add(const CallReport& r) {
   last_ = r;
-  if (r.steps) smooth(step_seconds_, r.seconds / r.steps);
-  if (r.seconds > 0) smooth(rows_per_second_, static_cast<double>(r.rows) / r.seconds);
+  if (r.seconds > 0) { // rates, not durations: one call that the machine held up does not decide
+    smooth(steps_per_second_, r.steps / r.seconds);
+    smooth(rows_per_second_, static_cast<double>(r.rows) / r.seconds);
+  }
   loss_sum_ += r.loss * std::max(1, r.steps);
   loss_steps_ += std::max(1, r.steps);
 }
@@ -56,9 +58,9 @@ std::string Progress::bar(int width) {
   std::string head = place(), bar = "  [", percent = fmt::format("  {:3.0f}%", part * 100);
   for (int i = 0; i < kBar; ++i) bar += i < static_cast<int>(part * kBar) ? '#' : '.';
   bar += "]";
-  std::string rows = fmt::format("  {:>5} rows/s", number3(rows_per_second_)), steps = fmt::format("  {:>5} it/s", number3(step_seconds_ > 0 ? 1 / step_seconds_ : 0));
+  std::string rows = fmt::format("  {:>5} rows/s", number3(rows_per_second_)), steps = fmt::format("  {:>5} it/s", number3(steps_per_second_));
   std::string loss_text = loss();
-  std::string eta = last_.total_steps ? fmt::format("  ETA {}", clock_text(step_seconds_ * static_cast<double>(last_.total_steps - last_.step))) : "";
+  std::string eta = last_.total_steps && steps_per_second_ > 0 ? fmt::format("  ETA {}", clock_text(static_cast<double>(last_.total_steps - last_.step) / steps_per_second_)) : "";
   for (const std::string& text : {head + bar + percent + steps + rows + loss_text + eta, head + bar + percent + steps + loss_text + eta, head + bar + percent + loss_text + eta, head + percent + loss_text + eta,
                                   head + percent + loss_text, head + percent})
     if (static_cast<int>(text.size()) < width) return text;

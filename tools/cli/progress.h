@@ -27,7 +27,7 @@ private:
   std::string loss();
 
   CallReport last_;
-  double step_seconds_ = 0, rows_per_second_ = 0, loss_sum_ = 0;
+  double steps_per_second_ = 0, rows_per_second_ = 0, loss_sum_ = 0;
   int64_t loss_steps_ = 0;
 };
 
