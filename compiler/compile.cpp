@@ -175,11 +175,11 @@ std::string run_emit(Pipeline& p) {
 struct Pass {
   const char* name;
   std::string (*run)(Pipeline&);
-  bool optional;          // may be left out; "fuse" and "lower" have a plain form of their own instead
+  bool optional;          // may be left out; "fuse" has a plain form of its own instead
 };
 
 constexpr Pass kPasses[] = {
-    {"simplify", run_simplify, true}, {"attention", run_attention, true}, {"assign_layouts", run_layouts, true}, {"fuse", run_fuse, false},
+    {"simplify", run_simplify, true}, {"attention", run_attention, true}, {"assign_layouts", run_layouts, false}, {"fuse", run_fuse, false},
     {"schedule", run_schedule, false}, {"lower", run_lower, false},          {"emit", run_emit, false},
 };
 
@@ -207,6 +207,17 @@ const std::vector<std::string>& pass_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> n;
     for (const Pass& p : kPasses) n.push_back(p.name);
+    return n;
+  }();
+  return names;
+}
+
+const std::vector<std::string>& optional_passes() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> n;
+    for (const Pass& p : kPasses)
+      if (p.optional) n.push_back(p.name);
+    n.insert(n.end(), {"fuse", "templates"});
     return n;
   }();
   return names;

@@ -49,9 +49,11 @@ struct Compiled {
   std::vector<PassTime> times;
 };
 
-/// Names of the passes in order: simplify, attention, assign_layouts, fuse, schedule, lower, emit. Without "templates" (no pass, but
-/// disabled like one) every group has its generic lowering.
+/// Names of the passes in order: simplify, attention, assign_layouts, fuse, schedule, lower, emit.
 const std::vector<std::string>& pass_names();
+/// What CompileOptions::disabled may name: passes that later ones do without, fuse (every op is a kernel then) and templates (no
+/// pass, but disabled like one: every group has its generic lowering).
+const std::vector<std::string>& optional_passes();
 
 /// Compiles a graph as GraphKind builds it. Throws InternalError on bugs, RuntimeError when the arena exceeds memory.
 Compiled compile(Graph graph, const CompileOptions& options);

@@ -70,7 +70,6 @@ public:
       g.body = {id};
       graph_.ops[id].group = static_cast<int>(groups_.size());
       groups_.push_back(std::move(g));
-      if (enabled && g_form(id) == Form::rows) absorb(id);
     }
     finish();
     return std::move(out_);
@@ -104,8 +103,6 @@ private:
     }
     return false;
   }
-
-  Form g_form(ValueId id) const { return groups_[static_cast<size_t>(graph_.ops[id].group)].form; }
 
   static bool has_epilogue(const Group& group) { return group.form == Form::contract || group.form == Form::window; }
 
@@ -148,7 +145,10 @@ private:
       Group &from = groups_[static_cast<size_t>(g)], &to = groups_[static_cast<size_t>(own)];
       if (from.form != Form::rows) continue;
       // Into an epilogue, only what costs no pass over memory of its own: masks, decays, chains on inputs.
-      if (has_epilogue(to) && from.body.size() > kMostSideOps) continue;
+      if (has_epilogue(to) && from.body.size() > kMostSideOps) {
+        refuse(g, id, {"F6", "more than 8 ops on other values"});
+        continue;
+      }
       std::vector<ValueId> body = to.body;
       body.insert(body.end(), from.body.begin(), from.body.end());
       std::sort(body.begin(), body.end());
@@ -178,7 +178,6 @@ private:
     Members inside(body);
     std::set<ValueId> streams;
     for (ValueId id : body) {
-      if (is_special(graph_.ops[id].code)) return Reason{"kind", "the producer has a loop of its own kind"};
       for (const Source& s : sources_of(graph_, id)) {
         if (!inside.count(s.value)) {
           if (!graph_.ops[s.value].type.shape.empty()) streams.insert(s.value);
@@ -217,7 +216,6 @@ private:
       bool window = is_window(graph_.ops[anchor].code);
       if (is_reducing(op.code)) {
         if (window) return Reason{"F7", "a reduction needs the whole result of the window"};
-        if (op.code == OpCode::contract) return Reason{"F7", "a reduction needs the whole result of the contraction"};
         if (std::optional<Reason> no = check_sum(anchor, id, axes)) return no;
         continue;
       }
@@ -257,37 +255,27 @@ private:
 
   std::optional<Reason> check_rows(const std::vector<ValueId>& body, const Members& inside, const AxisClasses& axes) {
     std::vector<int> outer;                                     // sorted
-    std::vector<char> reduced(axes.extent.size(), 0), kept_outside(axes.extent.size(), 0);
+    std::vector<char> kept_outside(axes.extent.size(), 0);
     bool first = true;
     size_t reductions = 0;
     for (ValueId id : body) {
       const Op& op = graph_.ops[id];
-      if (op.code == OpCode::contract) return Reason{"F9", "the contraction reads its operands from memory"};
-      if (is_window(op.code)) return Reason{"F9", "the window reads its operand from memory"};
       if (!is_reducing(op.code)) continue;
       if (++reductions > kMostReductions) return Reason{"F5", "more than 8 reductions in one group"};
       std::vector<int> kept = kept_classes(axes, id);
       if (!first && kept != outer) return Reason{"F4", "the reductions keep different axes"};
       outer = std::move(kept);
       first = false;
-      for (int c : axes.reduced.at(id))
-        if (!axes.unit(c)) reduced[static_cast<size_t>(c)] = 1;
     }
     if (first) {
-      size_t widest = 0;
       for (ValueId id : body) {
         std::vector<int> own = kept_classes(axes, id), both;
-        widest = std::max(widest, own.size());
         if (own == outer) continue;
         std::set_union(own.begin(), own.end(), outer.begin(), outer.end(), std::back_inserter(both));
         outer = std::move(both);
       }
-      if (widest != outer.size()) return Reason{"F1", "no op spans all axes of the group"};
     }
-    for (int c : outer) {
-      if (reduced[static_cast<size_t>(c)]) return Reason{"F4", "an axis that one op keeps is reduced by another"};
-      kept_outside[static_cast<size_t>(c)] = 1;
-    }
+    for (int c : outer) kept_outside[static_cast<size_t>(c)] = 1;
 
     std::set<int> blocked;
     int64_t row = 0;   // bytes of the widest value in the lanes of one row

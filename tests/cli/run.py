@@ -49,7 +49,9 @@ SPEC = "data: {reader: synthetic, train: {rows: 32, x: [4], y: 3}}\nmodel: [{lin
 
 def test_usage(folder):
     for words, said in [((), "usage: mlc COMMAND"), (("rnu",), "did you mean 'run'?"), (("run",), "SPEC is missing"), (("run", IRIS, "--treads", "1"), "did you mean '--threads'?"),
-                        (("run", IRIS, "--set", "seed"), "--set takes PATH=VALUE"), (("check", IRIS, "--lanes", "3"), "--lanes is 4, 8 or 16"), (("completion", "csh"), "shells are bash")]:
+                        (("run", IRIS, "--set", "seed"), "--set takes PATH=VALUE"), (("check", IRIS, "--lanes", "3"), "--lanes is 4, 8 or 16"),
+                        (("check", IRIS, "--disable-pass", "assign_layouts"), "the pass 'assign_layouts' cannot be left out"),
+                        (("opt", IRIS, "--disable-pass", "fusion"), "there is no pass 'fusion'"), (("completion", "csh"), "shells are bash")]:
         assert said in mlc(*words, wanted=2).stderr, words
 
 

@@ -278,7 +278,7 @@ int opt_command(int argc, char** argv) {
   CompileOptions options;
   if (int64_t lanes = a.integer("lanes")) options.target.lanes = static_cast<int>(lanes);
   options.target.registers = options.target.lanes == 8 ? 16 : 32;
-  options.disabled = a.list("disable-pass");
+  options.disabled = disabled_passes(a);
   try {
     Graph graph = parse_graph(sources, sources.add(a.text("FILE"), text.str()));
     std::string pass = a.text("pass");

@@ -33,17 +33,23 @@ std::string choose_device(const Node& spec) {
   return name;
 }
 
+std::vector<std::string> disabled_passes(const Arguments& arguments) {
+  std::vector<std::string> disabled = arguments.list("disable-pass");
+  const std::vector<std::string>&all = pass_names(), &optional = optional_passes();
+  for (const std::string& pass : disabled) {
+    if (std::count(optional.begin(), optional.end(), pass)) continue;
+    bool needed = std::count(all.begin(), all.end(), pass);
+    throw UsageError((needed ? "the pass '" + pass + "' cannot be left out" : "there is no pass '" + pass + "'") + "; --disable-pass takes " + join(optional, ", ") + "\n");
+  }
+  if (arguments.flag("no-fusion")) disabled.push_back("fuse");
+  return disabled;
+}
+
 WorkbenchOptions workbench_options(const Arguments& arguments) {
   WorkbenchOptions out;
   out.lanes = static_cast<int>(arguments.integer("lanes"));
   if (out.lanes != 0 && out.lanes != 4 && out.lanes != 8 && out.lanes != 16) throw UsageError("--lanes is 4, 8 or 16\n");
-  out.disabled = arguments.list("disable-pass");
-  for (const std::string& pass : out.disabled) {
-    std::vector<std::string> known = pass_names();
-    known.push_back("templates");
-    if (!std::count(known.begin(), known.end(), pass)) throw UsageError("there is no pass '" + pass + "'; passes are " + join(known, ", ") + "\n");
-  }
-  if (arguments.flag("no-fusion")) out.disabled.push_back("fuse");
+  out.disabled = disabled_passes(arguments);
   out.cache = !arguments.flag("no-cache");
   return out;
 }

@@ -28,6 +28,8 @@ struct WorkbenchOptions {
   bool tuned = false;                     ///< contractions are tiled as a run with --tune has measured on this machine
 };
 WorkbenchOptions workbench_options(const Arguments& arguments);
+/// Of --disable-pass and --no-fusion. Throws UsageError for passes that are not there or cannot be left out.
+std::vector<std::string> disabled_passes(const Arguments& arguments);
 
 /// Compiles programs of one model on demand and runs them on one state.
 class Workbench : public ProgramSource {
