@@ -41,8 +41,12 @@ std::string count(size_t n, const char* what) { return std::to_string(n) + " " +
 
 void Diagnostics::report(Diagnostic d) {
   if (d.severity == Severity::warning && std::count(silenced_.begin(), silenced_.end(), d.code)) return;
-  for (const Diagnostic& other : all_)
+  for (const Diagnostic& other : all_) {
     if (other.loc == d.loc && other.text == d.text) return;
+    // A second error of one token follows from the first.
+    bool errors = other.severity == Severity::error && d.severity == Severity::error;
+    if (errors && d.loc && d.loc.line && std::tie(other.loc.file, other.loc.line, other.loc.col) == std::tie(d.loc.file, d.loc.line, d.loc.col)) return;
+  }
   errors_ += d.severity == Severity::error;
   all_.push_back(std::move(d));
 }

@@ -129,6 +129,7 @@ Value Evaluator::class_attribute(const Value& value, const std::string& name, Lo
   if (c && name == "classes" && !c->categories.empty() && !is_float(c->type.dtype)) {
     size_t most = 0;
     for (const ColumnSchema::Category& category : c->categories) most = std::max(most, category.labels.size());
+    if (most == 0) throw SpecError(loc, "the labels of '" + c->name + "' are in the data, which are not here: to check without them, write their number");
     return Value::of_integer(static_cast<int64_t>(most));
   }
   if (!c || c->classes.empty()) throw SpecError(loc, "'." + name + "' needs a column of classes, as the data have it");

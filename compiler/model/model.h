@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -124,6 +125,7 @@ struct IndexBound {
   std::string column;
   int64_t extent = 0;
   Loc loc;                    ///< of the item or formula
+  std::optional<double> ignored;   ///< another index is read in place of this one: `ignore_index`
 };
 
 /// How long a run is, in optimizer steps.

@@ -22,11 +22,11 @@ public:
   Node file(const std::filesystem::path& path, Loc from) {
     std::error_code fault;
     std::filesystem::path real = std::filesystem::weakly_canonical(path, fault);
-    for (const auto& open : open_)
-      if (open.path == real) {
-        diagnostics_.error(from, "'" + path.string() + "' includes itself", {{open.from, "included here"}});
-        return {};
-      }
+    auto open = std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.path == real; });
+    if (open != open_.end()) {
+      cycle(static_cast<size_t>(open - open_.begin()), from);
+      return {};
+    }
     if (from && !home_.empty() && !inside_folder(path.string(), home_)) {
       diagnostics_.error(from, "'" + path.string() + "' lies outside of the spec's folder; --allow-outside lets a spec include it");
       return {};
@@ -44,7 +44,7 @@ public:
     text << in.rdbuf();
     std::string body = text.str();
     if (starts_with(body, "\xEF\xBB\xBF")) body.erase(0, 3);
-    open_.push_back({real, from});
+    open_.push_back({real, path.string(), from});
     Node node = parse_yaml(sources_, sources_.add(path.string(), std::move(body)), diagnostics_);
     node = with_includes(std::move(node), path);
     open_.pop_back();
@@ -75,6 +75,25 @@ public:
   }
 
 private:
+  // Files from `first` on include each other, the last one the first again, at `from`.
+  void cycle(size_t first, Loc from) {
+    if (first + 1 == open_.size()) return diagnostics_.error(from, "'" + open_[first].name + "' includes itself");
+    std::string files;
+    std::vector<Note> notes;
+    for (size_t i = first; i < open_.size(); ++i) {
+      files += open_[i].name + ", ";
+      if (i > first) notes.push_back({open_[i].from, "'" + open_[i].name + "' is included here"});
+    }
+    diagnostics_.error(from, "these files include each other: " + files + open_[first].name, std::move(notes));
+  }
+
+  // As it is shown, without detours; a link's own parent may be another one.
+  static std::filesystem::path plain(const std::filesystem::path& path) {
+    std::error_code fault;
+    std::filesystem::path normal = path.lexically_normal();
+    return std::filesystem::equivalent(normal, path, fault) ? normal : path;
+  }
+
   Node with_includes(Node node, const std::filesystem::path& path) {
     const Node* include = node.find("include");
     if (!include) return node;
@@ -90,7 +109,7 @@ private:
         diagnostics_.error(f.loc, "only .yaml files can be included");
         continue;
       }
-      Node other = file(name.is_absolute() ? name : path.parent_path() / name, f.loc);
+      Node other = file(plain(name.is_absolute() ? name : path.parent_path() / name), f.loc);
       base = base.is(Node::Kind::null) ? std::move(other) : merged(std::move(base), other);
     }
     std::erase_if(node.entries, [](const auto& e) { return e.first.text == "include"; });
@@ -159,8 +178,9 @@ private:
   }
 
   struct Open {
-    std::filesystem::path path;
-    Loc from;
+    std::filesystem::path path;   // links followed
+    std::string name;
+    Loc from;                     // the include that opened it
   };
   Sources& sources_;
   Diagnostics& diagnostics_;

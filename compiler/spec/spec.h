@@ -28,7 +28,9 @@ Node load_spec(Sources& sources, const std::string& path, const std::vector<std:
 
 /// Reports unknown keys (with the nearest name, or what PyTorch's and Keras's word is called here), values of the wrong
 /// kind, words that are not in a list, and keys that this version does not support yet. One fault gives one message.
-void check_vocabulary(const Node& spec, Diagnostics& diagnostics);
+/// Mends the tree, so that all else can be checked: a key whose right name is clear gets it, other faulty ones go with their values.
+/// False where the rest could not be checked without them: a value is faulty that has no default.
+bool check_vocabulary(Node& spec, Diagnostics& diagnostics);
 
 /// The spec with the defaults of the language filled in (Origin::implied) and its sections in the order of the documentation.
 Node effective_spec(const Node& spec);

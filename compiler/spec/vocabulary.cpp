@@ -137,61 +137,111 @@ class Checker {
 public:
   explicit Checker(Diagnostics& d) : diagnostics_(d) {}
 
-  void section(const Node& node, const std::string& path) {
+  /// False where the rest of the spec could not be checked without what is faulty.
+  bool run(Node& spec) {
+    section(spec, "");
+    for (auto& [home, entry] : moved_) {
+      Node* to = &spec;
+      for (const std::string& name : split(parent_of(home), '.'))
+        if (to) to = to->find(name);
+      std::string last = last_of(home);
+      if (!to || !to->is(Node::Kind::map) || to->find(last)) continue;
+      entry.first.text = last;
+      to->entries.push_back(std::move(entry));
+    }
+    return whole_;
+  }
+
+private:
+  void section(Node& node, const std::string& path) {
     std::vector<std::string> known = children_of(path);
+    std::vector<std::pair<Node, Node>> kept;
     int64_t open = 0;   // parentheses of a formula that a comma has cut: what follows are its pieces
-    for (const auto& [key, value] : node.entries) {
+    for (size_t i = 0; i < node.entries.size(); ++i) {
+      auto& [key, value] = node.entries[i];
       if (open > 0) {
         open += open_parentheses(key.text);
         continue;
       }
-      open = cut_formula(value, node);
-      if (open > 0) continue;
-      if (path.empty() && starts_with(key.text, "x-")) continue;
-      std::string full = path.empty() ? key.text : path + "." + key.text;
-      const Key* row = key_row(full);
-      if (!row || key.text.find('.') != std::string::npos) {
-        unknown_key(key, path, known);
-        continue;
-      }
-      if (row->planned) {
-        diagnostics_.error(key.loc, "'" + key.text + "' is not supported by this version yet");
-        continue;
-      }
-      if (value.is(Node::Kind::null) && !(row->kinds & any)) {
-        diagnostics_.error(key.loc, "'" + key.text + "' has no value; expected " + expected(*row));
-        continue;
-      }
-      if (!fits(*row, value)) {
-        wrong_kind(*row, key, value);
-        continue;
-      }
-      if (full == "lints") lints(value);
-      if (full == "model") glued_dashes(value);
-      if (value.is(Node::Kind::map) && !children_of(full).empty()) section(value, full);
+      open = cut_formula(value, i + 1 == node.entries.size());
+      if (open <= 0 && entry(node, path, known, key, value)) kept.push_back(std::move(node.entries[i]));
     }
+    node.entries = std::move(kept);
   }
 
-private:
+  // False for a key that is as if it were not written: `none`, where that is no value of its own.
+  static bool stands(const Key& row, const Node& value) {
+    if (!value.is(Node::Kind::text) || value.quoted || value.text != "none" || (row.kinds & (none | any | text | name))) return true;
+    std::vector<std::string> words = words_of(row);
+    return std::find(words.begin(), words.end(), "none") != words.end();
+  }
+
+  // A faulty value without a default to stand for it: that it is missed would be said again.
+  bool missing(const Key& row) {
+    whole_ &= !row.fallback.empty();
+    return false;
+  }
+
+  // True where the entry is good, or has been mended.
+  bool entry(const Node& node, const std::string& path, const std::vector<std::string>& known, Node& key, Node& value) {
+    if (path.empty() && starts_with(key.text, "x-")) return true;
+    auto full = [&] { return path.empty() ? key.text : path + "." + key.text; };
+    const Key* row = key_row(full());
+    if (!row || key.text.find('.') != std::string::npos) {
+      std::string meant = unknown_key(key, value, path, known);
+      if (meant.empty() || node.find(meant)) return false;
+      row = key_row(path.empty() ? meant : path + "." + meant);
+      if (!row || row->planned || !fits(*row, value)) return false;
+      key.text = meant;
+    }
+    if (row->planned) {
+      diagnostics_.error(key.loc, "'" + key.text + "' is not supported by this version yet");
+      return false;
+    }
+    if (value.is(Node::Kind::null) && !(row->kinds & any)) {
+      diagnostics_.error(key.loc, "'" + key.text + "' has no value; expected " + expected(*row));
+      return missing(*row);
+    }
+    if (!stands(*row, value)) return false;
+    if (!fits(*row, value)) {
+      wrong_kind(*row, key, value);
+      return missing(*row);
+    }
+    if (full() == "lints") lints(value);
+    if (full() == "model") glued_dashes(value);
+    if (full() == "threads" && value.is_number() && (value.number() < 1 || value.number() > 1024)) diagnostics_.error(value.loc, "'threads' is a number from 1 to 1024, or all");
+    if (full() == "precision" && value.text != "f32") diagnostics_.error(value.loc, "precision '" + value.text + "' is not supported by this version yet: it computes in f32");
+    if (value.is(Node::Kind::map) && !children_of(full()).empty()) section(value, full());
+    return true;
+  }
+
   // "loss: mse(output, y)" within {}: a key, and half of a formula as its value. What is left open; 0: no such case.
-  int64_t cut_formula(const Node& value, const Node& map) {
-    bool last = &map.entries.back().second == &value;
+  int64_t cut_formula(const Node& value, bool last) {
     int64_t open = value.is(Node::Kind::text) && !value.quoted && !last ? open_parentheses(value.text) : 0;
-    if (open > 0) diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted");
+    if (open > 0) diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted"), whole_ = false;
     return std::max<int64_t>(open, 0);
   }
 
-  void unknown_key(const Node& key, const std::string& path, const std::vector<std::string>& known) {
+  // The key of this section that is meant; empty: not clear, or one of another section (moved_).
+  std::string unknown_key(const Node& key, Node& value, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
-    if (open_parentheses(key.text) < 0) return diagnostics_.report(std::move(d));
+    bool slip = open_parentheses(key.text) < 0 || key.text.find(":") != std::string::npos || (key.text.size() > 1 && key.text[0] == '-');
+    whole_ &= !slip;   // what was meant is not to be had
+    if (open_parentheses(key.text) < 0) {
+      diagnostics_.report(std::move(d));
+      return "";
+    }
     if (key.text.find(":") != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
     else if (key.text.size() > 1 && key.text[0] == '-') d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
     else if (std::string home = elsewhere(key.text, path); !home.empty()) {
       bool same = last_of(home) == last_of(key.text);
       d.text = "unknown key '" + key.text + (same ? "' here; it belongs under '" + parent_of(home) + "'" : "'; did you mean '" + last_of(home) + "', under '" + parent_of(home) + "'?");
       d.fix.clear();
+      moved_.emplace_back(home, std::pair(key, value));
     }
+    std::string meant = d.fix;
     diagnostics_.report(std::move(d));
+    return meant;
   }
 
   // Where else the language has this key, or what the word means: "train.epochs". Empty: nowhere, or in several places.
@@ -215,7 +265,7 @@ private:
   // "-linear: 3" is a map with a strange key, where a list was meant.
   void glued_dashes(const Node& model) {
     for (const auto& [key, value] : model.entries)
-      if (key.text.size() > 1 && key.text[0] == '-') diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'");
+      if (key.text.size() > 1 && key.text[0] == '-') diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'"), whole_ = false;
   }
 
   void lints(const Node& map) {
@@ -240,6 +290,8 @@ private:
   }
 
   Diagnostics& diagnostics_;
+  bool whole_ = true;
+  std::vector<std::pair<std::string, std::pair<Node, Node>>> moved_;   // by the path where they belong
 };
 
 // Defaults as nodes, from their YAML text.
@@ -304,12 +356,12 @@ Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& nam
   return d;
 }
 
-void check_vocabulary(const Node& spec, Diagnostics& diagnostics) {
+bool check_vocabulary(Node& spec, Diagnostics& diagnostics) {
   if (!spec.is(Node::Kind::map)) {
     if (!diagnostics.errors()) diagnostics.error(spec.loc, "a spec is a map with keys such as data, model and train");
-    return;
+    return false;
   }
-  Checker(diagnostics).section(spec, "");
+  return Checker(diagnostics).run(spec);
 }
 
 Node effective_spec(const Node& spec) {

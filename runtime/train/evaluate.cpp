@@ -128,6 +128,20 @@ std::vector<float> axis_last(const std::vector<float>& values, const Shape& shap
   return out;
 }
 
+// A negative label is one that the loss ignores: it is no row.
+void leave_out_ignored(Predicted& p) {
+  auto rows = static_cast<int64_t>(p.labels.size());
+  if (rows * p.outputs != static_cast<int64_t>(p.scores.size()) || std::none_of(p.labels.begin(), p.labels.end(), [](int32_t l) { return l < 0; })) return;
+  size_t kept = 0;
+  for (size_t r = 0; r < p.labels.size(); ++r) {
+    if (p.labels[r] < 0) continue;
+    p.labels[kept] = p.labels[r];
+    std::copy_n(p.scores.begin() + static_cast<int64_t>(r) * p.outputs, p.outputs, p.scores.begin() + static_cast<int64_t>(kept) * p.outputs);
+    ++kept;
+  }
+  p.labels.resize(kept), p.scores.resize(kept * static_cast<size_t>(p.outputs));
+}
+
 } // namespace
 
 Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, double threshold) {
@@ -145,6 +159,7 @@ Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, doubl
     predicted.labels = truth.labels;
     predicted.targets = truth.targets;
     predicted.threshold = threshold;
+    leave_out_ignored(predicted);
     return predicted;
   }
   return {};

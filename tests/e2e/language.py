@@ -191,3 +191,38 @@ eval: {{metrics: [recall, accuracy], report: [classification_report]}}
         need([r[0] for r in rows] == ["yes", "no"] and [r[-1] for r in rows] == ["8", "12"], f"{name}: classes {rows}")
         lines = c.mlc("predict", c.path(name), "--input", "-", stdin="a\n1\n19\n").out.splitlines()
         need([line.split(",")[0] for line in lines[1:]] == ["no", "yes"], f"{name}: predicted {lines}")
+
+
+@test
+def ignored_labels_count_nowhere(c):
+    """The label of a token is the token, but half of the labels are -100: a loss that learns the others makes all that count right."""
+    tokens = [i * 7 % 5 for i in range(96)]
+    labels = [t if i % 2 else -100 for i, t in enumerate(tokens)]
+    tensors.write(c.path("tokens.safetensors"), {"x": tensors.Tensor("I32", (24, 4), array.array("i", tokens)), "y": tensors.Tensor("I64", (24, 4), array.array("q", labels))})
+    text = """data: {reader: safetensors, train: {path: tokens.safetensors, x: x, y: y}, split: {train: 0.5, val: 0.25, test: 0.25}}
+model: [{embedding: {num_embeddings: 5, embedding_dim: 5}}, {linear: 5}]
+train: {epochs: 80, batch_size: 6, loss: {type: cross_entropy, ignore_index: -100, weight: balanced}, optimizer: {type: adam, lr: 0.1}}
+eval: {metrics: [accuracy, perplexity, f1], report: [confusion_matrix, classification_report]}
+"""
+    done = c.run(c.write("tokens.yaml", text), "--json")
+    for key in ("val_accuracy", "val_f1"):
+        need(done.summary[key] == 1, f"{key} {done.summary[key]}")
+    need(done.summary["val_perplexity"] < 1.1, f"val_perplexity {done.summary['val_perplexity']}")
+    whole = c.mlc("eval", c.path("run"), "--json").out
+    need('"test_accuracy":1.0' in whole.replace(" ", ""), whole)
+    # By formula, and by another number than the data's.
+    by_formula = text.replace("{type: cross_entropy, ignore_index: -100, weight: balanced}", "'cross_entropy(output, y, ignore_index=-100)'")
+    need(c.run(c.write("formula.yaml", by_formula), "--json").summary["val_accuracy"] == 1, "by formula")
+
+
+@test
+def a_key_may_be_none(c):
+    c.write("base.yaml", "data: {dataset: iris}\nmodel: [{linear: 3}]\ntrain: {epochs: 1, loss: cross_entropy, optimizer: sgd}\nexpect: {parameters: 99}\n"
+            "sweep: {objective: train_loss, over: {train.batch_size: [8, 16]}}\n")
+    wider = c.write("wider.yaml", "include: base.yaml\nexpect: none\nsweep: none\n")
+    need("15 parameters" in c.mlc("check", wider).out, "an included `expect` is gone")
+    need("has no 'sweep'" in c.mlc("sweep", wider, status=1).err, "an included `sweep` is gone")
+    base = c.path("base.yaml")
+    for sets in (["--set", "expect=none"], ["--set", "expect.parameters=none"]):
+        need("15 parameters" in c.mlc("check", base, *sets).out, str(sets))
+    need("'train' needs 'epochs'" in c.mlc("check", base, "--set", "expect=none", "--set", "train.epochs=none", status=1).err, "what is needed is missed")

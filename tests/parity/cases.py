@@ -503,6 +503,10 @@ loss("cross_entropy_ignore", "{type: cross_entropy, ignore_index: 3}", ce(dim=-1
 loss("cross_entropy_ignore_i32", "{type: cross_entropy, ignore_index: 3}", ce(ignore_index=3), out=4, y=index(12, high=4, dtype=torch.int32))
 loss("cross_entropy_ignore_sum", "{type: cross_entropy, ignore_index: 3, reduction: sum}", ce(dim=-1, ignore_index=3, reduction="sum"), **HOLES, **SUM)
 loss("cross_entropy_ignore_all", "{type: cross_entropy, ignore_index: 3, weight: [0.2, 1.0, 2.5, 0.7], label_smoothing: 0.2}", ce(dim=-1, label_smoothing=0.2, **FOUR), **HOLES)
+# Labels that are no class: PyTorch's own default, and another number.
+NO_CLASS = lambda ignored: dict(x=normal(12, 4, 5), y=lambda: torch.where(torch.rand(12, 4) < 0.3, ignored, torch.randint(0, 4, (12, 4))), out=4)
+loss("cross_entropy_ignore_negative", "{type: cross_entropy, ignore_index: -100}", ce(dim=-1), **NO_CLASS(-100))
+loss("nll_ignore_negative", "{type: nll, ignore_index: -1, weight: [0.2, 1.0, 2.5, 0.7]}", negative_likelihood([0.2, 1.0, 2.5, 0.7], dim=-1, ignore_index=-1), **NO_CLASS(-1), **LOGP)
 loss("cross_entropy_all_smoothing", "{type: cross_entropy, label_smoothing: 1}", ce(label_smoothing=1.0), **CLASSES)
 loss("cross_entropy_weight_smoothing_sum", "{type: cross_entropy, weight: [0.2, 1.0, 2.5], label_smoothing: 0.2, reduction: sum}",
      ce(weight=WEIGHT, label_smoothing=0.2, reduction="sum"), **CLASSES, **SUM)

@@ -6,6 +6,7 @@
 #include "runtime/data/text_file.h"
 #include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/labels.h"
 #include "tools/cli/predictions.h"
 #include "tools/cli/printer.h"
 #include "tools/cli/workbench.h"
@@ -57,8 +58,9 @@ Node run_spec(Opened& o, const Arguments& a) {
 }
 
 void check_indices(const Dataset& data, const Model& model) {
+  if (std::optional<std::string> fault = unknown_label(data, model)) throw RuntimeError(*fault);
   for (const IndexBound& bound : model.index_bounds())
-    if (std::optional<std::string> fault = index_outside(data, bound.column, bound.extent))
+    if (std::optional<std::string> fault = index_outside(data, bound.column, bound.extent, bound.ignored))
       throw RuntimeError(*fault + "; the model's table has " + std::to_string(bound.extent) + " rows");
 }
 

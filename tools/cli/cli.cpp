@@ -139,9 +139,10 @@ Node read_spec(const std::string& path, const Arguments& arguments, Sources& sou
                const std::vector<Assignment>& values) {
   Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values, arguments.flag("allow-outside"));
   if (!spec.is(Node::Kind::null) && !diagnostics.errors()) resolve_quantities(spec, diagnostics);
-  if (!spec.is(Node::Kind::null)) check_vocabulary(spec, diagnostics);
+  bool readable = !diagnostics.errors();
+  if (!spec.is(Node::Kind::null)) readable &= check_vocabulary(spec, diagnostics);
   resolve_paths(spec, path, sources);
-  if (diagnostics.errors()) {
+  if (!readable) {
     report(diagnostics, false);
     return {};
   }

@@ -75,7 +75,8 @@ int doc_command(int argc, char** argv);
 int doctor_command(int argc, char** argv);
 int opt_command(int argc, char** argv);
 
-/// Reads and checks a spec; prints messages. Null (Kind::null) when there are errors, or warnings under --werror.
+/// Reads a spec. Null (Kind::null) where its faults leave nothing to go on with: they are printed. Other faults of its vocabulary are in
+/// `diagnostics`, and the spec is without them.
 Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics,
                const std::vector<Assignment>& values = {});
 /// Prints what `diagnostics` holds on standard error; true when the command must end.

@@ -61,6 +61,8 @@ private:
     const Node* inputs = model && model->is(Node::Kind::map) ? model->find("inputs") : nullptr;
     if (inputs && inputs->is(Node::Kind::map)) {
       for (const auto& [name, shape] : inputs->entries) input(name.text, written_shape(shape));
+    } else if (s_.reader == "csv" && !s_.csv.inputs.empty() && s_.transforms.empty()) {
+      for (const auto& [name, columns] : s_.csv.inputs) input(name.text, {std::ssize(columns)});
     } else if (s_.reader == "csv" && !s_.csv.columns.empty() && s_.transforms.empty()) {
       auto features = static_cast<int64_t>(s_.csv.columns.size());
       for (const Placed& c : s_.csv.columns) features -= c.text == s_.csv.target.column.text;
@@ -74,7 +76,9 @@ private:
   void input(const std::string& name, const Shape& shape) {
     if (shape.empty()) return;
     bool bytes = s_.reader == "idx" || s_.reader == "image_folder" || !s_.dataset.text.empty();
-    schema_.columns.push_back({.name = name, .type = {bytes ? DType::u8 : of_categories(name) ? DType::i32 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0});
+    ColumnSchema x{.name = name, .type = {bytes ? DType::u8 : of_categories(name) ? DType::i32 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0};
+    if (of_categories(name)) x.categories.push_back({name, {}});   // labels that the data would tell
+    schema_.columns.push_back(std::move(x));
   }
 
   bool category(const std::string& column) const {

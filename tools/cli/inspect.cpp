@@ -129,7 +129,7 @@ int show_command(int argc, char** argv) {
   Diagnostics diagnostics(sources);
   Node spec = read_spec(a.text("SPEC"), a, sources, diagnostics);
   if (spec.is(Node::Kind::null)) return kFault;
-  std::cout << print_spec(spec, true, sources);
+  if (!diagnostics.errors()) std::cout << print_spec(spec, true, sources);
   return report(diagnostics, a.flag("werror")) ? kFault : kDone;
 }
 

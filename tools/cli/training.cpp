@@ -3,6 +3,7 @@
 #include "compiler/base/text.h"
 #include "runtime/data/indices.h"
 #include "tools/cli/evaluation.h"
+#include "tools/cli/labels.h"
 #include "tools/cli/tune.h"
 
 #include <fmt/core.h>
@@ -114,9 +115,15 @@ void Training::leave(Reuse& reuse) {
 
 // Programs do not look whether an index lies within its table.
 void Training::check_indices() {
+  if (std::optional<std::string> fault = unknown_label(data_, *model_)) return diagnostics_.error(loss_place(), *fault);
   for (const IndexBound& bound : model_->index_bounds())
-    if (std::optional<std::string> fault = index_outside(data_, bound.column, bound.extent))
+    if (std::optional<std::string> fault = index_outside(data_, bound.column, bound.extent, bound.ignored))
       diagnostics_.error(bound.loc, *fault + "; the table has " + std::to_string(bound.extent) + " rows");
+}
+
+Loc Training::loss_place() const {
+  const Node *train = spec_.find("train"), *loss = train->find("loss");
+  return loss ? loss->loc : train->loc;
 }
 
 void Training::check_monitors() {

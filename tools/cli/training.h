@@ -68,6 +68,7 @@ private:
   void tune_contractions();
   std::string data_key() const;
   void check_indices();
+  Loc loss_place() const;
   void check_monitors();
   void check_monitor(const std::string& monitor, const Node& section);
   /// Weights that the spec names lie in its folder's tree.

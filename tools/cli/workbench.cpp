@@ -66,8 +66,7 @@ Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Mo
   options_.disabled = options.disabled;
   threads_ = cpu.cores;
   if (const Node* n = spec.find("threads"); n && n->text != "all") {
-    if (!n->is(Node::Kind::integer) || n->integer() < 1 || n->integer() > 1024) throw SpecError(n->loc, "'threads' is a number from 1 to 1024, or all");
-    threads_ = static_cast<int>(n->integer());
+    threads_ = static_cast<int>(n->number());
   }
   if (device_ == "reference") threads_ = 1;
   if (options.tuned && options.cache && device_ == "cpu") tuning_ = load_tuning(options_.target, threads_);
