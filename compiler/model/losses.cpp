@@ -16,17 +16,25 @@ std::vector<std::string> loss_names(Library& library) {
   return out;
 }
 
+const Definition& find_loss(const TypedSetting& setting, Library& library) {
+  const Definition* d = library.find(DefinitionKind::function, setting.type, setting.loc.file);
+  if (d && d->is_loss()) return *d;
+  std::vector<std::string> known = loss_names(library);
+  std::string near = suggest(setting.type, known);
+  throw SpecError({.loc = setting.loc,
+                   .text = "unknown loss '" + setting.type + "'" +
+                           (near.empty() ? "; losses are " + join(known, ", ") : "; did you mean '" + near + "'?"),
+                   .fix = near});
+}
+
+// A call whose parentheses do not close is a formula too, and a faulty one.
+bool is_named(const Node& loss) {
+  return loss.is(Node::Kind::map) || (loss.is(Node::Kind::text) && !looks_like_formula(loss.text) && loss.text.find('(') == std::string::npos);
+}
+
 Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) {
   Context& context = evaluator.context();
-  const Definition* d = context.library.find(DefinitionKind::function, setting.type, setting.loc.file);
-  if (!d || !d->is_loss()) {
-    std::vector<std::string> known = loss_names(context.library);
-    std::string near = suggest(setting.type, known);
-    throw SpecError({.loc = setting.loc,
-                     .text = "unknown loss '" + setting.type + "'" +
-                             (near.empty() ? "; losses are " + join(known, ", ") : "; did you mean '" + near + "'?"),
-                     .fix = near});
-  }
+  const Definition* d = &find_loss(setting, context.library);
   std::vector<const ColumnSchema*> targets;
   for (const ColumnSchema& column : context.schema.columns)
     if (column.target) targets.push_back(&column);
@@ -50,11 +58,16 @@ Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) 
 
 }  // namespace
 
+void check_loss_name(const Node& loss, Library& library) {
+  if (is_named(loss)) find_loss(read_typed("loss", loss), library);
+  else if (loss.is_scalar() && !loss.is(Node::Kind::null)) parse_formula(loss);
+}
+
 ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names) {
   Builder& b = evaluator.builder();
   b.at(loss.loc);
   Value value;
-  if (loss.is(Node::Kind::map) || (loss.is(Node::Kind::text) && !looks_like_formula(loss.text)))
+  if (is_named(loss))
     value = named_loss(read_typed("loss", loss), evaluator, names);
   else if (loss.is_scalar() && !loss.is(Node::Kind::null))
     value = evaluator.eval(parse_formula(loss), names);

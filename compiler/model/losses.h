@@ -9,6 +9,9 @@ namespace mlc {
 /// be one number and is averaged over the batch; a shared one is used as it is. Sets Context::loss_uses.
 ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names);
 
+/// Throws SpecError where the loss is no formula, or names none.
+void check_loss_name(const Node& loss, Library& library);
+
 /// What the raw output predicts: the value of the loss's `predict` formula and its meaning; kNoValue where it has none.
 struct Predicted {
   Prediction prediction;

@@ -3,6 +3,7 @@
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
 #include "compiler/model/index_bounds.h"
+#include "compiler/model/losses.h"
 #include "compiler/model/optimizer.h"
 #include "compiler/model/primitives.h"
 #include "compiler/model/rules.h"
@@ -10,6 +11,7 @@
 #include "compiler/model/step.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -34,8 +36,12 @@ public:
     int64_t batch = 2;
     if (const Node* size = train_ ? train_->find("batch_size") : nullptr; size && size->is(Node::Kind::integer)) batch = std::max<int64_t>(1, size->integer());
     StepBuilder step(source(), train_ ? GraphKind::train : GraphKind::predict, batch, {}, diagnostics);
-    step.run();
-    if (diagnostics.errors()) return;
+    try {
+      step.run();
+    } catch (const SpecError& e) {
+      diagnostics.report(e.diagnostic);
+    }
+    if (diagnostics.errors()) return check_training(step.evaluator, diagnostics);
     Context& c = step.context;
     state_ = c.state;
     owners_ = c.owners;
@@ -158,6 +164,29 @@ public:
   void fitted() override { ++fitted_; }
 
 private:
+  // What `train` says by itself, where the faults of the model leave no more to look at.
+  void check_training(Evaluator& evaluator, Diagnostics& diagnostics) {
+    if (!train_ || updates_.empty()) return;
+    size_t before = diagnostics.errors();
+    for (const UpdateSetting& update : updates_) {
+      guarded(diagnostics, [&] {
+        if (const Node* loss = update.node->find("loss")) check_loss_name(*loss, library_);
+      });
+      guarded(diagnostics, [&] { optimizer_rate(update, evaluator); });
+    }
+    if (diagnostics.errors() != before) return;
+    base_lr_ = optimizer_rate(updates_.front(), evaluator);
+    check_schedules(diagnostics);
+  }
+
+  static void guarded(Diagnostics& diagnostics, const std::function<void()>& check) {
+    try {
+      check();
+    } catch (const SpecError& e) {
+      diagnostics.report(e.diagnostic);
+    }
+  }
+
   void check_expectations(Diagnostics& diagnostics) {
     const Node* expect = spec_.find("expect");
     if (!expect || !expect->is(Node::Kind::map) || diagnostics.errors()) return;
@@ -193,16 +222,9 @@ private:
     constexpr int64_t kEpoch = int64_t{1} << 20, kTotal = int64_t{1} << 40;
     StepBuilder step(source(), GraphKind::train, 1, {}, quiet_);
     step.bind_vars();
-    auto guard = [&](auto build) {
-      try {
-        build();
-      } catch (const SpecError& e) {
-        diagnostics.report(e.diagnostic);
-      }
-    };
-    guard([&] { build_schedule(*train_, kEpoch, kTotal, base_lr_, step.evaluator); });
+    guarded(diagnostics, [&] { build_schedule(*train_, kEpoch, kTotal, base_lr_, step.evaluator); });
     for (size_t i = 0; i < updates_.size(); ++i)
-      if (updates_[i].schedule) guard([&] { own_schedule(i, kEpoch, kTotal, step.evaluator); });
+      if (updates_[i].schedule) guarded(diagnostics, [&] { own_schedule(i, kEpoch, kTotal, step.evaluator); });
   }
 
   void check_output(const Shape& wanted, const Node& node, Diagnostics& diagnostics) {

@@ -163,7 +163,7 @@ private:
         open += open_parentheses(key.text);
         continue;
       }
-      open = cut_formula(value, i + 1 == node.entries.size());
+      open = cut_formula(node, i);
       if (open <= 0 && entry(node, path, known, key, value)) kept.push_back(std::move(node.entries[i]));
     }
     node.entries = std::move(kept);
@@ -216,8 +216,10 @@ private:
   }
 
   // "loss: mse(output, y)" within {}: a key, and half of a formula as its value. What is left open; 0: no such case.
-  int64_t cut_formula(const Node& value, bool last) {
-    int64_t open = value.is(Node::Kind::text) && !value.quoted && !last ? open_parentheses(value.text) : 0;
+  int64_t cut_formula(const Node& map, size_t at) {
+    const Node& value = map.entries[at].second;
+    bool ends = std::any_of(map.entries.begin() + static_cast<int64_t>(at) + 1, map.entries.end(), [](const auto& e) { return open_parentheses(e.first.text) < 0; });
+    int64_t open = value.is(Node::Kind::text) && !value.quoted && ends ? open_parentheses(value.text) : 0;
     if (open > 0) diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted"), whole_ = false;
     return std::max<int64_t>(open, 0);
   }
