@@ -153,6 +153,24 @@ def validations_within_epochs_are_kept(c):
 
 
 @test
+def validations_of_every_other_epoch(c):
+    found = c.run(c.write("every.yaml", VALIDATED), "--set", "train.validate.every=2 epochs", "--set", "train.epochs=5", "--json").events
+    at = [e["epoch"] for e in found if e["event"] == "epoch" and "val_loss" in e]
+    need(at == [2, 4, 5], f"epochs {at} were validated; the last one is always")
+
+
+@test
+def checkpoints_during_training_outlive_it(c):
+    """A training that breaks off keeps the last weights that it wrote on its way."""
+    spec = c.write("broken.yaml", VALIDATED.replace("{type: adam, lr: 0.05}", "{type: sgd, lr: 0.05}").replace("epochs: 30", "epochs: 9"))
+    every = "train.schedule={type: formula, lr: lr if k < %d else 1e38}"
+    for unit, steps in (("4 steps", 8), ("2 epochs", 12)):   # an epoch has 6 steps
+        c.run(spec, "--set", every % steps, "--set", f"train.checkpoint.every={unit}", "--quiet", status=3, out="broken")
+        c.run(spec, "--set", f"train.steps={steps}", "--quiet", out="whole")
+        need(tensors_of(c.checkpoint("broken")) == tensors_of(c.checkpoint("whole")), f"every {unit}: last.safetensors is not that of step {steps}")
+
+
+@test
 def folders_of_former_series_go(c):
     folds = c.write("folds.yaml", VALIDATED.replace("train: 0.6, val: 0.2, test: 0.2", "test: 0.2, k_fold: 3").replace("epochs: 30", "epochs: 1"))
     heading = next(line for line in c.run(folds).err.splitlines() if line.startswith("fold  "))
@@ -172,6 +190,17 @@ def sweep_keeps_programs_of_all_trials(c):
     need([t["compile_ms"] > 0 for t in trials] == [True, True] + [False] * 4, f"compiled in {[t['compile_ms'] for t in trials]} ms")
     c.run(c.path("run", "trial5", "spec.yaml"), "--quiet", out="alone")
     need(tensors_of(c.checkpoint("alone")) == tensors_of(c.checkpoint("run/trial5")), "a trial on kept programs trains other weights")
+
+
+@test
+def trials_read_their_own_data(c):
+    """What `vars` change of the data is read again, also where other trials lie between."""
+    spec = c.write("shares.yaml", "vars: {share: 0.3}\n" + VALIDATED.replace("train: 0.6", "train: share").replace("epochs: 30", "epochs: 3")
+                   + "sweep: {objective: min val_loss, over: {vars.share: [0.3, 0.6], train.optimizer.lr: [0.1, 0.01]}}\n")
+    c.mlc("sweep", spec, "--out", c.path("run"), *c.device, "--quiet")
+    for trial in (1, 3, 4):
+        c.run(c.path("run", f"trial{trial}", "spec.yaml"), "--quiet", out="alone")
+        need(tensors_of(c.checkpoint("alone")) == tensors_of(c.checkpoint(f"run/trial{trial}")), f"trial {trial} has not trained on its rows")
 
 
 @test

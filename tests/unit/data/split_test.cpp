@@ -45,6 +45,38 @@ TEST(Split, GroupsStayWhole) {
   EXPECT_THROW(split_rows(rows, {{}, std::vector<int32_t>(55, 0)}, {.train = 0.8, .test = 0.2}, 1), SpecError);
 }
 
+// The largest are dealt first, so the sizes of groups decide the sizes of parts, not the draw.
+TEST(Split, GroupsAreDealtLargestFirst) {
+  std::vector<int32_t> groups = ten_groups(), rows = first_rows(55);
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Parts p = split_rows(rows, {{}, groups}, {.train = 0.6, .val = 0.2, .test = 0.2}, seed);
+    EXPECT_EQ(p.train.size(), 34u);
+    EXPECT_EQ(p.val.size(), 11u);
+    for (int64_t fold = 1; fold <= 3; ++fold) {
+      size_t held = fold_rows(rows, {{}, groups}, {.folds = 3, .fold = fold}, seed).val.size();
+      EXPECT_TRUE(held == 18 || held == 19) << held;
+    }
+  }
+}
+
+// In file order a group belongs to the part that its middle lies in: the eighth, rows 28 to 36, to the second.
+TEST(Split, GroupsInFileOrderGoByTheirMiddle) {
+  Parts p = split_rows(first_rows(55), {{}, ten_groups()}, {.train = 0.55, .val = 0.25, .test = 0.2, .sequential = true}, 1);
+  EXPECT_EQ(p.train.size(), 28u);
+  EXPECT_EQ(p.val.size(), 17u);
+  EXPECT_EQ(p.test.size(), 10u);
+}
+
+TEST(Split, OversamplingRepeatsAllRowsOfAClassInTurn) {
+  std::vector<int32_t> labels = {0, 1, 0, 0, 2, 1, 0, 0}, rows = {0, 1, 2, 3, 5, 6, 7};  // row 4 is in another part
+  std::vector<int32_t> out = oversampled(rows, labels);
+  ASSERT_EQ(out.size(), 10u);
+  EXPECT_TRUE(std::equal(rows.begin(), rows.end(), out.begin())) << "rows go on in their order";
+  std::map<int32_t, int> times;
+  for (int32_t r : out) ++times[r];
+  EXPECT_EQ(times, (std::map<int32_t, int>{{0, 1}, {1, 3}, {2, 1}, {3, 1}, {5, 2}, {6, 1}, {7, 1}}));
+}
+
 TEST(Split, FoldsShareStrataAndRows) {
   // 10 of class 0, 7 of class 1, 4 of class 2.
   std::vector<int32_t> labels(10, 0), rows = first_rows(21);
