@@ -31,6 +31,9 @@ with tempfile.TemporaryDirectory() as folder:
     for command in sorted(set(re.findall(r"`mlc ([a-z-]+)", readme))):
         test(f"README: mlc {command}", [mlc, command, "--help"])
     runs = open(os.path.join(root, "docs", "runs.md"), encoding="utf-8").read()
+    named = set(re.findall(r"(specs/\w+\.yaml)", runs))
+    missing = [name for name in sorted(os.listdir(os.path.join(root, "specs"))) if name.endswith(".yaml") and "specs/" + name not in named]
+    test("docs/runs.md names every spec" + "".join(f"; not {name}" for name in missing), ["false" if missing else "true"])
     for command in re.findall(r"^ {4}mlc run (.*)$|`mlc run (specs/[^`]*)`", runs, re.M):
         words = shlex.split(command[0] or command[1])
         given = ["--set", "data.classes=65"] if words[0] == "specs/char_transformer.yaml" else []   # its text is not everywhere

@@ -365,6 +365,17 @@ def bytes_are_generated(c):
     need("--input FILE, or --prompt TEXT" in err, err)
 
 
+# Targets of noise, of variance 1, are learnt by heart.
+@test
+def transformer_block_trains(c):
+    if c.reference:
+        raise Skip("too slow for the reference device")
+    sets = ("data.train={rows: 8, x: [16, 384], y: [16, 384]}", "train.epochs=30", "expect.output=[16, 384]")
+    loss = c.run(c.spec("transformer_block"), "--json", *(word for text in sets for word in ("--set", text))).summary["train_loss"]
+    need(loss < 0.1, f"the loss is {loss}")
+    return f"train_loss {loss:.3f}"
+
+
 # Chance is 4.17, and what frequencies of characters alone give 3.3.
 @test
 def plays_are_learnt(c):
