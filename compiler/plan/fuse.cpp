@@ -125,7 +125,7 @@ private:
       Group& group = groups_[static_cast<size_t>(g)];
       std::vector<ValueId> body = group.body;
       body.push_back(id);
-      std::optional<Reason> no = check(group.form, group.anchor, body, {g});
+      std::optional<Reason> no = check(group.form, group.anchor, body);
       if (no) {
         refuse(g, id, *no);
         continue;
@@ -152,7 +152,7 @@ private:
       std::vector<ValueId> body = to.body;
       body.insert(body.end(), from.body.begin(), from.body.end());
       std::sort(body.begin(), body.end());
-      if (std::optional<Reason> no = check(to.form, to.anchor, body, {own, g})) {
+      if (std::optional<Reason> no = check(to.form, to.anchor, body)) {
         refuse(g, id, *no);
         continue;
       }
@@ -172,7 +172,7 @@ private:
     out_.refusals.push_back({producer, consumer, reason.rule, reason.text});
   }
 
-  std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body, const std::set<int>& merged) {
+  std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body) {
     if (form == Form::update || form == Form::attention || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
     if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
     Members inside(body);
@@ -190,7 +190,7 @@ private:
     }
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
     if (reads_overwritten(inside)) return Reason{"cycle", "an old value would be read after it is overwritten"};
-    if (depends(body, merged)) return Reason{"cycle", "a value between them comes from outside the group"};
+    if (depends(body)) return Reason{"cycle", "a value between them comes from outside the group"};
     AxisClasses axes = classify_axes(graph_, body);
     for (ValueId id : body)
       if (meets_itself(axes, id)) return Reason{"F2", "a value is read in two orders of its axes"};
@@ -286,9 +286,7 @@ private:
       if (!all && is_expensive(op.code)) return Reason{"F2", "an expensive value would be computed again for each element"};
       if (!all && written(id, inside)) return Reason{"F1", "a smaller value that others read would be written again and again"};
       if (op.layout.blocked >= 0) blocked.insert(axes.result.at(id)[static_cast<size_t>(op.layout.blocked)]);
-      if (is_reducing(op.code))
-        for (int c : axes.reduced.at(id))
-          if (!std::count(walked.begin(), walked.end(), c)) walked.push_back(c);
+      if (is_reducing(op.code)) walked.insert(walked.end(), axes.reduced.at(id).begin(), axes.reduced.at(id).end());
       int64_t bytes = kLanes * 4;
       for (int c : walked)
         if (!kept_outside[static_cast<size_t>(c)]) bytes *= axes.extent[static_cast<size_t>(c)];
@@ -311,7 +309,7 @@ private:
 
   // True when a value from outside that the body needs depends on a value inside: joining would close a cycle. Beside
   // what it reads, a new value of state that others read needs all readers of the old one to be done.
-  bool depends(const std::vector<ValueId>& body, const std::set<int>& merged) {
+  bool depends(const std::vector<ValueId>& body) {
     Members inside(body);
     // Operands come first, readers of old values need not.
     ValueId lowest = resident_ ? 0 : body.front();
@@ -331,7 +329,6 @@ private:
       queue.pop_back();
       int g = graph_.ops[v].group;
       if (g < 0) continue;
-      if (merged.count(g)) return true;
       if (!seen_groups.insert(g).second) continue;
       bool closed = false;
       for (ValueId member : groups_[static_cast<size_t>(g)].body)

@@ -71,8 +71,8 @@ private:
     std::sort(roots.begin() + 1, roots.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (size_t i = 1; i < roots.size(); ++i) member.slots.push_back(roots[i].second.tensor);
 
-    std::set<ValueId> cone = grow(roots, parameter.type.shape, true);
-    if (feeds_back(cone)) cone = grow(roots, parameter.type.shape, false);
+    std::set<ValueId> cone = grow(roots, true);
+    if (feeds_back(cone)) cone = grow(roots, false);
     for (const auto& [name, s] : roots)
       if (!cone.count(s.value)) return refuse(s.value, "the new value of '" + name + "' is not an elementwise chain of its own");
     member.body.assign(cone.begin(), cone.end());
@@ -107,7 +107,7 @@ private:
     if (generation) signature += " generation " + std::to_string(generation);
     for (const auto& [root, s] : roots) signature += " " + root + "=" + name(s.value);
     for (ValueId v : member.externals)
-      if (is_inline(graph_.ops[v].code) || graph_.ops[v].per_sample || graph_.ops[v].type.dtype != DType::f32)
+      if (is_inline(graph_.ops[v].code) || graph_.ops[v].type.dtype != DType::f32)
         return refuse(v, "the gradient is not a value in memory of the parameter's shape");
     for (ValueId v : member.externals)
       if (!taken_.insert(v).second) return refuse(v, "two parameters share this gradient");
@@ -159,9 +159,9 @@ private:
     return false;
   }
 
-  // Elementwise ops of the parameter's shape that only this update reads, and with `shared` the new values that others
+  // Elementwise ops (of the parameter's shape, as their operands are) that only this update reads, and with `shared` the new values that others
   // read too.
-  std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, const Shape& shape, bool shared) {
+  std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, bool shared) {
     std::set<ValueId> cone;
     std::vector<ValueId> queue;
     for (const auto& r : roots) queue.push_back(r.second.value);
@@ -172,7 +172,7 @@ private:
       ValueId v = *open.begin();
       open.erase(open.begin());
       const Op& op = graph_.ops[v];
-      if (!is_elementwise(op.code) || op.type.shape != shape || op.per_sample) continue;
+      if (!is_elementwise(op.code) || op.per_sample) continue;
       int own_stores = 0;
       for (const auto& r : roots) own_stores += r.second.value == v;
       if (stored_[v] != own_stores) continue;
