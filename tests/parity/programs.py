@@ -215,9 +215,10 @@ models:
     - conv2d: {out: 1, kernel: 2, bias: false}
     - flatten
 train:
-""" + gan_updates(0.002, 0.002), dcgan_nets, {"x": normal(12, 1, 8, 8), "z": normal(12, 3, 1, 1), "w": normal(12, 3, 1, 1)},
+""" + gan_updates(0.002, 0.002, made="{image: generator(w), fake: discriminator(image)}"), dcgan_nets, {"x": normal(12, 1, 8, 8), "z": normal(12, 3, 1, 1), "w": normal(12, 3, 1, 1)},
         lambda nets: [torch.optim.Adam(nets[name].parameters(), lr=0.002, betas=(0.5, 0.999)) for name in ("discriminator", "generator")],
-        gan_step())
+        gan_step(),  # samples and their judgement are made with running statistics
+        predict=lambda nets, data: {"image": nets["generator"](data["w"]), "fake": nets["discriminator"](nets["generator"](data["w"])), "real": nets["discriminator"](data["x"])})
 
 
 def halving_step(nets, optimizers, batch, k):
