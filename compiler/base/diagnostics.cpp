@@ -30,7 +30,7 @@ std::string quote(const Sources& sources, Loc loc, int width, bool colour) {
 
 std::string place(const Sources& sources, Loc loc) {
   if (!loc) return "mlc: ";
-  std::string name = sources.name(loc.file);
+  const std::string& name = sources.name(loc.file);
   if (loc.line == 0) return name + ": ";
   return name + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.col) + ": ";
 }

@@ -68,7 +68,7 @@ public:
   // Shape; axes count a sample's axes
   ValueId broadcast_to(ValueId x, const Shape& sample_shape, bool per_sample);
   ValueId reshape(ValueId x, Shape sample_shape);      ///< -1 once
-  ValueId permute(ValueId x, std::vector<int64_t> dims);
+  ValueId permute(ValueId x, const std::vector<int64_t>& dims);
   ValueId transpose(ValueId x, int64_t a, int64_t b);
   ValueId slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step = 1);
   ValueId pad(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths, double value);  ///< per sample axis
@@ -78,7 +78,7 @@ public:
 
   /// reduce_sum/max/min/prod over sample axes (all of them when `dims` is nothing); with `batch` over the batch too,
   /// and the result is shared. For a shared operand `batch` is ignored.
-  ValueId reduce(OpCode code, ValueId x, std::optional<std::vector<int64_t>> dims, bool keepdim, bool batch);
+  ValueId reduce(OpCode code, ValueId x, const std::optional<std::vector<int64_t>>& dims, bool keepdim, bool batch);
   ValueId argmax(ValueId x, int64_t dim, bool keepdim);
   ValueId cumsum(ValueId x, int64_t dim);
   /// The number of elements that such a reduction joins (the batch included with `batch`).

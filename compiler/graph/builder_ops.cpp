@@ -100,7 +100,7 @@ std::vector<int64_t> Builder::reduced_axes(ValueId x, const std::optional<std::v
   return axes;
 }
 
-ValueId Builder::reduce(OpCode code, ValueId x, std::optional<std::vector<int64_t>> dims, bool keepdim, bool batch) {
+ValueId Builder::reduce(OpCode code, ValueId x, const std::optional<std::vector<int64_t>>& dims, bool keepdim, bool batch) {
   x = cast(x, arithmetic_type(graph_.type(x).dtype));
   Attributes attr{.dims = reduced_axes(x, dims)};
   Shape kept = sample_shape(x);

@@ -48,7 +48,7 @@ ValueId Builder::reshape(ValueId x, Shape shape) {
   return raw_reshape(x, std::move(shape));
 }
 
-ValueId Builder::permute(ValueId x, std::vector<int64_t> dims) {
+ValueId Builder::permute(ValueId x, const std::vector<int64_t>& dims) {
   if (static_cast<int64_t>(dims.size()) != rank(x))
     fail("permute: the shape " + format_shape(sample_shape(x)) + " has " + std::to_string(rank(x)) + " axes, " +
          std::to_string(dims.size()) + " named");
@@ -69,7 +69,7 @@ ValueId Builder::transpose(ValueId x, int64_t a, int64_t b) {
   std::iota(dims.begin(), dims.end(), int64_t{0});
   size_t i = axis(x, a, "transpose") - first_axis(x), j = axis(x, b, "transpose") - first_axis(x);
   std::swap(dims[i], dims[j]);
-  return permute(x, std::move(dims));
+  return permute(x, dims);
 }
 
 ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop,

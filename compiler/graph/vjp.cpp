@@ -130,7 +130,7 @@ V interleave_zeros(V g, const std::vector<int64_t>& step) {
 void slice_vjp(Vjp& r) {
   r.give(0, [&] {
     const Attributes& slice = r.op.attr;
-    Shape x = r.shape(0);
+    const Shape& x = r.shape(0);
     V g = interleave_zeros(r.g, slice.step);
     Shape found = g.op().type.shape;
     Attributes cut{.begin = std::vector<int64_t>(x.size(), 0), .end = found, .step = std::vector<int64_t>(x.size(), 1)};

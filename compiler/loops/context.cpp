@@ -34,7 +34,7 @@ Address divided(Address a, int64_t n) {
 Index fixed(int64_t value) { return {{value, {}}, 0, {}}; }
 Index along(Reg var, int64_t scale, int64_t base) { return {{base, {{var, scale}}}, 0, {}}; }
 Index lanes_of(Reg block) { return {{0, {{block, kLanes}}}, 1, {}}; }
-Index in_block(Reg block, Address within) {
+Index in_block(Reg block, const Address& within) {
   Address start{0, {{block, 1}}};
   return {plus(within, start, kLanes), 0, std::pair(start, within)};
 }

@@ -23,7 +23,7 @@ struct Index {
 using Indices = std::vector<Index>;
 
 Index fixed(int64_t value);
-Index in_block(Reg block, Address within);       ///< 16 * block + within, as scalars
+Index in_block(Reg block, const Address& within);       ///< 16 * block + within, as scalars
 Index along(Reg var, int64_t scale = 1, int64_t base = 0);
 Index lanes_of(Reg block);                       ///< 16 * block + lane
 Address plus(Address a, const Address& b, int64_t scale = 1);

@@ -20,7 +20,7 @@ TensorId Context::find_state(const std::string& path) { return builder.find_tens
 ValueId Context::add_state(const std::string& given, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
   std::string path = role == Role::parameter && averages(given) ? "ema." + given : given;
   if (builder.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
-  TensorId id = builder.add_tensor({.path = path, .type = type, .role = role});
+  TensorId id = builder.add_tensor({.path = path, .type = std::move(type), .role = role});
   owners[path] = op;
   state.push_back({.tensor = graph.tensors[static_cast<size_t>(id)], .init = std::move(init), .loc = loc});
   ValueId value = builder.state(id);

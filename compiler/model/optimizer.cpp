@@ -161,7 +161,7 @@ private:
   }
 
   // As torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn: the first step's weights begin the average.
-  void average(const Trainable& parameter, Value p, Value t) {
+  void average(const Trainable& parameter, const Value& p, const Value& t) {
     if (!update_.ema) return;
     const Node* setting = update_.ema->find("decay");
     Value decay = Value::of_real(number_of(read_argument(*setting, nullptr, *context_.vars, evaluator_), setting->loc, "'decay' of ema"));

@@ -227,13 +227,13 @@ private:
   // The key of this section that is meant; empty: not clear, or one of another section (moved_).
   std::string unknown_key(const Node& key, Node& value, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
-    bool slip = open_parentheses(key.text) < 0 || key.text.find(":") != std::string::npos || (key.text.size() > 1 && key.text[0] == '-');
+    bool slip = open_parentheses(key.text) < 0 || key.text.find(':') != std::string::npos || (key.text.size() > 1 && key.text[0] == '-');
     whole_ &= !slip;   // what was meant is not to be had
     if (open_parentheses(key.text) < 0) {
       diagnostics_.report(std::move(d));
       return "";
     }
-    if (key.text.find(":") != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
+    if (key.text.find(':') != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
     else if (key.text.size() > 1 && key.text[0] == '-') d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
     else if (std::string home = elsewhere(key.text, path); !home.empty()) {
       bool same = last_of(home) == last_of(key.text);
