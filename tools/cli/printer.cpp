@@ -18,6 +18,9 @@ std::string number4(double v) {
 }
 
 std::string duration_text(double s) {
+  if (s < 9.95e-6) return fmt::format("{:.2f} us", 1e6 * s);
+  if (s < 9.95e-5) return fmt::format("{:.1f} us", 1e6 * s);
+  if (s < 0.00995) return fmt::format("{:.2f} ms", 1e3 * s);
   if (s < 0.0995) return fmt::format("{:.1f} ms", 1e3 * s);
   if (s < 10) return fmt::format("{:.2f} s", s);
   if (s < 120) return fmt::format("{:.1f} s", s);

@@ -192,7 +192,7 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
   text += results.text() + reports + layer_times_;
   double eval_seconds = r.eval_seconds + seconds_since(begin_) - eval_begin;
   double total = seconds_since(begin_);
-  text += fmt::format("{} epochs, {} steps, {:.3f} ms a step; data {}, compile {:.0f} ms, train {}, eval {}, total {}\n", r.counters.epoch, r.counters.step, r.step_ms, duration_text(data_seconds_), bench_->compile_ms(),
+  text += fmt::format("{} epochs, {} steps, {} a step; data {}, compile {:.0f} ms, train {}, eval {}, total {}\n", r.counters.epoch, r.counters.step, duration_text(1e-3 * r.step_ms), duration_text(data_seconds_), bench_->compile_ms(),
                       duration_text(r.train_seconds), duration_text(eval_seconds), duration_text(total));
   if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
   text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
