@@ -29,7 +29,7 @@ struct Diagnostic {
   std::vector<Note> notes;       ///< at most 3 are printed
 };
 
-/// Collects the messages of a command. Reports at one place with the same text are kept once.
+/// Collects the messages of a command. Of several errors at one place the first is kept, of equal reports one.
 class Diagnostics {
 public:
   explicit Diagnostics(Sources& sources) : sources_(sources) {}

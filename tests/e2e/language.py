@@ -255,3 +255,34 @@ def a_key_may_be_none(c):
     for sets in (["--set", "expect=none"], ["--set", "expect.parameters=none"]):
         need("15 parameters" in c.mlc("check", base, *sets).out, str(sets))
     need("'train' needs 'epochs'" in c.mlc("check", base, "--set", "expect=none", "--set", "train.epochs=none", status=1).err, "what is needed is missed")
+
+
+TWO_TARGETS = """data:
+  reader: csv
+  path: two.csv
+  target: {kind: kind, size: size}
+  classes: {kind: [x, y, z]}
+  split: {test: 0.2, k_fold: 3}
+vars: {width: 4}
+model:
+  layers: [{linear: width}, {relu: {}, as: h}, {linear: 3, as: species}, {linear: 1, as: extent, from: h}]
+  outputs: [species, extent]
+train: {epochs: 2, loss: 'cross_entropy(species, kind, weight="balanced") + mse(extent, size)', optimizer: adam}
+eval: {metrics: [accuracy, mae]}
+sweep: {objective: max val_species_accuracy, over: {vars.width: [2, 4]}}
+"""
+
+
+@test
+def folds_of_several_targets(c):
+    c.write("two.csv", "a,b,kind,size\n" + "".join(f"{i % 7},{i * 5 % 11},{'xyz'[i % 3]},{i % 7 / 2}\n" for i in range(60)))
+    spec = c.write("two.yaml", TWO_TARGETS)
+    summary = c.run(spec, "--json").summary
+    need({"val_loss", "val_species_accuracy", "val_extent_mae", "test_extent_mae"} <= summary.keys(), str(summary))
+    alone = c.run(spec, "--set", "data.split.fold=2", "--json").summary
+    need("val_extent_mae" in alone, str(alone))
+    # A trial of a sweep is the mean of its folds.
+    table = c.mlc("sweep", spec, "--out", c.path("sweep")).out
+    wide = next(line.split() for line in table.splitlines() if line.split()[:2] == ["2", "4"])
+    need(abs(float(wide[2]) - summary["val_species_accuracy"]) < 1e-3, table)
+    need(all(os.path.isdir(c.path(f"sweep/trial{t}/fold{f}")) for t in (1, 2) for f in (1, 2, 3)), "a fold of a trial has no folder")
