@@ -106,19 +106,21 @@ void Opener::add_tensor(const std::string& key, const std::vector<HostTensor>& p
 }
 
 void Opener::index_column(ColumnSchema& column, const Bytes& data) {
-  // A negative label is no class: a loss may ignore it, which is seen when there is a model.
+  // A negative label, or one beyond the classes that the spec declares, is no class: a loss may ignore it, which is seen when there is a
+  // model.
+  int64_t declared = s_.csv.target.class_count;
   bool some_ignored = false;
   int64_t most = -1, n = static_cast<int64_t>(data.size()) / dtype_bytes(column.type.dtype);
   for (int64_t i = 0; i < n; ++i) {
     int64_t v = index_at(data, column.type.dtype, i);
-    some_ignored |= v < 0;
+    some_ignored |= v < 0 || (declared && v >= declared);
     if (v > 1'000'000) throw RuntimeError("column '" + column.name + "' holds " + std::to_string(v) + ": too large for a class index");
     most = std::max(most, v);
     if (column.type.shape.empty()) labels_.push_back(static_cast<int32_t>(v));
   }
   if (some_ignored) labels_.clear();   // strata and oversampling go by classes
   column.classes = s_.csv.target.classes;
-  int64_t count = std::max(most + 1, s_.csv.target.class_count);
+  int64_t count = declared ? declared : most + 1;
   if (column.classes.empty())
     for (int64_t i = 0; i < count; ++i) column.classes.push_back(std::to_string(i));
 }

@@ -128,13 +128,14 @@ std::vector<float> axis_last(const std::vector<float>& values, const Shape& shap
   return out;
 }
 
-// A negative label is one that the loss ignores: it is no row.
+// A label that is no class is one that the loss ignores: it is no row.
 void leave_out_ignored(Predicted& p) {
   auto rows = static_cast<int64_t>(p.labels.size());
-  if (rows * p.outputs != static_cast<int64_t>(p.scores.size()) || std::none_of(p.labels.begin(), p.labels.end(), [](int32_t l) { return l < 0; })) return;
+  auto ignored = [&](int32_t label) { return label < 0 || label >= p.class_count(); };
+  if (rows * p.outputs != static_cast<int64_t>(p.scores.size()) || std::none_of(p.labels.begin(), p.labels.end(), ignored)) return;
   size_t kept = 0;
   for (size_t r = 0; r < p.labels.size(); ++r) {
-    if (p.labels[r] < 0) continue;
+    if (ignored(p.labels[r])) continue;
     p.labels[kept] = p.labels[r];
     std::copy_n(p.scores.begin() + static_cast<int64_t>(r) * p.outputs, p.outputs, p.scores.begin() + static_cast<int64_t>(kept) * p.outputs);
     ++kept;

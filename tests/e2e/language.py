@@ -239,9 +239,13 @@ eval: {metrics: [accuracy, perplexity, f1], report: [confusion_matrix, classific
     need(done.summary["val_perplexity"] < 1.1, f"val_perplexity {done.summary['val_perplexity']}")
     whole = c.mlc("eval", c.path("run"), "--json").out
     need('"test_accuracy":1.0' in whole.replace(" ", ""), whole)
-    # By formula, and by another number than the data's.
+    # By formula; and masks of bytes, where 255 is no class.
     by_formula = text.replace("{type: cross_entropy, ignore_index: -100, weight: balanced}", "'cross_entropy(output, y, ignore_index=-100)'")
     need(c.run(c.write("formula.yaml", by_formula), "--json").summary["val_accuracy"] == 1, "by formula")
+    tensors.write(c.path("bytes.safetensors"), {"x": tensors.Tensor("I32", (24, 4), array.array("i", tokens)), "y": tensors.Tensor("U8", (24, 4), array.array("B", [l % 256 if l >= 0 else 255 for l in labels]))})
+    masks = c.write("bytes.yaml", text.replace("tokens.safetensors", "bytes.safetensors").replace("-100", "255").replace("}}\nmodel", "}, classes: 5}\nmodel"))
+    need(c.run(masks, "--json").summary["val_accuracy"] == 1, "masks of bytes")
+    need("holds the index 255 in row 1 of bytes.safetensors, which is no class" in c.run(masks, "--set", "train.loss=cross_entropy", status=1).err, "an index that nothing ignores")
 
 
 @test

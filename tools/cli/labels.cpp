@@ -2,8 +2,6 @@
 
 #include "runtime/data/indices.h"
 
-#include <limits>
-
 namespace mlc {
 
 std::optional<std::string> unknown_label(const Dataset& data, const Model& model) {
@@ -12,7 +10,7 @@ std::optional<std::string> unknown_label(const Dataset& data, const Model& model
     std::optional<double> ignored;
     for (const IndexBound& bound : model.index_bounds())
       if (bound.column == column.name && bound.ignored) ignored = bound.ignored;
-    if (std::optional<std::string> fault = index_outside(data, column.name, std::numeric_limits<int64_t>::max(), ignored))
+    if (std::optional<std::string> fault = index_outside(data, column.name, std::ssize(column.classes), ignored))
       return *fault + ", which is no class; cross_entropy and nll leave it out by 'ignore_index'";
   }
   return std::nullopt;

@@ -8,7 +8,7 @@
 
 namespace mlc {
 
-/// The first negative label that no loss of the model ignores (`ignore_index`), with its place and what to do.
+/// The first label outside of the classes that no loss of the model ignores (`ignore_index`), with its place and what to do.
 std::optional<std::string> unknown_label(const Dataset& data, const Model& model);
 
 }  // namespace mlc
