@@ -131,6 +131,26 @@ TEST(CpuRun, SameNumbersForAnyThreadCount) {
   for (int threads : {2, 3, 4, 37, 50}) EXPECT_EQ(ping_pong(threads, 37, 5, 20), serial) << threads << " threads";
 }
 
+TEST(CpuRun, SharesParallelLaunchesAmongThreads) {
+  Program p{.name = "share", .kernels = {neighbour_sum("sum", 8)}, .arena_bytes = 32, .state_bytes = 32};
+  Launch there{.kernel = 0, .args = {at(Space::state), at(Space::arena)}, .tiles = 8, .parallel = true};
+  Launch alone{.kernel = 0, .args = {at(Space::arena), at(Space::state)}, .tiles = 8, .parallel = false};
+  p.launches = {there, alone};
+  SharedState state(p.state_bytes);
+  auto exe = load(p, state, 3);
+  std::vector<float> scalars(3);
+  LaunchTimes times;
+  EXPECT_EQ(exe->run({.steps = 0, .scalars = scalars.data(), .times = &times}), 0);
+  EXPECT_TRUE(times.threads.empty());
+  EXPECT_EQ(exe->run({.steps = 1, .scalars = scalars.data(), .times = &times}), 1);
+  ASSERT_EQ(times.threads.size(), 3u);
+  for (size_t thread = 0; thread < 3; ++thread) {
+    std::vector<int> launches;
+    for (const LaunchTimes::Span& s : times.threads[thread]) launches.push_back(s.launch);
+    EXPECT_EQ(launches, thread == 0 ? std::vector<int>({0, 1}) : std::vector<int>({0})) << "thread " << thread;
+  }
+}
+
 TEST(CpuRun, BarriersHoldUnderStress) {
   std::vector<int32_t> serial = ping_pong(1, 999, 20, 100);
   for (int threads : {2, 3, 6}) EXPECT_EQ(ping_pong(threads, 999, 20, 100), serial) << threads << " threads";
