@@ -49,6 +49,61 @@ TEST(MemoryPlan, IsNearTheLowerBoundOverRandomGraphs) {
   }
 }
 
+// The independent checker: a plan that is right passes, and each fault put into it is found.
+TEST(CheckPlan, FindsEachFault) {
+  Sources sources;
+  CompileOptions options;
+  options.last = "schedule";
+  const Compiled right = compile(parse_graph(sources, sources.add("chain", R"(graph "chain" batch=8
+tensor @0 input "x" f32[20]
+tensor @1 running "m" f32[20]
+tensor @2 output "y" f32[8, 20]
+%0 = input tensor=@0 : f32[8, 20] sample
+%1 = cumsum %0 axis=1 : f32[8, 20] sample
+%2 = state tensor=@1 : f32[20]
+%3 = broadcast %2 dims=[1] : f32[8, 20] sample
+%4 = mul %1 %3 : f32[8, 20] sample
+%5 = cumsum %4 axis=1 : f32[8, 20] sample
+%6 = cumsum %5 axis=1 : f32[8, 20] sample
+%7 = add %6 %1 : f32[8, 20] sample
+store @2 %7
+%8 = reduce_sum %6 dims=[0] : f32[20]
+store @1 %8
+)")), options);
+  auto passes = [&](const std::function<void(Plan&)>& change) {
+    Plan plan = right.plan;
+    change(plan);
+    try {
+      check_plan(right.graph, right.grouping, plan);
+      return true;
+    } catch (const InternalError&) {
+      return false;
+    }
+  };
+  ASSERT_GE(right.plan.steps.size(), 4u);
+  ASSERT_GE(right.plan.buffers.size(), 3u);
+  EXPECT_TRUE(passes([](Plan&) {}));
+  EXPECT_FALSE(passes([](Plan& p) { p.steps.pop_back(); })) << "a group never runs";
+  EXPECT_FALSE(passes([](Plan& p) { p.steps.push_back(p.steps[0]); })) << "a group runs twice";
+  EXPECT_FALSE(passes([](Plan& p) { p.arena_bytes -= kAlign; })) << "outside the arena";
+  EXPECT_FALSE(passes([](Plan& p) { p.buffers[0].offset = -kAlign; })) << "before the arena";
+  EXPECT_FALSE(passes([](Plan& p) { p.buffers[0].offset += 4; p.arena_bytes += kAlign; })) << "not aligned";
+  EXPECT_FALSE(passes([](Plan& p) { p.buffer_of.erase(p.buffers[0].slices[0].value); })) << "no buffer";
+  for (size_t s = 0; s + 1 < right.plan.steps.size(); ++s)
+    EXPECT_EQ(passes([&](Plan& p) { p.steps[s].barrier_after = false; }), !right.plan.steps[s].barrier_after) << "no barrier behind step " << s;
+  // Two values on one place: right where they do not live together.
+  for (size_t a = 0; a < right.plan.buffers.size(); ++a)
+    for (size_t b = 0; b < a; ++b) {
+      const std::vector<Buffer::Slice>&x = right.plan.buffers[a].slices, &y = right.plan.buffers[b].slices;
+      bool meet = x[0].first <= y.back().last && y[0].first <= x.back().last;
+      Plan plan = right.plan;
+      int64_t past = plan.arena_bytes;
+      plan.arena_bytes += std::max(plan.buffers[a].bytes, plan.buffers[b].bytes);
+      plan.buffers[a].offset = plan.buffers[b].offset = past;
+      EXPECT_EQ(passes([&](Plan& p) { p = plan; }), !meet) << "buffers " << a << " and " << b;
+    }
+}
+
 // Sizes and lifetimes without a pattern are harder than those of programs: the bound itself may be out of reach.
 TEST(MemoryPlan, PlacesRandomLifetimes) {
   std::mt19937 random(1);
