@@ -176,7 +176,7 @@ private:
         if (c != lane_) shape.push_back(extent(c));
       // Lanes that are reduced over would need a block loop in scratch: recompute there.
       if (std::count(inner.begin(), inner.end(), lane_)) continue;
-      bool lanes = lane_ >= 0 && std::count(axes().result.at(v).begin(), axes().result.at(v).end(), lane_);
+      bool lanes = std::count(axes().result.at(v).begin(), axes().result.at(v).end(), lane_);
       int64_t elements = element_count(shape) * (lanes ? kLanes : 1);
       if (used + elements * 4 > kMostScratch) continue;
       used += elements * 4;
