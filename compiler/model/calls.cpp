@@ -263,9 +263,10 @@ void Evaluator::lint(const Definition& d, Env& env, Loc loc) {
 Value Evaluator::call(const Definition& d, const std::vector<Given>& given, Loc loc) {
   return inside(d, loc, [&] {
     auto names = std::make_shared<CallNames>(d.is_std ? nullptr : context_.vars);
+    if (d.faulty) return Value::make_unknown();
+    bind(d, given, names->arguments, loc);
     for (const Given& g : given)
       if (g.value.is(Kind::unknown)) return Value::make_unknown();
-    bind(d, given, names->arguments, loc);
     if (d.is_loss()) {
       note_use(d, names->arguments, loc);
       match_target(d, names->arguments, loc);

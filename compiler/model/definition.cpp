@@ -113,6 +113,7 @@ std::vector<TensorRule> read_tensors(const std::string& section, const Node& nod
       else if (field.text == "else") rule.stand_in = formula_of("else", value);
       else throw SpecError(field.loc, "unknown key '" + field.text + "' of a tensor; keys are shape, init, if, else");
     }
+    if (rule.condition && !rule.stand_in) throw SpecError(key.loc, "'" + key.text + "' has an 'if' and needs an 'else': what stands for it where there is none");
     out.push_back(std::move(rule));
   }
   return out;
@@ -170,7 +171,7 @@ void read_key(const std::string& key, const Node& value, Definition& d) {
   else if (key == "fit") d.fit = value.is(Node::Kind::boolean) && value.boolean();
   else if (key == "require") {
     for (const auto& [condition, message] : require_map(key, value).entries)
-      d.requirements.push_back({parse_formula(condition), text_field(condition.text, message)});
+      d.requirements.push_back({parse_formula(condition), text_field(condition.text, message), message.loc});
   } else if (key == "target") {
     d.target = text_field(key, value);
     if (d.target != "index" && d.target != "number" && d.target != "any")
@@ -201,7 +202,14 @@ void check_complete(const Node& key, const Definition& d) {
   switch (d.kind) {
   case DefinitionKind::function: return need(d.result != nullptr, "'y', its result");
   case DefinitionKind::transform: return need(d.result != nullptr, "'y', its result");
-  case DefinitionKind::block: return need(d.result || d.items, "'y' (a formula) or 'layers' (items)");
+  case DefinitionKind::block:
+    need(d.result || d.items, "'y' (a formula) or 'layers' (items)");
+    for (const char* own : {"y", "params", "state", "update"})
+      if (const Node* beside = d.items && d.body->is(Node::Kind::map) ? d.body->find_key(own) : nullptr)
+        throw SpecError(beside->loc, "'" + std::string(own) + "' goes with a block of formulas; this one has 'layers'");
+    if (const Node* beside = !d.items && d.body->is(Node::Kind::map) ? d.body->find_key("outputs") : nullptr)
+      throw SpecError(beside->loc, "'outputs' goes with 'layers'; this block has one result, 'y'");
+    return;
   case DefinitionKind::optimizer:
     return need(std::any_of(d.step.begin(), d.step.end(), [](const NamedFormula& f) { return f.first == "p"; }),
                 "a line 'p' in 'step', the new parameter");

@@ -37,6 +37,7 @@ struct TensorRule {
 struct Requirement {
   ExprPtr condition;
   std::string message;              ///< may hold {name}: the value of that name
+  Loc message_loc;
 };
 
 /// A lint: `after` names ops whose result should not come here, `after_parameter` one that the op before should lack, or
@@ -72,6 +73,7 @@ struct Definition {
   std::string each = "step";        ///< schedules: when `update` runs
   bool fit = false;                 ///< transforms: `mean` and `std` of its state are the training rows'
   std::vector<LintRule> lints;
+  bool faulty = false;              ///< the user's, and its fault has been reported: what uses it is unknown
 
   const std::string& name() const { return signature.name; }
   bool is_loss() const { return !target.empty(); }

@@ -1,6 +1,7 @@
 #include "compiler/model/evaluator.h"
 
 #include "compiler/base/text.h"
+#include "compiler/model/definition_names.h"
 #include "compiler/model/networks.h"
 #include "compiler/model/primitives.h"
 
@@ -95,10 +96,7 @@ Value Evaluator::name(const Expr& expr, Env& env) {
   if (expr.name == "inf") return Value::of_real(std::numeric_limits<double>::infinity());
   if (expr.name == "pi") return Value::of_real(3.141592653589793);
   if (expr.name == "train") return Value::of_flag(context_.train());
-  std::vector<std::string> names = env.names();
-  for (const char* builtin : {"none", "true", "false", "inf", "pi", "train", "data"}) names.emplace_back(builtin);
-  std::string near = nearest(expr.name, names);
-  throw SpecError({.loc = loc, .text = "unknown name '" + expr.name + "'" + did_you_mean(near), .fix = near});
+  throw unknown_value(expr.name, loc, env.names());
 }
 
 std::optional<Value> Evaluator::data_attribute(const std::string& name, Loc loc) {
@@ -267,14 +265,7 @@ Value Evaluator::call_expr(const Expr& expr, Env& env) {
   const Definition* definition = user ? context_.library.find_user(DefinitionKind::function, expr.name, file) : nullptr;
   const Primitive* primitive = definition ? nullptr : find_primitive(expr.name);
   if (!definition && !primitive) definition = context_.library.find(DefinitionKind::function, expr.name, file);
-  if (!definition && !primitive) {
-    std::vector<std::string> names = context_.library.names(DefinitionKind::function);
-    for (const Primitive& p : primitives()) names.emplace_back(p.name);
-    if (context_.networks)
-      for (const std::string& name : context_.networks->names()) names.push_back(name);
-    std::string near = nearest(expr.name, names);
-    throw SpecError({.loc = loc, .text = "unknown function '" + expr.name + "'" + did_you_mean(near), .fix = near});
-  }
+  if (!definition && !primitive) throw unknown_function(expr.name, loc, context_.networks ? context_.networks->names() : std::vector<std::string>{}, context_.library);
   if (unknown) return Value::make_unknown();
   builder().at(loc);
   if (primitive) return apply_primitive(*primitive, *this, given, loc);

@@ -1,6 +1,7 @@
 #include "compiler/model/initializers.h"
 
 #include "compiler/base/text.h"
+#include "compiler/spec/spec.h"
 
 #include <algorithm>
 #include <cmath>
@@ -95,6 +96,18 @@ const std::vector<std::string>& initializer_names() {
   return names;
 }
 
+namespace {
+
+SpecError unknown_initializer(const std::string& name, Loc loc) {
+  std::string near = suggest(name, initializer_names());
+  return SpecError({.loc = loc,
+                    .text = "unknown initialiser '" + name + "'" +
+                            (near.empty() ? "; they are " + join(initializer_names(), ", ") : "; did you mean '" + near + "'?"),
+                    .fix = near});
+}
+
+}  // namespace
+
 Initializer read_initializer(const std::string& name, const Node& value, const Shape& shape, Evaluator& evaluator, Env& env) {
   Loc loc = evaluator.place(value.loc);
   if (name == "zeros" || name == "ones") {
@@ -117,11 +130,7 @@ Initializer read_initializer(const std::string& name, const Node& value, const S
     return {.kind = Initializer::Kind::uniform, .a = std::sqrt(3.0) * std};
   }
   if (name == "kaiming_uniform" || name == "kaiming_normal") return kaiming(name, value, shape, evaluator, env);
-  std::string near = nearest(name, initializer_names());
-  throw SpecError({.loc = loc,
-                   .text = "unknown initialiser '" + name + "'" +
-                           (near.empty() ? "; they are " + join(initializer_names(), ", ") : "; did you mean '" + near + "'?"),
-                   .fix = near});
+  throw unknown_initializer(name, loc);
 }
 
 Initializer read_initializer(const Node& node, const Shape& shape, Evaluator& evaluator, Env& env) {
@@ -129,7 +138,9 @@ Initializer read_initializer(const Node& node, const Shape& shape, Evaluator& ev
   if (node.is_number()) return {.a = node.number()};
   if (node.is(Node::Kind::map)) {
     if (node.entries.size() != 1) throw SpecError(loc, "an initialiser has one name, like {uniform: 0.1}");
-    return read_initializer(node.entries[0].first.text, node.entries[0].second, shape, evaluator, env);
+    const auto& [name, settings] = node.entries[0];
+    if (!std::count(initializer_names().begin(), initializer_names().end(), name.text)) throw unknown_initializer(name.text, evaluator.place(name.loc));
+    return read_initializer(name.text, settings, shape, evaluator, env);
   }
   if (!node.is(Node::Kind::text)) throw SpecError(loc, "an initialiser is a number, a name or {name: settings}, not " + kind_name(node.kind));
   const std::vector<std::string>& names = initializer_names();

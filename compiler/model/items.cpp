@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/definition_names.h"
 #include "compiler/model/entries.h"
 #include "compiler/model/lints.h"
 #include "compiler/model/primitives.h"
@@ -185,24 +186,6 @@ void Items::remember(Call& call, const Value& value) {
 
 bool Items::is_structural(const std::string& op) const { return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end(); }
 
-void Items::unknown_op(const Item& item, bool transforms) {
-  Library& library = context_.library;
-  std::vector<std::string> names = kStructural;
-  std::vector<DefinitionKind> kinds = {DefinitionKind::block, DefinitionKind::function};
-  if (transforms) kinds.push_back(DefinitionKind::transform);
-  for (DefinitionKind kind : kinds)
-    for (std::string& name : library.names(kind)) names.push_back(std::move(name));
-  for (const Primitive& p : primitives()) names.emplace_back(p.name);
-  if (transforms) names.emplace_back("resize");   // runs when the data are loaded
-  if (const Definition* d = library.find(DefinitionKind::function, item.op, item.loc.file); d && d->is_loss())
-    throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a loss: it stands at train.loss, not among the layers");
-  if (!transforms && (item.op == "resize" || library.find(DefinitionKind::transform, item.op, item.loc.file)))
-    throw SpecError(evaluator_.place(item.loc), "'" + item.op + "' is a transform: it stands at data.transforms, not among the layers");
-  std::string near = suggest(item.op, names);
-  std::string what = transforms ? "unknown transform '" : "unknown op '";
-  throw SpecError({.loc = evaluator_.place(item.loc), .text = what + item.op + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"), .fix = near});
-}
-
 Value Items::apply(Call& call, bool transforms) {
   const std::string& op = call.item.op;
   Loc loc = evaluator_.place(call.item.loc);
@@ -215,6 +198,7 @@ Value Items::apply(Call& call, bool transforms) {
   if (d) {
     std::vector<std::string> parameters;
     for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
+    if (d->faulty) return Value::make_unknown();
     std::vector<Given> given = given_of(call, d, parameters, 0);
     unknown |= std::any_of(given.begin(), given.end(), [](const Given& g) { return g.value.is(Kind::unknown); });
     if (unknown) {
@@ -234,14 +218,19 @@ Value Items::apply(Call& call, bool transforms) {
   const Primitive* primitive = d ? nullptr : find_primitive(op);
   if (primitive && primitive->parameters[0] != 'x') primitive = nullptr;
   if (!d && !primitive) d = library.find(DefinitionKind::function, op, file);
-  if ((!d && !primitive) || (d && d->is_loss())) unknown_op(call.item, transforms);
+  if ((!d && !primitive) || (d && d->is_loss())) throw unknown_op(op, call.item.loc, loc, transforms, library);
+  if (d && d->faulty) return Value::make_unknown();
   std::vector<std::string> parameters;
   if (d) for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
   else for (std::string& name : split(primitive->parameters, ' ')) parameters.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
   std::vector<Given> given;
   for (const Value& input : call.inputs) given.push_back({"", input, loc});
   for (Given& g : given_of(call, d, parameters, call.inputs.size())) given.push_back(std::move(g));
-  if (unknown) return Value::make_unknown();
+  if (unknown) {
+    Env names;
+    if (d) evaluator_.bind(*d, given, names, loc);
+    return Value::make_unknown();
+  }
   if (d) check_input(call, *d);
   Value value = d ? evaluator_.call(*d, given, loc) : apply_primitive(*primitive, evaluator_, given, loc);
   if (!value.is(Kind::tensor)) throw SpecError(loc, "'" + op + "' gives no tensor here but " + show_value(value));

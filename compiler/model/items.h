@@ -70,7 +70,6 @@ private:
   void check_input(Call& call, const Definition& definition);
   std::vector<Given> given_of(Call& call, const Definition* definition, const std::vector<std::string>& parameters, size_t inputs);
   void remember(Call& call, const Value& value);
-  [[noreturn]] void unknown_op(const Item& item, bool transforms);
 
   Evaluator& evaluator_;
   Context& context_;

@@ -1,6 +1,7 @@
 #include "compiler/model/library.h"
 
 #include "compiler/base/text.h"
+#include "compiler/model/definition_names.h"
 #include "compiler/model/primitives.h"
 #include "compiler/model/std_files.h"
 #include "compiler/spec/merge.h"
@@ -100,13 +101,42 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
         bool builtin = (shipped != std_.end() && visible(name, shipped->second.file, key.loc.file)) || (kind == DefinitionKind::function && find_primitive(name));
         if (builtin && !d.signature.overrides)
           throw SpecError(d.signature.loc, "'" + name + "' is a built-in " + std::string(kind_name(kind)) + "; write 'override " + key.text + "' to replace it");
+        if (!builtin && d.signature.overrides)
+          throw SpecError(unknown_name(d.signature.loc, "built-in " + std::string(kind_name(kind)), name, names(kind)));
         definitions_.push_back(std::move(d));
-        const Definition*& place = user_[{kind, name}];
+        Definition*& place = user_[{kind, name}];
         if (place) throw SpecError(key.loc, "'" + name + "' is defined twice", {{place->signature.loc, "first here"}});
         place = &definitions_.back();
       } catch (const SpecError& e) {
         diagnostics.report(e.diagnostic);
+        add_faulty(kind, key);
       }
+    }
+  }
+}
+
+// What uses a definition that cannot be read says nothing more.
+void Library::add_faulty(DefinitionKind kind, const Node& key) {
+  Definition d;
+  d.kind = kind;
+  d.faulty = true;
+  d.file = key.loc.file;
+  std::string head = starts_with(key.text, "override ") ? key.text.substr(9) : key.text;
+  d.signature.name = head.substr(0, head.find_first_of("( "));
+  d.signature.loc = key.loc;
+  if (std_.count({kind, d.name()}) || user_.count({kind, d.name()})) return;
+  definitions_.push_back(std::move(d));
+  user_[{kind, definitions_.back().name()}] = &definitions_.back();
+}
+
+void Library::check_user_names(const NamesAround& around, Diagnostics& diagnostics) {
+  for (auto& [key, definition] : user_) {
+    if (definition->faulty) continue;
+    try {
+      check_definition_names(*definition, around, *this);
+    } catch (const SpecError& e) {
+      diagnostics.report(e.diagnostic);
+      definition->faulty = true;
     }
   }
 }

@@ -9,6 +9,8 @@
 
 namespace mlc {
 
+struct NamesAround;
+
 class Library {
 public:
   /// `sources` must outlive the library: entries of the standard library are added to it when they are first used.
@@ -16,6 +18,10 @@ public:
 
   /// Adds the definitions in `functions`, `blocks`, `optimizers`, `schedules` of a spec, which must outlive the library.
   void add_user(const Node& spec, Diagnostics& diagnostics);
+
+  /// Looks up the names in the user's definitions, of which some may be called in each other and by `around`'s names. A definition that is at
+  /// fault stays known, as `faulty`.
+  void check_user_names(const NamesAround& around, Diagnostics& diagnostics);
 
   /// The definition of this name, the user's before the shipped one; null: none. `file` is the one that asks: `_names`
   /// are seen from their own file only, and the standard library does not see the user's definitions.
@@ -34,11 +40,12 @@ private:
   const Definition* parse(DefinitionKind kind, Entry& entry);
   /// read_definition() of the body on top of what it extends; a merged body is kept.
   Definition read(DefinitionKind kind, const Node& key, const Node& body, bool is_std);
+  void add_faulty(DefinitionKind kind, const Node& key);
   bool visible(const std::string& name, size_t std_file, uint32_t asking) const;
 
   Sources& sources_;
   std::map<Key, Entry> std_;
-  std::map<Key, const Definition*> user_;
+  std::map<Key, Definition*> user_;
   std::map<uint32_t, size_t> std_file_of_;  // sources that hold entries -> embedded file
   std::deque<Definition> definitions_;
   std::deque<Node> nodes_;                  // bodies of parsed entries, and merged ones

@@ -18,7 +18,7 @@ std::vector<std::string> loss_names(Library& library) {
 
 const Definition& find_loss(const TypedSetting& setting, Library& library) {
   const Definition* d = library.find(DefinitionKind::function, setting.type, setting.loc.file);
-  if (d && d->is_loss()) return *d;
+  if (d && (d->is_loss() || d->faulty)) return *d;
   std::vector<std::string> known = loss_names(library);
   std::string near = suggest(setting.type, known);
   throw SpecError({.loc = setting.loc,
@@ -35,6 +35,7 @@ bool is_named(const Node& loss) {
 Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) {
   Context& context = evaluator.context();
   const Definition* d = &find_loss(setting, context.library);
+  if (d->faulty) return Value::make_unknown();
   std::vector<const ColumnSchema*> targets;
   for (const ColumnSchema& column : context.schema.columns)
     if (column.target) targets.push_back(&column);
@@ -44,10 +45,10 @@ Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) 
     for (const OutputValue& o : context.outputs) known.push_back(o.name);
     throw SpecError(setting.loc, "a loss by its name alone is one of 'output', which is not there; write a formula over " + join(known, ", "));
   }
-  if (output->is(Kind::unknown)) return *output;
   std::vector<Given> given = {{"", *output, setting.loc}};
   bool needs_target = d->signature.parameters.size() > 1 && !d->signature.parameters[1].fallback;
   if (needs_target) {
+    if (targets.empty() && context.schema.columns.empty()) return Value::make_unknown();
     if (targets.empty()) throw SpecError(setting.loc, "the loss '" + setting.type + "' needs a target; the data have none");
     if (targets.size() > 1) throw SpecError(setting.loc, "the data have several targets: write the loss as a formula over them");
     given.push_back({"", *evaluator.lookup(targets[0]->name, names, setting.loc), setting.loc});
@@ -73,6 +74,7 @@ ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names) {
     value = evaluator.eval(parse_formula(loss), names);
   else
     throw SpecError(loss.loc, "'loss' is a name, a map with 'type' or a formula, not " + kind_name(loss.kind));
+  if (value.is(Kind::unknown)) return kNoValue;
   if (!value.is(Kind::tensor)) throw SpecError(loss.loc, "the loss must depend on the model's output; it is " + show_value(value));
   b.at(loss.loc);
   ValueId id = value.tensor;

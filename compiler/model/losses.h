@@ -7,6 +7,7 @@ namespace mlc {
 
 /// The loss (`train.loss`: a name, {type, ...}, or a formula over `names`) as one shared number. A per-sample loss must
 /// be one number and is averaged over the batch; a shared one is used as it is. Sets Context::loss_uses.
+/// kNoValue where it hangs on a fault that has been reported.
 ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names);
 
 /// Throws SpecError where the loss is no formula, or names none.

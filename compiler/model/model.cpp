@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/definition_names.h"
 #include "compiler/model/index_bounds.h"
 #include "compiler/model/losses.h"
 #include "compiler/model/optimizer.h"
@@ -21,9 +22,14 @@ namespace {
 class ElaboratedModel : public Model {
 public:
   ElaboratedModel(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics)
-      : spec_(spec), schema_(schema), library_(sources), quiet_(sources), rules_(spec_, diagnostics), networks_(read_networks(spec_, diagnostics)),
-        updates_(read_updates(spec_, diagnostics)) {
+      : spec_(spec), schema_(schema), library_(sources), quiet_(sources), rules_(spec_, diagnostics), faults_(diagnostics.errors()),
+        networks_(read_networks(spec_, diagnostics)), networks_faulty_(diagnostics.errors() != faults_), updates_(read_updates(spec_, diagnostics)) {
     library_.add_user(spec_, diagnostics);
+    NamesAround around;
+    for (const Network& network : networks_) around.functions.push_back(network.name);
+    if (const Node* vars = spec_.find("vars"))
+      for (const auto& [name, value] : vars->entries) around.values.push_back(name.text);
+    library_.check_user_names(around, diagnostics);
     for (const UpdateSetting& update : updates_)
       if (!update.name.empty()) update_infos_.push_back({update.name, update.every});
     for (const Network& network : networks_) check_name(network, diagnostics);
@@ -37,7 +43,7 @@ public:
     if (const Node* size = train_ ? train_->find("batch_size") : nullptr; size && size->is(Node::Kind::integer)) batch = std::max<int64_t>(1, size->integer());
     StepBuilder step(source(), train_ ? GraphKind::train : GraphKind::predict, batch, {}, diagnostics);
     try {
-      step.run();
+      networks_faulty_ ? step.bind_vars() : step.run();
     } catch (const SpecError& e) {
       diagnostics.report(e.diagnostic);
     }
@@ -222,7 +228,8 @@ private:
     constexpr int64_t kEpoch = int64_t{1} << 20, kTotal = int64_t{1} << 40;
     StepBuilder step(source(), GraphKind::train, 1, {}, quiet_);
     step.bind_vars();
-    guarded(diagnostics, [&] { build_schedule(*train_, kEpoch, kTotal, base_lr_, step.evaluator); });
+    // A rate that is at fault has been told of.
+    guarded(diagnostics, [&] { build_schedule(*train_, kEpoch, kTotal, base_lr_ > 0 ? base_lr_ : 1, step.evaluator); });
     for (size_t i = 0; i < updates_.size(); ++i)
       if (updates_[i].schedule) guarded(diagnostics, [&] { own_schedule(i, kEpoch, kTotal, step.evaluator); });
   }
@@ -263,7 +270,9 @@ private:
   mutable Library library_;
   mutable Diagnostics quiet_;          // graphs built after elaboration repeat its warnings: nobody reads them
   Rules rules_;
+  size_t faults_;                      // found before the networks were read
   std::vector<Network> networks_;
+  bool networks_faulty_;
   std::vector<UpdateSetting> updates_;
   std::vector<UpdateInfo> update_infos_;
   const Node* train_ = nullptr;
@@ -285,7 +294,6 @@ private:
 std::unique_ptr<Model> elaborate(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics) {
   size_t before = diagnostics.errors();
   auto model = std::make_unique<ElaboratedModel>(spec, schema, sources, diagnostics);
-  if (diagnostics.errors() != before) return nullptr;
   try {
     model->elaborate(diagnostics);
   } catch (const SpecError& e) {

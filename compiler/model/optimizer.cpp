@@ -20,6 +20,7 @@ public:
       : update_(update), evaluator_(evaluator), context_(evaluator.context()), rate_variable_(update.schedule ? kHostRates + static_cast<int>(index) : kHostLr),
         setting_(read(update)),
         definition_(find_typed(context_.library, DefinitionKind::optimizer, setting_)) {
+    if (definition_.faulty) return;
     given_ = typed_arguments(definition_, setting_, {}, *context_.vars, evaluator);
     if (definition_.signature.parameters.empty() || definition_.signature.parameters[0].name != "lr")
       throw SpecError(setting_.loc, "the first argument of optimizer '" + definition_.name() + "' must be lr");

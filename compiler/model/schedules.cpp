@@ -135,6 +135,7 @@ private:
   Value defined(SchedulePhase& phase) {
     Library& library = evaluator_.context().library;
     const Definition& d = find_typed(library, DefinitionKind::schedule, setting_);
+    if (d.faulty) return Value::of_variable(kHostLr);
     bind_names(false);
     std::vector<Given> given = arguments(d);
     Loc loc = setting_.loc;

@@ -196,7 +196,15 @@ Loc StepBuilder::single_loc(const UpdateSetting& update) const {
 
 void StepBuilder::forward(const UpdateSetting& update, Env& data, Env& names) {
   context.update = update.name;
-  if (!update.forward) return call_model(data, names, single_loc(update));
+  if (!update.forward) {
+    try {
+      call_model(data, names, single_loc(update));
+    } catch (const SpecError& e) {
+      context.diagnostics.report(e.diagnostic);
+      names.set("output", Value::make_unknown());
+    }
+    return;
+  }
   for (const auto& [key, formula] : update.forward->entries) {
     ScopeId former = context.builder.enter(update.prefix() + key.text, key.loc);
     try {
@@ -223,6 +231,21 @@ ValueId StepBuilder::loss_of(const UpdateSetting& update, Env& names) {
   return value;
 }
 
+// The loss, kNoValue where it is at fault or hangs on a fault. Then the optimizer is looked at all the same: its faults are its own.
+ValueId StepBuilder::checked_loss(const UpdateSetting& update, size_t index, Env& names) {
+  ValueId loss = kNoValue;
+  auto guard = [&](auto check) {
+    try {
+      check();
+    } catch (const SpecError& e) {
+      context.diagnostics.report(e.diagnostic);
+    }
+  };
+  guard([&] { loss = loss_of(update, names); });
+  if (context.diagnostics.errors()) guard([&] { optimizer_rate(source_.updates[index], evaluator); });
+  return context.diagnostics.errors() ? kNoValue : loss;
+}
+
 // Updates run in file order, each on the values that the earlier ones have left.
 void StepBuilder::train_step(Env& data) {
   Builder& b = context.builder;
@@ -233,8 +256,8 @@ void StepBuilder::train_step(Env& data) {
     Env names(&data);
     forward(update, data, names);
     b.leave(0);
-    if (context.diagnostics.errors()) continue;
-    ValueId loss = loss_of(update, names);
+    ValueId loss = checked_loss(update, i, names);
+    if (loss == kNoValue) continue;
     if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
     total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);
     build_update(source_.updates, i, optimizer_rate(source_.updates.front(), evaluator), loss, form_.gather, evaluator);

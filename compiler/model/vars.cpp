@@ -32,8 +32,10 @@ Value variable(const Node& node, const Node& vars, Env& env, Evaluator& evaluato
 void bind_vars(const Node& spec, Env& vars, Evaluator& evaluator, Diagnostics& diagnostics) {
   const Node* node = spec.find("vars");
   if (!node || !node->is(Node::Kind::map)) return;
-  auto bind = [&](const std::string& name, const Node& value, bool formula) {
+  auto bind = [&](const Node& key, const Node& value, bool formula) {
+    const std::string& name = key.text;
     try {
+      check_given_name(key, "a variable's name");
       if (formula) vars.set_lazy(name, parse_formula(value), &vars);
       else vars.set(name, variable(value, *node, vars, evaluator));
     } catch (const SpecError& e) {
@@ -42,9 +44,9 @@ void bind_vars(const Node& spec, Env& vars, Evaluator& evaluator, Diagnostics& d
     }
   };
   for (const auto& [key, value] : node->entries)
-    if (is_formula(value, *node)) bind(key.text, value, true);
+    if (is_formula(value, *node)) bind(key, value, true);
   for (const auto& [key, value] : node->entries)
-    if (!vars.has(key.text)) bind(key.text, value, false);
+    if (!vars.has(key.text)) bind(key, value, false);
 }
 
 struct SettingFormulas::State {

@@ -24,9 +24,21 @@ struct Key {
 constexpr Key kKeys[] = {
 #define KEY(path, kinds, fallback, doc) {path, kinds, fallback, doc, false},
 #define PLANNED(path, doc) {path, any, "", doc, true},
+#define PLANNED_WORD(path, word)
 #include "compiler/spec/keys.def"
 #undef KEY
 #undef PLANNED
+#undef PLANNED_WORD
+};
+
+constexpr std::pair<std::string_view, std::string_view> kPlannedWords[] = {
+#define KEY(path, kinds, fallback, doc)
+#define PLANNED(path, doc)
+#define PLANNED_WORD(path, word) {path, word},
+#include "compiler/spec/keys.def"
+#undef KEY
+#undef PLANNED
+#undef PLANNED_WORD
 };
 
 // Words of other frameworks, and of habit; one word may mean several things, of which the place picks one.
@@ -287,6 +299,8 @@ private:
       std::vector<std::string> permitted = words_of(row);
       if (std::string near = suggest(value.text, permitted); !near.empty()) d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
     }
+    if (std::find(std::begin(kPlannedWords), std::end(kPlannedWords), std::pair(row.path, std::string_view(value.text))) != std::end(kPlannedWords))
+      d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet";
     if ((row.kinds & quantity) && value.is_number()) d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
     diagnostics_.report(std::move(d));
   }

@@ -221,6 +221,19 @@ std::optional<RowRange> bind_range(Binder& b, const Node* n) {
 
 }  // namespace
 
+const std::vector<std::string>& metric_names() {
+  static const std::vector<std::string> names = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape", "perplexity"};
+  return names;
+}
+
+Diagnostic unknown_monitor(Loc loc, const std::string& name, const std::vector<std::string>& known) {
+  std::string metric = name.starts_with("val_") ? name.substr(4) : "";
+  bool measurable = std::count(metric_names().begin(), metric_names().end(), metric) > 0;
+  Diagnostic d = unknown_name(loc, "monitor", name, known);
+  if (measurable && d.fix.empty()) d.text = "'" + name + "' is not measured: eval.metrics does not name " + metric;
+  return d;
+}
+
 DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& diagnostics) {
   DataSettings s;
   Binder b(spec, diagnostics);
@@ -298,7 +311,6 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   TrainSettings t;
   Binder b(spec, diagnostics);
   if (const Node* n = spec.find("seed")) b.guard([&] { t.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
-  static const std::vector<std::string> kMetrics = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape", "perplexity"};
   if (const Node* eval = spec.find("eval")) {
     if (const Node* n = eval->find("threshold")) b.guard([&] {
       t.threshold = b.number(*n, "threshold");
@@ -308,7 +320,7 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
       for (const Node& item : list->items) b.guard([&] {
         bool map = item.is(Node::Kind::map) && item.entries.size() == 1;
         const Node& name = map ? item.entries[0].first : item;
-        if (std::find(kMetrics.begin(), kMetrics.end(), name.text) == kMetrics.end()) throw SpecError(unknown_name(name.loc, "metric", name.text, kMetrics));
+        if (std::find(metric_names().begin(), metric_names().end(), name.text) == metric_names().end()) throw SpecError(unknown_name(name.loc, "metric", name.text, metric_names()));
         MetricSettings m{name.text, name.text, 5};
         if (map && name.text == "top_k") m.k = b.integer(item.entries[0].second, "top_k", 1);
         if (name.text == "top_k") m.key = "top_" + std::to_string(m.k);
@@ -363,7 +375,7 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
     // Whether an output's metric is there is known with the model: names are checked again then.
     bool several = train->find("updates") || (spec.find("model") && spec.find("model")->find("outputs"));
     if (several && m && m->text.starts_with("val_") && std::any_of(t.metrics.begin(), t.metrics.end(), [&](const MetricSettings& s) { return m->text.ends_with("_" + s.key); })) return m->text;
-    if (m && std::find(known.begin(), known.end(), m->text) == known.end()) throw SpecError(unknown_name(m->loc, "monitor", m->text, known));
+    if (m && std::find(known.begin(), known.end(), m->text) == known.end()) throw SpecError(unknown_monitor(m->loc, m->text, known));
     return m ? m->text : "val_loss";
   };
   b.guard([&] {

@@ -18,6 +18,10 @@ namespace mlc {
 DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& diagnostics);
 /// `train` and `eval`.
 TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics);
+/// Metrics that eval.metrics may name.
+const std::vector<std::string>& metric_names();
+/// "unknown monitor 'val_acc'; ...", or that its metric is not measured.
+Diagnostic unknown_monitor(Loc loc, const std::string& name, const std::vector<std::string>& known);
 /// `eval.report`: which of confusion_matrix, classification_report, generate.
 std::vector<std::string> bind_reports(const Node& spec);
 /// The settings of `generate` in `eval.report`; nothing without it. Without a prompt the text begins with a line end, or

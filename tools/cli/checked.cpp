@@ -29,21 +29,28 @@ std::unique_ptr<Checked> check_spec(const std::string& path, const Arguments& a,
   auto c = std::make_unique<Checked>();
   c->spec = read_spec(path, a, c->sources, c->diagnostics);
   if (c->spec.is(Node::Kind::null)) return c;
+  size_t before = c->diagnostics.errors();
   DataSettings data = bind_data(c->spec, path, c->diagnostics);
   if (anywhere || a.flag("allow-outside")) data.home.clear();
+  bool readable = c->diagnostics.errors() == before;
   TrainSettings train = bind_train(c->spec, c->diagnostics);
   c->batch = train.batch_size;
-  if (!c->diagnostics.errors()) {
-    try {
-      c->schema = schema_of(*c, data);
-      c->model = elaborate(c->spec, c->schema, c->sources, c->diagnostics);
-      check_evaluation(c->spec, c->schema, c->diagnostics);
-      if (c->model) check_run(c->spec, *c->model, train, c->schema, c->diagnostics);
-    } catch (const SpecError& e) {
-      c->diagnostics.report(e.diagnostic);
-    }
+  try {
+    if (readable) c->schema = schema_of(*c, data);
+  } catch (const SpecError& e) {
+    c->diagnostics.report(e.diagnostic);
+  } catch (const RuntimeError&) {   // a fault within the data: those of the spec come with it
+    elaborate(c->spec, Schema{}, c->sources, c->diagnostics);
+    if (c->diagnostics.errors()) report(c->diagnostics, false);
+    throw;
   }
-  if (!c->model && c->schema.columns.empty()) elaborate(c->spec, Schema{}, c->sources, c->diagnostics);
+  c->model = elaborate(c->spec, c->schema, c->sources, c->diagnostics);
+  if (!c->schema.columns.empty()) check_evaluation(c->spec, c->schema, c->diagnostics);
+  try {
+    if (c->model && !c->diagnostics.errors()) check_run(c->spec, *c->model, train, c->schema, c->diagnostics);
+  } catch (const SpecError& e) {
+    c->diagnostics.report(e.diagnostic);
+  }
   if (report(c->diagnostics, a.flag("werror"))) c->model.reset();
   return c;
 }

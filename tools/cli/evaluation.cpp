@@ -2,6 +2,7 @@
 
 #include "compiler/spec/spec.h"
 #include "runtime/train/metrics.h"
+#include "tools/cli/bind.h"
 
 #include <algorithm>
 
@@ -15,6 +16,7 @@ const std::vector<std::string> kPlannedReports = {"curves", "roc_curve", "pr_cur
 const Node& name_of(const Node& item) { return item.is(Node::Kind::map) && item.entries.size() == 1 ? item.entries[0].first : item; }
 
 void check_metric(const Node& name, const Schema& schema, Diagnostics& diagnostics) {
+  if (!std::count(metric_names().begin(), metric_names().end(), name.text)) return;   // reported where settings are read
   bool any = false, classes = false, numbers = false;
   for (const ColumnSchema& c : schema.columns) {
     any |= c.target;

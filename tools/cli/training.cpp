@@ -38,35 +38,55 @@ std::string Training::data_key() const {
 bool Training::read(Reuse* reuse) {
   spec_ = read_spec(path_, arguments_, sources_, diagnostics_, values_);
   if (spec_.is(Node::Kind::null)) return false;
+  size_t before = diagnostics_.errors();
   DataSettings data = bind_data(spec_, path_, diagnostics_);
   if (arguments_.flag("allow-outside")) data.home.clear();
+  bool readable = diagnostics_.errors() == before;
   settings_ = bind_train(spec_, diagnostics_);
   if (!data.split.fold_named) folds_ = data.split.folds;
-  const Node* train = spec_.find("train");
-  if (!train) diagnostics_.error(spec_.loc, "the spec has no 'train'");
-  bool readable = !diagnostics_.errors();
-  if (readable) {
-    try {
-      bool same = reuse && !reuse->data_key.empty() && reuse->data_key == data_key();
-      auto begin = std::chrono::steady_clock::now();
-      wait("reading the data");
-      data_ = same ? std::move(reuse->data) : open_dataset(data);
-      data_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      if (reuse) reuse->data_key.clear();
-      wait("building the model");
-      model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
-      check_evaluation(spec_, data_.schema, diagnostics_);
-      bind_generate(spec_, data_.schema, diagnostics_);
-      if (model_) check_indices();
-      if (model_) check_run(spec_, *model_, settings_, data_.schema, diagnostics_), check_monitors();
-    } catch (const SpecError& e) {
-      diagnostics_.report(e.diagnostic);
-    }
+  if (!spec_.find("train")) diagnostics_.error(spec_.loc, "the spec has no 'train'");
+  try {
+    if (readable) read_data(data, reuse);
+  } catch (const SpecError& e) {
+    diagnostics_.report(e.diagnostic);
+  } catch (const RuntimeError&) {   // a fault within the data: those of the spec come with it
+    elaborate(spec_, Schema{}, sources_, diagnostics_);
+    waiting_.end();
+    if (diagnostics_.errors()) report(diagnostics_, false);
+    throw;
   }
+  wait("building the model");
+  model_ = elaborate(spec_, data_.schema, sources_, diagnostics_);
+  if (!data_.schema.columns.empty()) check_evaluation(spec_, data_.schema, diagnostics_), bind_generate(spec_, data_.schema, diagnostics_);
+  if (model_ && data_.rows > 0) check_indices();
+  if (model_ && !diagnostics_.errors()) check_lengths();
   waiting_.end();
-  if (!model_ && data_.rows == 0) elaborate(spec_, Schema{}, sources_, diagnostics_);
   if (reuse && std::exchange(reuse->warned, true) && !diagnostics_.errors()) return true;
   return !report(diagnostics_, arguments_.flag("werror"));
+}
+
+// With faults in the spec nothing will run: the schema is all that further checks need.
+void Training::read_data(const DataSettings& settings, Reuse* reuse) {
+  if (diagnostics_.errors()) {
+    data_.schema = read_schema(settings);
+    return;
+  }
+  bool same = reuse && !reuse->data_key.empty() && reuse->data_key == data_key();
+  auto begin = std::chrono::steady_clock::now();
+  wait("reading the data");
+  data_ = same ? std::move(reuse->data) : open_dataset(settings);
+  data_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (reuse) reuse->data_key.clear();
+}
+
+// What depends on the length of the training.
+void Training::check_lengths() {
+  try {
+    check_run(spec_, *model_, settings_, data_.schema, diagnostics_);
+    check_monitors();
+  } catch (const SpecError& e) {
+    diagnostics_.report(e.diagnostic);
+  }
 }
 
 bool Training::make_ready(Reuse* reuse) {
@@ -148,7 +168,7 @@ void Training::check_monitor(const std::string& monitor, const Node& section) {
   const Node* named = section.find("monitor");
   Loc loc = named && named->origin != Origin::implied ? named->loc : section.loc;
   std::vector<std::string> known = settings_.monitors();
-  if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_name(loc, "monitor", monitor, known));
+  if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_monitor(loc, monitor, known));
   else if (monitor.starts_with("val_") && data_.val.empty())
     diagnostics_.error(loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
 }

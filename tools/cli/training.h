@@ -67,6 +67,8 @@ private:
 
   void tune_contractions();
   std::string data_key() const;
+  void read_data(const DataSettings& settings, Reuse* reuse);
+  void check_lengths();
   void check_indices();
   Loc loss_place() const;
   void check_monitors();

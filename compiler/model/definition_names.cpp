@@ -1,0 +1,148 @@
+#include "compiler/model/definition_names.h"
+
+#include "compiler/base/text.h"
+#include "compiler/base/types.h"
+#include "compiler/model/entries.h"
+#include "compiler/model/initializers.h"
+#include "compiler/model/items.h"
+#include "compiler/model/primitives.h"
+#include "compiler/spec/spec.h"
+
+#include <algorithm>
+
+namespace mlc {
+namespace {
+
+const std::vector<std::string> kBuiltins = {"none", "true", "false", "inf", "pi", "train", "data"};
+
+std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
+
+class NameCheck {
+public:
+  NameCheck(const Definition& d, const NamesAround& around, Library& library) : d_(d), around_(around), library_(library), names_(around.values) {
+    for (const std::string& builtin : kBuiltins) names_.push_back(builtin);
+  }
+
+  void run() {
+    for (const Signature::Parameter& p : d_.signature.parameters) {
+      formula(p.fallback);
+      names_.push_back(p.name);
+    }
+    bool per_item = d_.kind == DefinitionKind::block || d_.kind == DefinitionKind::transform;
+    if (per_item) add(d_.inputs.empty() ? std::vector<std::string>{"x", "in"} : d_.inputs), add({"in"});
+    if (d_.kind == DefinitionKind::optimizer) add({"p", "g", "t"});
+    if (d_.kind == DefinitionKind::schedule) add({"lr", "k", "total", "epoch", "value", "rising"});
+    for (const TensorRule& rule : d_.params) names_.push_back(rule.name);
+    for (const TensorRule& rule : d_.state) names_.push_back(rule.name);
+    for (const auto& [name, f] : d_.let) names_.push_back(name);
+    lines();
+    if (d_.items) items(*d_.items);
+  }
+
+private:
+  void add(const std::vector<std::string>& names) { names_.insert(names_.end(), names.begin(), names.end()); }
+
+  // Lines of a step run in order; `let` is evaluated where it is used, so it sees them all.
+  void lines() {
+    for (const auto& [name, f] : d_.step) formula(f), names_.push_back(name);
+    for (const auto& [name, f] : d_.let) formula(f);
+    for (const Requirement& r : d_.requirements) formula(r.condition), message(r);
+    for (const std::vector<TensorRule>* tensors : {&d_.params, &d_.state})
+      for (const TensorRule& rule : *tensors) setting(rule.shape), setting(rule.init), formula(rule.condition), formula(rule.stand_in);
+    for (const auto& [name, f] : d_.update) formula(f);
+    for (const ExprPtr& f : {d_.result, d_.predict, d_.predict_dim, d_.rate}) formula(f);
+    for (const LintRule& rule : d_.lints) formula(rule.when);
+    if (!d_.grad.empty()) add({"g", "result"});
+    for (const auto& [name, f] : d_.grad) formula(f);
+  }
+
+  void message(const Requirement& r) {
+    for (size_t open = r.message.find('{'); open != std::string::npos; open = r.message.find('{', open + 1)) {
+      size_t close = r.message.find('}', open);
+      if (close == std::string::npos) return;
+      formula(parse_formula(std::string_view(r.message).substr(open + 1, close - open - 1), r.message_loc));
+    }
+  }
+
+  // A shape or an initialiser: formulas, and the words of initialisers.
+  void setting(const Node& node) {
+    for (const Node& item : node.items) setting(item);
+    for (const auto& [key, value] : node.entries) setting(value);
+    const std::vector<std::string>& words = initializer_names();
+    if (node.is(Node::Kind::text) && std::find(words.begin(), words.end(), node.text) == words.end()) formula(parse_formula(node));
+  }
+
+  void formula(const ExprPtr& e) {
+    if (e) visit(*e);
+  }
+
+  void visit(const Expr& e) {
+    if (e.kind == Expr::Kind::name && std::find(names_.begin(), names_.end(), e.name) == names_.end()) throw unknown_value(e.name, e.loc, names_);
+    if (e.kind == Expr::Kind::call) {
+      bool network = std::find(around_.functions.begin(), around_.functions.end(), e.name) != around_.functions.end();
+      if (!network && !find_primitive(e.name) && !library_.find(DefinitionKind::function, e.name, e.loc.file)) throw unknown_function(e.name, e.loc, around_.functions, library_);
+      DType dtype;
+      for (const Argument& a : e.arguments)
+        if (a.value->kind != Expr::Kind::name || !parse_dtype(a.value->name, &dtype)) visit(*a.value);
+    }
+    for (const ExprPtr& kid : e.kids) formula(kid);
+  }
+
+  // Formulas among items see names that items give: those are looked up where the block is used.
+  void items(const Node& list) {
+    for (const Node& node : list.items) {
+      Item item = read_item(node);
+      std::vector<std::string> structural = structural_ops();
+      if (item.op == "layers" || item.op == "residual") {
+        if (item.value) items(*item.value);
+        if (item.shortcut) items(*item.shortcut);
+      } else if (std::find(structural.begin(), structural.end(), item.op) == structural.end()) {
+        const Primitive* primitive = find_primitive(item.op);
+        const Definition* function = library_.find(DefinitionKind::function, item.op, item.loc.file);
+        bool known = library_.find(DefinitionKind::block, item.op, item.loc.file) || (function && !function->is_loss()) || (primitive && primitive->parameters[0] == 'x');
+        if (!known) throw unknown_op(item.op, item.loc, item.loc, false, library_);
+      }
+    }
+  }
+
+  const Definition& d_;
+  const NamesAround& around_;
+  Library& library_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+void check_definition_names(const Definition& definition, const NamesAround& around, Library& library) { NameCheck(definition, around, library).run(); }
+
+SpecError unknown_value(const std::string& name, Loc loc, std::vector<std::string> names) {
+  names.insert(names.end(), kBuiltins.begin(), kBuiltins.end());
+  std::string near = nearest(name, names);
+  return SpecError({.loc = loc, .text = "unknown name '" + name + "'" + did_you_mean(near), .fix = near});
+}
+
+SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library) {
+  std::vector<std::string> names = library.names(DefinitionKind::function);
+  for (const Primitive& p : primitives()) names.emplace_back(p.name);
+  names.insert(names.end(), networks.begin(), networks.end());
+  std::string near = nearest(name, names);
+  return SpecError({.loc = loc, .text = "unknown function '" + name + "'" + did_you_mean(near), .fix = near});
+}
+
+SpecError unknown_op(const std::string& op, Loc loc, Loc at, bool transforms, Library& library) {
+  std::vector<std::string> names = structural_ops();
+  std::vector<DefinitionKind> kinds = {DefinitionKind::block, DefinitionKind::function};
+  if (transforms) kinds.push_back(DefinitionKind::transform);
+  for (DefinitionKind kind : kinds)
+    for (std::string& name : library.names(kind)) names.push_back(std::move(name));
+  for (const Primitive& p : primitives()) names.emplace_back(p.name);
+  if (transforms) names.emplace_back("resize");   // runs when the data are loaded
+  if (const Definition* d = library.find(DefinitionKind::function, op, loc.file); d && d->is_loss())
+    return SpecError(at, "'" + op + "' is a loss: it stands at train.loss, not among the layers");
+  if (!transforms && (op == "resize" || library.find(DefinitionKind::transform, op, loc.file)))
+    return SpecError(at, "'" + op + "' is a transform: it stands at data.transforms, not among the layers");
+  std::string near = suggest(op, names);
+  return SpecError({.loc = at, .text = (transforms ? "unknown transform '" : "unknown op '") + op + "'" + did_you_mean(near), .fix = near});
+}
+
+}  // namespace mlc
