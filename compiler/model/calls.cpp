@@ -99,7 +99,7 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
     if (out.has(name)) throw SpecError(g.loc, "argument '" + name + "' of " + d.name() + " is given twice");
     Value value = g.value;
     check_argument(d, name, value, g.loc);
-    out.set(name, std::move(value));
+    out.set(name, std::move(value), g.loc);
   }
   for (const Signature::Parameter& p : parameters) {
     if (out.has(p.name)) continue;
@@ -108,13 +108,34 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
   }
 }
 
+// The value that a requirement is about: the first given argument that its message shows, or that its condition names.
+Loc Evaluator::argument_at_fault(const Requirement& r, Env& env, Loc loc) {
+  auto given = [&](const std::string& name) {
+    Env::Entry* entry = env.find(name);
+    return entry ? entry->given : Loc{};
+  };
+  for (size_t open = r.message.find('{'); open != std::string::npos; open = r.message.find('{', open + 1))
+    if (Loc at = given(r.message.substr(open + 1, r.message.find_first_of(".[}", open) - open - 1))) return at;
+  std::vector<const Expr*> open = {r.condition.get()};
+  while (!open.empty()) {
+    const Expr& e = *open.back();
+    open.pop_back();
+    if (e.kind == Expr::Kind::name)
+      if (Loc at = given(e.name)) return at;
+    for (auto a = e.arguments.rbegin(); a != e.arguments.rend(); ++a) open.push_back(a->value.get());
+    for (auto kid = e.kids.rbegin(); kid != e.kids.rend(); ++kid)
+      if (*kid) open.push_back(kid->get());
+  }
+  return loc;
+}
+
 void Evaluator::require(const Definition& d, Env& env, Loc loc) {
   for (const Requirement& r : d.requirements) {
     Value holds = eval(r.condition, env);
     if (holds.is(Kind::unknown) || truth_of(holds, loc, "a requirement")) continue;
     std::string text = d.name() + ": " + fill_message(r.message, *this, env, loc);
     std_loc_ = {};   // the message says it all: no place in the shipped file
-    throw SpecError({.loc = d.is_std ? loc : r.condition->whole, .text = text, .shapes = reads_input(*r.condition)});
+    throw SpecError({.loc = d.is_std ? argument_at_fault(r, env, loc) : r.condition->whole, .text = text, .shapes = reads_input(*r.condition)});
   }
 }
 

@@ -20,11 +20,14 @@ public:
     Value value;
     ExprPtr formula;
     Env* home = nullptr;      ///< where the formula's names are looked up
+    Loc given;                ///< of an argument's value, where it is written; else empty
   };
 
-  void set(const std::string& name, Value value) { entries_[name] = {.state = Entry::State::done, .value = std::move(value), .formula = nullptr, .home = nullptr}; }
+  void set(const std::string& name, Value value, Loc given = {}) {
+    entries_[name] = {.state = Entry::State::done, .value = std::move(value), .formula = nullptr, .home = nullptr, .given = given};
+  }
   void set_lazy(const std::string& name, ExprPtr formula, Env* home) {
-    entries_[name] = {.state = Entry::State::waiting, .value = {}, .formula = std::move(formula), .home = home};
+    entries_[name] = {.state = Entry::State::waiting, .value = {}, .formula = std::move(formula), .home = home, .given = {}};
   }
   void erase(const std::string& name) { entries_.erase(name); }
   bool has(const std::string& name) const { return entries_.count(name) != 0; }

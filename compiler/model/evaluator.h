@@ -61,6 +61,7 @@ public:
   template <class F> auto of_user(F body) -> decltype(body());
 
 private:
+  Loc argument_at_fault(const Requirement& requirement, Env& env, Loc loc);
   Loc place(const Expr& expr);
   Value name(const Expr& expr, Env& env);
   Value attribute(const Expr& expr, Env& env);
