@@ -71,6 +71,7 @@ class Case:
     start: dict = field(default_factory=dict)   # initial values that are not random
     train: str = ""                             # further YAML lines of `train:`
     top: str = ""                               # further YAML lines of the file
+    transforms: str = ""                        # of the data; the net begins with what they do
 
 
 def case(name, model, net, x=None, y=None, **rest):
@@ -256,6 +257,7 @@ activation("relu", "relu", F.relu)
 activation("leaky_relu", "leaky_relu", F.leaky_relu)
 activation("identity", "identity", lambda x: x)
 activation("softsign", "softsign", F.softsign)
+activation("log_sigmoid", "log_sigmoid", F.logsigmoid)
 activation("selu", "selu", F.selu)
 activation("mish", "mish", F.mish)
 activation("hardswish", "hardswish", F.hardswish)
@@ -281,7 +283,7 @@ activation("log_softmax_dim", "log_softmax: {dim: 0}", lambda x: F.log_softmax(x
 # Arguments far outside of the usual range.
 FAR = dict(x=normal(12, 5, scale=200), optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4))
 STILL = ("linear1.weight", "linear1.bias")
-for _name, _f in [("elu", F.elu), ("selu", F.selu), ("gelu", F.gelu), ("silu", F.silu), ("mish", F.mish), ("softplus", F.softplus), ("hardswish", F.hardswish)]:
+for _name, _f in [("elu", F.elu), ("selu", F.selu), ("gelu", F.gelu), ("silu", F.silu), ("mish", F.mish), ("softplus", F.softplus), ("hardswish", F.hardswish), ("log_sigmoid", F.logsigmoid)]:
     activation(_name + "_far", _name, _f, **FAR, rtol=3e-5, atol=1e-5)
 activation("sigmoid_far", "sigmoid", torch.sigmoid, x=normal(12, 5, scale=20))
 # 1 - tanh^2 has few digits left where tanh is near 1, in any f32 program.
