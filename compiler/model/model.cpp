@@ -173,15 +173,12 @@ private:
   // What `train` says by itself, where the faults of the model leave no more to look at.
   void check_training(Evaluator& evaluator, Diagnostics& diagnostics) {
     if (!train_ || updates_.empty()) return;
-    size_t before = diagnostics.errors();
     for (const UpdateSetting& update : updates_) {
       guarded(diagnostics, [&] {
         if (const Node* loss = update.node->find("loss")) check_loss_name(*loss, library_);
       });
       guarded(diagnostics, [&] { optimizer_rate(update, evaluator); });
     }
-    if (diagnostics.errors() != before) return;
-    base_lr_ = optimizer_rate(updates_.front(), evaluator);
     check_schedules(diagnostics);
   }
 

@@ -231,18 +231,14 @@ ValueId StepBuilder::loss_of(const UpdateSetting& update, Env& names) {
   return value;
 }
 
-// The loss, kNoValue where it is at fault or hangs on a fault. Then the optimizer is looked at all the same: its faults are its own.
-ValueId StepBuilder::checked_loss(const UpdateSetting& update, size_t index, Env& names) {
+// The loss, kNoValue where it is at fault or hangs on a fault.
+ValueId StepBuilder::checked_loss(const UpdateSetting& update, Env& names) {
   ValueId loss = kNoValue;
-  auto guard = [&](auto check) {
-    try {
-      check();
-    } catch (const SpecError& e) {
-      context.diagnostics.report(e.diagnostic);
-    }
-  };
-  guard([&] { loss = loss_of(update, names); });
-  if (context.diagnostics.errors()) guard([&] { optimizer_rate(source_.updates[index], evaluator); });
+  try {
+    loss = loss_of(update, names);
+  } catch (const SpecError& e) {
+    context.diagnostics.report(e.diagnostic);
+  }
   return context.diagnostics.errors() ? kNoValue : loss;
 }
 
@@ -256,7 +252,7 @@ void StepBuilder::train_step(Env& data) {
     Env names(&data);
     forward(update, data, names);
     b.leave(0);
-    ValueId loss = checked_loss(update, i, names);
+    ValueId loss = checked_loss(update, names);
     if (loss == kNoValue) continue;
     if (!update.name.empty()) b.output(update.prefix() + "loss", loss);
     total = total == kNoValue ? loss : b.binary(OpCode::add, total, loss);

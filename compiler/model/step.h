@@ -55,7 +55,7 @@ private:
   void evaluation(Env& data);
   void put_outputs();
   ValueId loss_of(const UpdateSetting& update, Env& names);
-  ValueId checked_loss(const UpdateSetting& update, size_t index, Env& names);
+  ValueId checked_loss(const UpdateSetting& update, Env& names);
   void add_output(const std::string& name, const Value& value);
   ValueId as_float(ValueId v);
 

@@ -2,6 +2,8 @@
 import array
 import json
 import os
+import shutil
+import struct
 import sys
 
 from tests import VALIDATED, need, test, tensors_of
@@ -290,3 +292,24 @@ def folds_of_several_targets(c):
     wide = next(line.split() for line in table.splitlines() if line.split()[:2] == ["2", "4"])
     need(abs(float(wide[2]) - summary["val_species_accuracy"]) < 1e-3, table)
     need(all(os.path.isdir(c.path(f"sweep/trial{t}/fold{f}")) for t in (1, 2) for f in (1, 2, 3)), "a fold of a trial has no folder")
+@test
+def weights_are_renamed_when_loaded(c):
+    """The first rule that matches a path decides; the file's names go through `rename`; what the file has beyond is a note."""
+    spec = """data: {dataset: iris, split: {train: 0.8, test: 0.2}, transforms: [standardize]}
+model: [{linear: 8, as: BODY}, batch_norm, tanh, {linear: 3, as: HEAD}]
+train: {steps: 20, batch_size: 16, loss: cross_entropy, optimizer: {type: sgd, lr: RATE}}
+"""
+    c.run(c.write("a.yaml", spec.replace("BODY", "body").replace("HEAD", "fc").replace("RATE", "0.1")), out="a")
+    shutil.copy(c.path("a", "checkpoints", "last.safetensors"), c.path("a.safetensors"))
+    rules = """init:
+  - {match: "head.bias", constant: 0.5}
+  - {match: "*", load: a.safetensors, rename: {"body.*": "trunk.stem.*", "fc.*": "head.*"}}
+"""
+    b = spec.replace("{linear: 8, as: BODY}", "{layers: [{linear: 8, as: stem}], as: trunk}").replace("HEAD", "head").replace("RATE", "0").replace("batch_norm,", "batch_norm,")
+    c.run(c.write("b.yaml", b + rules), out="b")
+    first, second = tensors_of(c.checkpoint("a")), tensors_of(c.checkpoint("b"))
+    for name, renamed in (("body.weight", "trunk.stem.weight"), ("fc.weight", "head.weight"), ("batch_norm1.weight", "batch_norm1.weight")):
+        need(first[name] == second[renamed], f"{renamed} is not what {name} was")
+    need(second["head.bias"] == struct.pack("<3f", 0.5, 0.5, 0.5), "head.bias is not 0.5")
+    done = c.run(c.write("c.yaml", b + rules.replace('"fc.*"', '"fd.*"')), out="c", status=1)
+    need("head.weight" in done.err and "c.yaml:" in done.err, "no place and name in\n" + done.err)

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 import tensors
 import images  # noqa: F401 adds its cases
 import texts  # noqa: F401 adds its cases
+import transforms  # noqa: F401 adds its cases
 from cases import CASES
 from initializers import write_initializers
 from programs import PROGRAMS, write_program
@@ -108,6 +109,8 @@ def spec(case):
     lines = [f"name: {case.name}", "data:", "  reader: safetensors", f"  train: {{path: {data}, x: x, y: y}}"]
     if case.y_val:
         lines.append(f"  val: {{path: {data}, x: x, y: y_val}}")
+    if case.transforms:
+        lines.append(f"  transforms: {case.transforms}")
     lines.append(f'init:\n  - {{match: "*", load: {data}}}')
     if case.top:
         lines.append(case.top.rstrip())
