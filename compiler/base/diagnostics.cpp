@@ -1,15 +1,17 @@
 #include "compiler/base/diagnostics.h"
 
+#include "compiler/base/message_lines.h"
 #include "compiler/base/text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <tuple>
 
 namespace mlc {
 namespace {
 
-constexpr size_t kMostMessages = 50, kMostNotes = 3;
+constexpr size_t kMostMessages = 50, kMostNotes = 3, kMostColumns = 100;
 constexpr const char* kReplacement = "\xEF\xBF\xBD";   // one column wide, as what it stands for
 
 // The source line and the carets under `loc`, cut to `width` columns around the fault.
@@ -28,6 +30,28 @@ std::string quote(const Sources& sources, Loc loc, int width, bool colour) {
   return "  " + shown + "\n  " + (colour ? "\033[1;32m" + carets + "\033[0m" : carets) + "\n";
 }
 
+// The text with what stands in quotes and brackets masked, so that no part is broken within.
+std::string masked(std::string text) {
+  char end = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool word = i > 0 && std::isalnum(static_cast<unsigned char>(text[i - 1])), more = i + 1 < text.size() && std::isalnum(static_cast<unsigned char>(text[i + 1]));
+    if (end && text[i] == end && (end != '\'' || !more)) end = 0;
+    else if (!end && ((text[i] == '\'' && !word) || text[i] == '[' || text[i] == '(')) end = text[i] == '[' ? ']' : text[i] == '(' ? ')' : '\'';
+    else if (end && text[i] == ' ') text[i] = '_';
+  }
+  return text;
+}
+
+// Where a text that is too long for its line is broken: behind the last "; " that fits, else ": ", ", " or a blank. npos: nowhere.
+size_t break_of(const std::string& text) {
+  constexpr size_t kLeast = 40;
+  size_t room = utf8_slice(text, 0, kMostColumns).size();
+  std::string open = masked(text);
+  for (const char* mark : {"; ", ": ", ", ", " "})
+    if (size_t at = open.rfind(mark, room - 1); at != std::string::npos && at >= kLeast) return at + std::string_view(mark).size();
+  return std::string::npos;
+}
+
 std::string place(const Sources& sources, Loc loc) {
   if (!loc) return "mlc: ";
   const std::string& name = sources.name(loc.file);
@@ -38,6 +62,16 @@ std::string place(const Sources& sources, Loc loc) {
 std::string count(size_t n, const char* what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
 
 }  // namespace
+
+std::vector<std::string> message_lines(std::string text) {
+  std::vector<std::string> out;
+  for (;;) {
+    size_t at = utf8_length(text) > kMostColumns ? break_of(text) : std::string::npos;
+    out.emplace_back(trim(text.substr(0, at)));
+    if (at == std::string::npos) return out;
+    text.erase(0, at);
+  }
+}
 
 void Diagnostics::report(Diagnostic d) {
   if (d.severity == Severity::warning && std::count(silenced_.begin(), silenced_.end(), d.code)) return;
@@ -76,8 +110,10 @@ std::string Diagnostics::render(int width, bool colour) const {
     if (shown++ >= kMostMessages) continue;
     std::string word = d.severity == Severity::error ? "error" : "warning";
     if (colour) word = (d.severity == Severity::error ? "\033[1;31m" : "\033[1;35m") + word + "\033[0m";
-    out += place(sources_, d.loc) + word + ": " + visible(d.text) + (d.code.empty() ? "" : " [" + d.code + "]") + "\n";
+    std::vector<std::string> text = message_lines(visible(d.text) + (d.code.empty() ? "" : " [" + d.code + "]"));
+    out += place(sources_, d.loc) + word + ": " + text[0] + "\n";
     if (d.loc && d.loc.line) out += quote(sources_, d.loc, width, colour);
+    for (size_t i = 1; i < text.size(); ++i) out += "  " + text[i] + "\n";
     for (const std::string& line : d.lines) out += "  " + visible(line) + "\n";
     for (size_t i = 0; i < std::min(kMostNotes, d.notes.size()); ++i) {
       out += place(sources_, d.notes[i].loc) + "note: " + visible(d.notes[i].text) + "\n";

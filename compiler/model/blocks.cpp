@@ -126,7 +126,7 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
   if (role == Role::parameter && settings && settings->is(Node::Kind::map))
     if (const Node* target = settings->find(rule.name))
       if (std::none_of(d.signature.parameters.begin(), d.signature.parameters.end(), [&](const auto& p) { return p.name == rule.name; }))
-        return tied(call, *target, shape);
+        return evaluator_.of_user([&] { return tied(call, *target, shape); });
   std::string path = call.path + "." + rule.name;
   if (role == Role::parameter) own_.insert(rule.name);
   if (TensorId known = context_.again ? context_.find_state(path) : -1; known >= 0) {

@@ -12,6 +12,15 @@ namespace {
 
 using Kind = Value::Kind;
 
+// All of a value, to tell settings apart.
+std::string whole_text(const Value& value) {
+  if (value.is(Kind::text)) return value.text;
+  if (!value.is(Kind::list)) return show_value(value);
+  std::vector<std::string> parts;
+  for (const Value& item : *value.list) parts.push_back(whole_text(item));
+  return "[" + join(parts, ", ") + "]";
+}
+
 // The parameters that an update trains, beside what the rules say.
 class Optimizer {
 public:
@@ -95,7 +104,7 @@ private:
         throw SpecError(key.loc, definition_.name() + " has no " + key.text);
       auto argument = definition_.arguments.find(key.text);
       Value value = read_argument(node, argument == definition_.arguments.end() ? nullptr : &argument->second, names, evaluator_);
-      out.text += key.text + "=" + show_value(value) + ";";
+      out.text += key.text + "=" + whole_text(value) + ";";
       std::erase_if(out.given, [&, &name = key.text](const Given& g) { return g.name == name; });
       out.given.push_back({key.text, std::move(value), node.loc});
     }

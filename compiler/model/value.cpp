@@ -46,16 +46,17 @@ HostFormula Value::host_formula() const {
 }
 
 std::string show_value(const Value& value) {
+  constexpr size_t kMost = 40;   // characters of a text, elements of a list
   switch (value.kind) {
   case Value::Kind::none: return "none";
   case Value::Kind::flag: return value.whole ? "true" : "false";
   case Value::Kind::integer: return std::to_string(value.whole);
   case Value::Kind::real: return format_number(value.real);
-  case Value::Kind::text: return "'" + value.text + "'";
+  case Value::Kind::text: return "'" + (value.text.size() > kMost ? utf8_slice(value.text, 0, kMost) + "..." : value.text) + "'";
   case Value::Kind::list: {
     std::vector<std::string> parts;
-    for (const Value& item : *value.list) parts.push_back(show_value(item));
-    return "[" + join(parts, ", ") + "]";
+    for (size_t i = 0; i < std::min(kMost, value.list->size()); ++i) parts.push_back(show_value((*value.list)[i]));
+    return "[" + join(parts, ", ") + (value.list->size() > kMost ? ", ...]" : "]");
   }
   case Value::Kind::host: return "a number of the run";
   case Value::Kind::tensor: return "a tensor";

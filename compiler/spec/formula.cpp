@@ -475,7 +475,7 @@ bool looks_like_formula(std::string_view text) {
     parse_formula(text, {1, 1, 1, 1});
     return true;
   } catch (const SpecError&) {
-    return false;
+    return text.size() > kMostCharacters;   // said where it is read
   }
 }
 

@@ -16,6 +16,8 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 // Long enough that the work between calls does not matter, short enough for a smooth progress line and a quick stop.
 constexpr double kCallSeconds = 0.1;
+// A copy of so much state takes less than a hundredth of a call.
+constexpr int64_t kMostKeptState = int64_t{8} << 20;
 
 class Session {
  public:
@@ -35,6 +37,7 @@ class Session {
   void resume(const TrainCounters& from);
   bool call();
   bool run_batches(const BatchCall& call, bool gather, int64_t rows);
+  std::string cause(const StepProgram& step, const ProgramKey& key, Feed feed, int failed);
   int64_t call_limit() const;
   void add_losses(const Program& program, const std::vector<float>& results, int64_t batch, int steps);
   void mean_losses();
@@ -70,6 +73,7 @@ class Session {
     MetricValues val;
   } result_values_; // of the weights that the run ends with, where they are not the last
   std::vector<std::pair<double, int64_t>> durations_; // seconds per step of each call, and its steps
+  std::vector<char> kept_; // the state as the running call began
   TrainResult result_;
 };
 
@@ -133,7 +137,8 @@ bool Session::call() {
 
 // `rows`: of all batches of the step.
 bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
-  StepProgram step = job_.programs->get({StepKind::train, call.batch, active_updates(step_), phase(step_), gather});
+  ProgramKey key{StepKind::train, call.batch, active_updates(step_), phase(step_), gather};
+  StepProgram step = job_.programs->get(key);
   const TensorSlot* loss = find_output(*step.program, "loss");
   ensure(loss, "a training program puts out its loss");
   std::vector<RateSchedule> schedules_before = schedules_;
@@ -157,6 +162,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   feed.results = results.data();
   feed.stop = settings_.accumulate == 1 ? job_.stop : nullptr; // a step of several batches is not left half done
   feed.loss_result = static_cast<int>(loss->offset);
+  if (job_.explain && job_.state->size() <= kMostKeptState) kept_.assign(job_.state->data(), job_.state->data() + job_.state->size());
   double start = now();
   int done = step.executable->run(feed);
   double seconds = now() - start + std::exchange(gather_seconds_, 0);
@@ -188,6 +194,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
     if (!std::isfinite(value)) {
       result_.ending = Ending::not_finite;
       result_.train_loss = value;
+      result_.cause = cause(step, key, feed, s);
       if (!gather) step_ += s + 1 - done;
       return false;
     }
@@ -206,6 +213,17 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
                           .loss = sum / done,
                           .seconds = seconds});
   return true;
+}
+
+// The steps of the call before the failed one are run again, to the same bits.
+std::string Session::cause(const StepProgram& step, const ProgramKey& key, Feed feed, int failed) {
+  if (kept_.empty()) return "";
+  job_.state->write(0, kept_.data(), static_cast<int64_t>(kept_.size()));
+  feed.steps = failed;
+  feed.stop = nullptr;
+  if (failed > 0) step.executable->run(feed);
+  size_t per_step = kFirstScalar + step.program->scalars.size();
+  return job_.explain({key, step.program, feed.rows + failed * key.batch, feed.scalars + static_cast<size_t>(failed) * per_step});
 }
 
 // An update's loss counts the steps that it is part of.

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,7 @@ enum class Ending : uint8_t { epochs, steps, time, early_stopping, interrupted, 
 struct TrainResult {
   Ending ending = Ending::epochs;
   TrainCounters counters;
+  std::string cause;     ///< for not_finite: what TrainJob::explain says
   double train_loss = 0; ///< of the last epoch; for not_finite the value that ended it
   MetricValues train;    ///< losses of updates, of the last epoch
   std::optional<double> val_loss; ///< of the best checkpoint or the weights gone back to, else of the last validation
@@ -104,6 +106,15 @@ struct TrainJob {
   TrainObserver* observer = nullptr;
   const std::atomic<bool>* stop = nullptr; ///< ends training after the running step
   std::optional<TrainCounters> resume;     ///< goes on from here
+  /// The step whose loss is not finite.
+  struct Failure {
+    ProgramKey key;
+    const Program* program = nullptr;
+    const int32_t* rows = nullptr;         ///< of its batch
+    const float* scalars = nullptr;        ///< as in Feed
+  };
+  /// Says what was wrong, with the state as it was before the step. It is asked where the state is small enough to be kept.
+  std::function<std::string(const Failure&)> explain;
 };
 
 /// Optimizer steps of one epoch and of the whole run (0: only time ends it), as a schedule's units need them. Throws

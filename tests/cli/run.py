@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Commands as a user types them: run.py --mlc PROGRAM. Streams, exit statuses, terminals, init, diff, doc, completion, paths."""
-import argparse, csv, fcntl, glob, json, os, pty, random, re, shutil, struct, subprocess, sys, tempfile, termios
+import argparse, csv, fcntl, glob, json, os, pty, random, re, resource, shutil, signal, struct, subprocess, sys, tempfile, termios, time
 
 root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 parser = argparse.ArgumentParser(description=__doc__)
@@ -152,6 +152,38 @@ def test_loss_that_is_no_number(folder):
     assert re.search(rf"stopped: the loss \({re.escape(path)}:3\) is not a number \(.*\) at step \d+; .*; no weights were kept", said), said
 
 
+def test_first_value_that_is_not_finite(folder):
+    for items, loss, wanted in (
+            ("[{linear: 3, as: body}, {expr: log(body - body)}]", "mean(output**2)", r"'expr1' \(log\) gives -inf \(.*:2\), of finite operands"),
+            ("[{linear: 3, as: body}]", "mean(exp(1000 * body)) + 0 * sum(output)", r"'loss' \(exp\) gives inf \(.*:3\), of finite operands")):
+        path = write(folder, "s.yaml", "data: {reader: synthetic, train: {rows: 32, x: [4], y: [3]}}\nmodel: %s\ntrain: {steps: 50, batch_size: 8, loss: \"%s\", optimizer: sgd}\n" % (items, loss))
+        said = mlc("run", path, "--out", os.path.join(folder, "r"), wanted=3).stderr
+        assert re.search("the first value that is not finite: " + wanted, said), said
+    # Weights that an update has made infinite; the steps of the call before it are run again.
+    path = write(folder, "s.yaml", SPEC.replace("steps: 2,", "steps: 500,").replace("optimizer: sgd", "optimizer: {type: sgd, lr: 1e3}").replace("cross_entropy", "mean(output**2)"))
+    said = mlc("run", path, "--out", os.path.join(folder, "r"), wanted=3).stderr
+    assert re.search(r"first value that is not finite: 'linear1\.\w+' holds (inf|-inf|nan) \(.*:2\): the step before made it so|gives (inf|-inf|nan) \(", said), said
+    quiet = mlc("run", path, "--out", os.path.join(folder, "r"), "--quiet", wanted=3).stderr
+    assert re.search(r"error: step \d+: the loss is not a number; the first value", quiet), quiet
+
+
+def test_disk_full(folder):
+    """A file that may not grow stands for a full disk: the last checkpoint stays whole, and nothing half written is left."""
+    path = write(folder, "s.yaml", SPEC.replace("steps: 2,", "epochs: 1000000, checkpoint: {every: 1 epoch},"))
+    out, last = os.path.join(folder, "r"), os.path.join(folder, "r", "checkpoints", "last.safetensors")
+    child = subprocess.Popen([MLC, "run", path, "--out", out, "--quiet"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+    end = time.time() + 60
+    while not os.path.exists(last) and time.time() < end:
+        time.sleep(0.01)
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (100, 100))
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 1 and re.search(r"error: \S*(last\.safetensors|metrics\.jsonl): cannot write", said), (child.returncode, said)
+    assert os.listdir(os.path.dirname(last)) == ["last.safetensors"], os.listdir(os.path.dirname(last))
+    rows = mlc("eval", out, "--part", "train").stdout
+    assert "loss" in rows, rows
+
+
 def test_closed_pipe(folder):
     for words in ("show " + IRIS, "doc all", "run " + write(folder, "s.yaml", SPEC) + " --json --out " + os.path.join(folder, "r")):
         done = subprocess.run(["bash", "-c", f"{MLC} {words} | head -1"], capture_output=True, text=True)
@@ -248,6 +280,18 @@ def test_paths(folder):
     assert os.path.exists(outer)
 
 
+def test_bounds_of_size(folder):
+    """Those that are too large for a file among the error tests."""
+    large = write(folder, "large.yaml", SPEC + "# " + "x" * (16 << 20) + "\n")
+    said = mlc("check", large, wanted=1).stderr
+    assert "large.yaml has more than 16 MB: too large for a spec" in said, said
+    said = mlc("check", write(folder, "a.yaml", "include: large.yaml\n"), wanted=1).stderr
+    assert re.match(r"\S*a\.yaml:1:10: error: \S*large\.yaml has more than 16 MB", said), said
+    said = mlc("check", write(folder, "b.yaml", "vars: {n: 1 %s}\n%s" % ("+ 1 " * 25_000, SPEC)), wanted=1).stderr
+    assert "b.yaml:1:11: error: a formula has at most 100,000 characters; name its parts" in said, said[:300]
+    assert all(len(line) < 300 for line in mlc("check", os.path.join(folder, "b.yaml"), wanted=1).stderr.splitlines() if not line.startswith("  ")), "long lines"
+
+
 def test_run_folder_stays_inside(folder):
     path = write(folder, "s.yaml", "name: ../../escape\n" + SPEC)
     mlc("run", path, "--device", "reference", "--quiet", cwd=folder)
@@ -323,6 +367,23 @@ def test_completion(folder):
     assert "--werror" in ask("mlc", "check", "--we") and "linear" in ask("mlc", "doc", "line")
     for shell in ("zsh", "fish"):
         assert "completion" in mlc("completion", shell).stdout
+    asked = {("mlc", "sh"): "show", ("mlc", "check", "--we"): "--werror", ("mlc", "doc", "line"): "linear"}
+    run = lambda *words: subprocess.run(words, capture_output=True, text=True, env={**os.environ, **environment, "HOME": folder}, timeout=60)
+    # Both shells are optional here: what each makes of its script is asked of the shell itself, where it is installed.
+    if shutil.which("fish"):
+        write(folder, "mlc.fish", mlc("completion", "fish").stdout)
+        for words, wanted in asked.items():
+            done = run("fish", "--no-config", "-c", f"source {folder}/mlc.fish; complete -C '{' '.join(words)}'")
+            assert wanted in [line.split("\t")[0] for line in done.stdout.splitlines()] and not done.stderr, (words, done)
+    if shutil.which("zsh"):
+        write(folder, "mlc.zsh", mlc("completion", "zsh").stdout)
+        for words, wanted in asked.items():
+            # The completion system's own verbs print what they are given.
+            verbs = "compdef() { :; }; compadd() { shift; print -l -- $@; }; _describe() { print -l -- ${${(P)2}%%:*}; }; _files() { :; }"
+            done = run("zsh", "-f", "-c", f"{verbs}; source {folder}/mlc.zsh; words=({' '.join(words)}); CURRENT={len(words)}; _mlc")
+            assert wanted in done.stdout.split() and not done.stderr, (words, done)
+            compiled = run("zsh", "-f", "-c", f"autoload -U compinit && compinit -u -D && source {folder}/mlc.zsh && print $_comps[mlc]")
+            assert compiled.stdout.strip() == "_mlc", compiled
 
 
 passed = failed = 0

@@ -1,7 +1,9 @@
 #include "tools/cli/cli.h"
 
+#include "compiler/base/message_lines.h"
 #include "compiler/base/text.h"
 #include "compiler/model/vars.h"
+#include "runtime/store/run_folder.h"
 #include "tools/cli/paths.h"
 
 #include <boost/program_options/parsers.hpp>
@@ -38,7 +40,7 @@ void print_events(const Diagnostics& diagnostics) {
     nlohmann::ordered_json event = {{"event", "message"}, {"severity", d.severity == Severity::error ? "error" : "warning"}};
     if (d.loc) event.update({{"file", sources.name(d.loc.file)}, {"line", d.loc.line}, {"col", d.loc.col}, {"end_col", d.loc.col + d.loc.len}});
     event.update({{"code", d.code}, {"text", d.text}, {"fix", d.fix}});
-    std::cout << event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
+    std::cout << event_line(event) << "\n";
   }
   std::cout.flush();
 }
@@ -182,6 +184,12 @@ std::string help() {
   return text + "\n  mlc COMMAND --help tells more; mlc --version\n";
 }
 
+void print_error(const std::string& text) {
+  std::vector<std::string> lines = message_lines(text);
+  std::cerr << "mlc: error: " << join(lines, "\n  ") << "\n";
+  if (g_json) std::cout << event_line({{"event", "message"}, {"severity", "error"}, {"code", ""}, {"text", text}, {"fix", ""}}) << std::endl;
+}
+
 int dispatch(int argc, char** argv) {
   std::string name = argc > 1 ? argv[1] : "--help";
   if (name == "--help" || name == "-h" || name == "help") return (argc > 1 ? std::cout : std::cerr) << help(), argc > 1 ? kDone : kUsage;
@@ -204,9 +212,9 @@ int run_mlc(int argc, char** argv) {
     std::cerr << "mlc: " << e.what();
     return kUsage;
   } catch (const SpecError& e) {
-    std::cerr << "mlc: error: " << e.what() << "\n";
+    print_error(e.what());
   } catch (const RuntimeError& e) {
-    std::cerr << "mlc: error: " << e.what() << "\n";
+    print_error(e.what());
   } catch (const InternalError& e) {
     std::cerr << "mlc: internal error, a bug of mlc: " << e.what() << "\n";
   } catch (const std::bad_alloc&) {

@@ -53,7 +53,7 @@ void Printer::header(const std::vector<std::pair<std::string, std::string>>& lin
 }
 
 void Printer::message(const std::string& text) {
-  event({{"event", "message"}, {"severity", "warning"}, {"text", text}});
+  event({{"event", "message"}, {"severity", "warning"}, {"code", ""}, {"text", text}, {"fix", ""}});
   clear_line();
   std::cerr << "mlc: warning: " << text << "\n";
 }

@@ -159,7 +159,7 @@ std::string Run::ending_text(const TrainResult& r, const RunFolder& folder) cons
     const Node* loss = train.find("loss");
     Loc loc = loss ? loss->loc : train.loc;
     std::string last = folder.checkpoint("last");
-    return fmt::format("stopped: the loss ({}:{}) is not a number ({}) at step {}; a smaller learning rate or train.clip may help; {}\n", sources_.name(loc.file), loc.line, r.train_loss, r.counters.step,
+    return (r.cause.empty() ? "" : r.cause + "\n") + fmt::format("stopped: the loss ({}:{}) is not a number ({}) at step {}; a smaller learning rate or train.clip may help; {}\n", sources_.name(loc.file), loc.line, r.train_loss, r.counters.step,
                        fs::exists(last) ? "the last good weights are in " + last : "no weights were kept: train.checkpoint.every keeps them");
   }
   if (r.ending == Ending::interrupted) return fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
@@ -174,6 +174,7 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
   for (const auto& [name, value] : r.train) json["train_" + name] = value;
   bool stopped = r.ending == Ending::not_finite, whole = !stopped && r.ending != Ending::interrupted;
   std::string text = ending_text(r, folder);
+  if (stopped) json["stopped"] = "the loss is not a number" + (r.cause.empty() ? "" : "; " + r.cause);
   Results results;
   if (!stopped) results.add("train", r.train_loss, r.train);
   if (r.val_loss) json["val_loss"] = *r.val_loss, results.add("val", *r.val_loss, r.val);
@@ -270,7 +271,7 @@ int run_command(int argc, char** argv) {
   nlohmann::ordered_json summary;
   int status = train_spec(run, a, {}, folder, {a.flag("quiet"), a.flag("json"), false}, reuse, &summary);
   if (a.flag("quiet") && !a.flag("json") && status != kFault) std::cout << folder.path() << "\n";
-  if (status == kStopped && a.flag("quiet")) std::cerr << "mlc: error: the loss is not a number at step " << summary["steps"] << "\n";
+  if (status == kStopped && a.flag("quiet")) std::cerr << "mlc: error: step " << summary["steps"] << ": " << summary["stopped"].get<std::string>() << "\n";
   return status;
 }
 

@@ -201,6 +201,7 @@ TrainJob Training::make_job() {
   StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
   job.schedule = rate_phases(model_->schedule(counts.per_epoch, counts.total));
   for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total)) job.own_schedules.push_back({own.update, own.base_lr, rate_phases(own.phases)});
+  job.explain = [this](const TrainJob::Failure& failure) { return not_finite_text(failure); };
   return job;
 }
 

@@ -44,6 +44,8 @@ public:
 protected:
   /// Whether contractions are measured first (--tune).
   bool tunes() const;
+  /// Which layer gave the first value that is not finite; empty: none was found.
+  std::string not_finite_text(const TrainJob::Failure& failure);
   /// The job without observer and stop flag. Valid as long as this.
   TrainJob make_job();
 
