@@ -62,6 +62,16 @@ def test_help(folder):
         assert mlc(name, "--help").stdout.startswith("usage: mlc " + name), name
 
 
+def test_show_reads_back(folder):
+    """What is shown is a spec, shows as itself, and says the arguments that are not written."""
+    for path in glob.glob(os.path.join(root, "specs", "*.yaml")):
+        shown = mlc("show", path).stdout
+        again = mlc("show", write(folder, "again.yaml", shown)).stdout
+        strip = lambda text: [re.sub(r" +# .*", "", line) for line in text.splitlines()]
+        assert strip(shown) == strip(again), path
+    assert re.search(r"betas: \[0\.9, 0\.999\] +# default", mlc("show", IRIS).stdout) and re.search(r"dim: -1 +# default", mlc("show", IRIS).stdout)
+
+
 def test_streams(folder):
     done = mlc("show", IRIS)
     assert done.stderr == "" and "# " + IRIS in done.stdout and "# default" in done.stdout
@@ -212,6 +222,20 @@ def test_synonyms(folder):
             answers = {e["text"].split("'")[1]: e["fix"] for e in events if e["text"].startswith("unknown ")}
             wrong += [f"{kind} {name}: '{answers.get(name, 'no fault')}', not '{words[name]}'" for name in names if answers.get(name, "?") != words[name].replace("-", "")]
     assert not wrong, "\n" + "\n".join(wrong)
+
+
+def test_lints_are_silenced_and_counted(folder):
+    """Each lint on the spec of an error test that shows it."""
+    cases = os.path.join(root, "tests", "errors", "cases")
+    names = re.findall(r"^  ([a-z-]+)(?=  )", mlc("doc", "lints").stdout, re.M)
+    assert len(names) >= 9, names
+    for name in names:
+        found = [p for p in sorted(glob.glob(os.path.join(cases, "lint_*.expected"))) if f"[{name}]" in open(p, encoding="utf-8").read() and ": error:" not in open(p, encoding="utf-8").read()]
+        assert found, f"no error test shows {name}"
+        spec = os.path.basename(found[0])[:-9] + ".yaml"
+        run = lambda *words, wanted: mlc("run", spec, "--device", "reference", "--quiet", "--out", os.path.join(folder, "r"), *words, wanted=wanted, cwd=cases).stderr
+        assert f"[{name}]" in run(wanted=0) and f"[{name}]" in run("--werror", wanted=1), name
+        assert f"[{name}]" not in run("--set", f"lints={{{name}: off}}", wanted=0), name
 
 
 def test_shipped_specs_have_no_warnings(folder):

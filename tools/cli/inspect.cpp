@@ -6,6 +6,7 @@
 #include "tools/cli/checked.h"
 #include "tools/cli/gradients.h"
 #include "tools/cli/text_diff.h"
+#include "tools/cli/typed_defaults.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -129,7 +130,7 @@ int show_command(int argc, char** argv) {
   Diagnostics diagnostics(sources);
   Node spec = read_spec(a.text("SPEC"), a, sources, diagnostics);
   if (spec.is(Node::Kind::null)) return kFault;
-  if (!diagnostics.errors()) std::cout << print_spec(spec, true, sources);
+  if (!diagnostics.errors()) std::cout << print_spec(with_typed_defaults(std::move(spec), sources), true, sources);
   return report(diagnostics, a.flag("werror")) ? kFault : kDone;
 }
 

@@ -10,6 +10,7 @@
 #include "tools/cli/step_times.h"
 #include "tools/cli/table.h"
 #include "tools/cli/tune.h"
+#include "tools/cli/typed_defaults.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -78,10 +79,10 @@ RunFolder make_run_folder(const Arguments& arguments, const Node& spec) {
   return RunFolder::create(name ? name->text : fs::path(arguments.text("SPEC")).stem().string());
 }
 
-std::string Run::kept_spec(bool with_sweep) const {
+std::string Run::kept_spec(bool with_sweep) {
   Node spec = with_absolute_paths(spec_, path_, data_.files);
   if (!with_sweep) std::erase_if(spec.entries, [](const auto& e) { return e.first.text == "sweep"; });
-  return print_spec(spec, false, sources_);
+  return print_spec(with_typed_defaults(std::move(spec), sources_), false, sources_);
 }
 
 void catch_interrupts() {

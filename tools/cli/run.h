@@ -38,7 +38,7 @@ public:
   /// After read() and make_ready(). `summary` gets the last event. Returns the exit status.
   int train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summary);
   /// The effective spec with absolute paths, as a run folder keeps it.
-  std::string kept_spec(bool with_sweep = false) const;
+  std::string kept_spec(bool with_sweep = false);
 
 private:
   std::string fallback_text() const;
