@@ -40,7 +40,9 @@ void place_args(const Compiled& c, const std::vector<loops::ArgRef>& args, Launc
     ArgPlace place;
     switch (a.kind) {
     case loops::ArgRef::Kind::value: place = {Space::arena, 0, c.plan.offset_of(a.value)}; break;
-    case loops::ArgRef::Kind::state: place = {Space::state, 0, c.state.offsets.at(c.graph.tensors[static_cast<size_t>(a.tensor)].path)}; break;
+    case loops::ArgRef::Kind::state:
+      place = {Space::state, 0, c.state.offsets.at(c.graph.tensors[static_cast<size_t>(a.tensor)].path)};
+      break;
     case loops::ArgRef::Kind::rows: place = {Space::rows, 0, 0}; break;
     case loops::ArgRef::Kind::column:
     case loops::ArgRef::Kind::output: {
@@ -48,7 +50,8 @@ void place_args(const Compiled& c, const std::vector<loops::ArgRef>& args, Launc
       const std::string& path = c.graph.tensors[static_cast<size_t>(a.tensor)].path;
       int columns = 0;
       for (const TensorSlot& t : c.program.tensors) {
-        if (t.role == (output ? Role::output : Role::input) && t.path == path) place = {output ? Space::results : Space::column, output ? 0 : columns, output ? 4 * t.offset : 0};
+        if (t.role == (output ? Role::output : Role::input) && t.path == path)
+          place = {output ? Space::results : Space::column, output ? 0 : columns, output ? 4 * t.offset : 0};
         columns += t.role == Role::input;
       }
       break;
@@ -88,7 +91,8 @@ std::string run_layouts(Pipeline& p) {
   std::string text;
   for (ValueId v = 0; p.options.dump && v < p.out.graph.ops.size(); ++v) {
     const Op& op = p.out.graph.ops[v];
-    text += "%" + std::to_string(v) + " = " + std::string(op_info(op.code).name) + " " + format_type(op.type) + " layout=" + print_layout(op.layout, op.type.shape.size()) + "\n";
+    text += "%" + std::to_string(v) + " = " + std::string(op_info(op.code).name) + " " + format_type(op.type) +
+            " layout=" + print_layout(op.layout, op.type.shape.size()) + "\n";
   }
   return text;
 }
@@ -179,8 +183,9 @@ struct Pass {
 };
 
 constexpr Pass kPasses[] = {
-    {"simplify", run_simplify, true}, {"attention", run_attention, true}, {"assign_layouts", run_layouts, false}, {"fuse", run_fuse, false},
-    {"schedule", run_schedule, false}, {"lower", run_lower, false},          {"emit", run_emit, false},
+    {"simplify", run_simplify, true}, {"attention", run_attention, true}, {"assign_layouts", run_layouts, false},
+    {"fuse", run_fuse, false},        {"schedule", run_schedule, false},  {"lower", run_lower, false},
+    {"emit", run_emit, false},
 };
 
 Compiled run_passes(Graph graph, const CompileOptions& options) {

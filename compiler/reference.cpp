@@ -11,7 +11,9 @@ namespace {
 
 class Reference : public Executable {
 public:
-  Reference(const Compiled& compiled, SharedState& state) : graph_(compiled.graph), layout_(compiled.state), state_(state), slots_(compiled.program.tensors), results_(compiled.program.results_per_step) {}
+  Reference(const Compiled& compiled, SharedState& state)
+      : graph_(compiled.graph), layout_(compiled.state), state_(state), slots_(compiled.program.tensors),
+        results_(compiled.program.results_per_step) {}
 
   int run(const Feed& feed) override {
     load();
@@ -72,7 +74,8 @@ private:
     });
   }
   void save() {
-    each_state([&](TensorId id, const Tensor& tensor, int64_t offset) { state_.write(offset, values_.at(id).data.data(), tensor.type.bytes()); });
+    each_state(
+        [&](TensorId id, const Tensor& tensor, int64_t offset) { state_.write(offset, values_.at(id).data.data(), tensor.type.bytes()); });
   }
 
   const Graph& graph_;

@@ -21,8 +21,7 @@ Pages::Pages(int64_t bytes) : size_(bytes) {
   int64_t slack = bytes >= kHugePage ? kHugePage : 0;
   size_t mapped = static_cast<size_t>(bytes + slack);
   void* block = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED)
-    throw RuntimeError("cannot get " + format_bytes(static_cast<double>(bytes)) + " of memory; try a smaller batch");
+  if (block == MAP_FAILED) throw RuntimeError("cannot get " + format_bytes(static_cast<double>(bytes)) + " of memory; try a smaller batch");
   data_ = static_cast<char*>(block);
   if (slack == 0) return;
   int64_t misfit = static_cast<int64_t>(reinterpret_cast<uintptr_t>(data_) % kHugePage);

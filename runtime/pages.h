@@ -8,7 +8,7 @@ namespace mlc {
 /// Zeroed memory, aligned to a page (4 KB), or to 2 MB with huge pages advised when it is at least that large. Memory
 /// that is never touched costs nothing. Throws RuntimeError with the size when the system has none.
 class Pages {
- public:
+public:
   Pages() = default;
   explicit Pages(int64_t bytes);
   ~Pages();
@@ -27,7 +27,7 @@ class Pages {
   }
   static Pages adopt(char* data, int64_t bytes);
 
- private:
+private:
   char* data_ = nullptr;
   int64_t size_ = 0;
 };

@@ -34,9 +34,11 @@ std::string quote(const Sources& sources, Loc loc, int width, bool colour) {
 std::string masked(std::string text) {
   char end = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    bool word = i > 0 && std::isalnum(static_cast<unsigned char>(text[i - 1])), more = i + 1 < text.size() && std::isalnum(static_cast<unsigned char>(text[i + 1]));
+    bool word = i > 0 && std::isalnum(static_cast<unsigned char>(text[i - 1])),
+         more = i + 1 < text.size() && std::isalnum(static_cast<unsigned char>(text[i + 1]));
     if (end && text[i] == end && (end != '\'' || !more)) end = 0;
-    else if (!end && ((text[i] == '\'' && !word) || text[i] == '[' || text[i] == '(')) end = text[i] == '[' ? ']' : text[i] == '(' ? ')' : '\'';
+    else if (!end && ((text[i] == '\'' && !word) || text[i] == '[' || text[i] == '('))
+      end = text[i] == '[' ? ']' : text[i] == '(' ? ')' : '\'';
     else if (end && text[i] == ' ') text[i] = '_';
   }
   return text;
@@ -79,7 +81,9 @@ void Diagnostics::report(Diagnostic d) {
     if (other.loc == d.loc && other.text == d.text) return;
     // A second error of one token follows from the first.
     bool errors = other.severity == Severity::error && d.severity == Severity::error;
-    if (errors && d.loc && d.loc.line && std::tie(other.loc.file, other.loc.line, other.loc.col) == std::tie(d.loc.file, d.loc.line, d.loc.col)) return;
+    if (errors && d.loc && d.loc.line &&
+        std::tie(other.loc.file, other.loc.line, other.loc.col) == std::tie(d.loc.file, d.loc.line, d.loc.col))
+      return;
   }
   errors_ += d.severity == Severity::error;
   all_.push_back(std::move(d));

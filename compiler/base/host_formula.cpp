@@ -17,6 +17,7 @@ struct OpInfo {
 };
 
 OpInfo info(Op op) {
+  // clang-format off
   constexpr std::array<OpInfo, 37> kTable = {{
       {"", 0}, {"", 0},
       {"+", 2}, {"-", 2}, {"*", 2}, {"/", 2}, {"//", 2}, {"%", 2}, {"**", 2}, {"min", 2}, {"max", 2},
@@ -25,6 +26,7 @@ OpInfo info(Op op) {
       {"-", 1}, {"abs", 1}, {"sign", 1}, {"exp", 1}, {"expm1", 1}, {"log", 1}, {"log1p", 1}, {"sqrt", 1}, {"rsqrt", 1},
       {"sin", 1}, {"cos", 1}, {"tanh", 1}, {"erf", 1}, {"sigmoid", 1}, {"floor", 1}, {"ceil", 1},
   }};
+  // clang-format on
   if (op == Op::round) return {"round", 1};
   if (op == Op::isnan) return {"isnan", 1};
   return kTable[static_cast<size_t>(op)];

@@ -9,6 +9,7 @@ namespace mlc {
 /// A formula on host scalars in postfix form, evaluated in f64. `+ - * / // % **`, comparisons (1 or 0), `and or not`,
 /// select, and the unary functions of the language.
 struct HostFormula {
+  // clang-format off
   enum class Op : uint8_t {
     number, variable,  // push `value`; push variables[index]
     add, sub, mul, div, floordiv, mod, pow, min, max,
@@ -16,6 +17,7 @@ struct HostFormula {
     select,            // c a b -> c != 0 ? a : b
     neg, abs, sign, exp, expm1, log, log1p, sqrt, rsqrt, sin, cos, tanh, erf, sigmoid, floor, ceil, round, isnan
   };
+  // clang-format on
   struct Step {
     Op op;
     double value = 0;

@@ -15,8 +15,8 @@ constexpr PhiloxBlock philox(PhiloxBlock counter, uint64_t key) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     uint64_t a = uint64_t{0xD2511F53} * counter[0], b = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<uint32_t>(b),
-               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<uint32_t>(a)};
+    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<uint32_t>(b), static_cast<uint32_t>(a >> 32) ^ counter[3] ^ k1,
+               static_cast<uint32_t>(a)};
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
@@ -41,6 +41,5 @@ inline double philox_normal(uint64_t seed, uint32_t stream, uint32_t step, uint3
   double r = std::sqrt(-2 * std::log(u)), angle = 6.283185307179586 * v;
   return r * (element & 1 ? std::sin(angle) : std::cos(angle));
 }
-
 
 }  // namespace mlc

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <numeric>
-#include <filesystem>
 
 namespace mlc {
 namespace {
@@ -81,7 +81,7 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
-  for (size_t begin = 0;; ) {
+  for (size_t begin = 0;;) {
     size_t end = text.find(separator, begin);
     parts.emplace_back(text.substr(begin, end - begin));
     if (end == std::string_view::npos) return parts;
@@ -208,7 +208,8 @@ std::string format_bytes(double bytes) {
 bool inside_folder(const std::string& file, const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code fault;
-  fs::path real = fs::weakly_canonical(fs::absolute(file, fault), fault), home = fs::weakly_canonical(fs::absolute(folder.empty() ? "." : folder, fault), fault);
+  fs::path real = fs::weakly_canonical(fs::absolute(file, fault), fault),
+           home = fs::weakly_canonical(fs::absolute(folder.empty() ? "." : folder, fault), fault);
   fs::path rest = real.lexically_relative(home);
   return !rest.empty() && *rest.begin() != "..";
 }

@@ -12,15 +12,11 @@ enum class DType : uint8_t { f32, bf16, i32, i64, u8, boolean };
 
 std::string_view dtype_name(DType dtype);  ///< "f32", "bf16", "i32", "i64", "u8", "bool"
 bool parse_dtype(std::string_view name, DType* out);
-inline int64_t dtype_bytes(DType d) {
-  return d == DType::i64 ? 8 : d == DType::bf16 ? 2 : d == DType::u8 || d == DType::boolean ? 1 : 4;
-}
+inline int64_t dtype_bytes(DType d) { return d == DType::i64 ? 8 : d == DType::bf16 ? 2 : d == DType::u8 || d == DType::boolean ? 1 : 4; }
 inline bool is_float(DType d) { return d == DType::f32 || d == DType::bf16; }
 
 using Shape = std::vector<int64_t>;
-inline int64_t element_count(const Shape& shape) {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
+inline int64_t element_count(const Shape& shape) { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
 
 struct Type {
   DType dtype = DType::f32;

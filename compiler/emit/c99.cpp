@@ -149,8 +149,9 @@ private:
       case KernelBuffer::Kind::constants: {
         std::string text = "static const " + element + " " + to + "[] = {";
         for (size_t v = 0; v < b.values.size(); ++v)
-          text += (v ? ", " : "") + (b.dtype == DType::f32 ? float_literal(b.values[v])
-                                                          : int_literal(static_cast<int64_t>(b.values[v]), b.dtype == DType::i64 ? Elem::index : Elem::i32));
+          text += (v ? ", " : "") + (b.dtype == DType::f32
+                                         ? float_literal(b.values[v])
+                                         : int_literal(static_cast<int64_t>(b.values[v]), b.dtype == DType::i64 ? Elem::index : Elem::i32));
         line(text + "};");
         break;
       }
@@ -176,7 +177,8 @@ private:
     open("for (int64_t " + var + " = " + begin + "; " + var + " < " + end + "; " + var + " += " + std::to_string(f.step) + ")");
     block(f.body);
     auto moves = [&](const For::Carried& c) {
-      return std::any_of(f.carried.begin(), f.carried.end(), [&](const For::Carried& other) { return other.reg == c.next && other.reg != c.reg; });
+      return std::any_of(f.carried.begin(), f.carried.end(),
+                         [&](const For::Carried& other) { return other.reg == c.next && other.reg != c.reg; });
     };
     for (const auto& c : f.carried)
       if (moves(c)) line(register_type(type(c.reg)) + " n" + std::to_string(c.reg) + " = " + name(c.next) + ";");
@@ -220,7 +222,9 @@ private:
       return text + ")";
     };
     // Reductions take all lanes at once.
-    auto lanes = [&](const char* function) { return std::string("mlc_") + function + (type(i.in[0]).elem == Elem::f32 ? "_f32(" : "_i32(") + name(i.in[0]) + ")"; };
+    auto lanes = [&](const char* function) {
+      return std::string("mlc_") + function + (type(i.in[0]).elem == Elem::f32 ? "_f32(" : "_i32(") + name(i.in[0]) + ")";
+    };
     switch (i.code) {
     case Code::constant: {
       Elem elem = type(i.result).elem;
@@ -299,8 +303,10 @@ private:
   std::string element(const Access& a, bool vector) const {
     std::string text;
     for (auto [r, c] : a.at.terms) text += (text.empty() ? "" : " + ") + name(r) + (c == 1 ? "" : " * " + std::to_string(c));
-    if (vector && a.offsets != kNoReg) text += (text.empty() ? "" : " + ") + ("(int64_t)" + operand(a.offsets)) + (a.scale == 1 ? "" : " * " + std::to_string(a.scale));
-    else if (vector && a.stride != 0) text += std::string(text.empty() ? "" : " + ") + "l" + (a.stride == 1 ? "" : " * INT64_C(" + std::to_string(a.stride) + ")");
+    if (vector && a.offsets != kNoReg)
+      text += (text.empty() ? "" : " + ") + ("(int64_t)" + operand(a.offsets)) + (a.scale == 1 ? "" : " * " + std::to_string(a.scale));
+    else if (vector && a.stride != 0)
+      text += std::string(text.empty() ? "" : " + ") + "l" + (a.stride == 1 ? "" : " * INT64_C(" + std::to_string(a.stride) + ")");
     if (a.at.base != 0 || text.empty()) text += (text.empty() ? "" : " + ") + std::to_string(a.at.base);
     return buffer(a.buffer) + "[" + text + "]";
   }
@@ -341,10 +347,14 @@ private:
 std::string emit_c99(const Kernel& kernel) { return Emitter(kernel).run(); }
 
 std::string c99_prelude() {
-  return kPrelude + lanes_function("sum_f32", "f32", "float", "x.v[l] + x.v[l + w]") + lanes_function("prod_f32", "f32", "float", "x.v[l] * x.v[l + w]") +
-         lanes_function("max_f32", "f32", "float", "mlc_max(x.v[l], x.v[l + w])") + lanes_function("min_f32", "f32", "float", "mlc_min(x.v[l], x.v[l + w])") +
-         lanes_function("sum_i32", "i32", "int32_t", "mlc_iadd(x.v[l], x.v[l + w])") + lanes_function("prod_i32", "i32", "int32_t", "mlc_imul(x.v[l], x.v[l + w])") +
-         lanes_function("max_i32", "i32", "int32_t", "mlc_imax(x.v[l], x.v[l + w])") + lanes_function("min_i32", "i32", "int32_t", "mlc_imin(x.v[l], x.v[l + w])");
+  return kPrelude + lanes_function("sum_f32", "f32", "float", "x.v[l] + x.v[l + w]") +
+         lanes_function("prod_f32", "f32", "float", "x.v[l] * x.v[l + w]") +
+         lanes_function("max_f32", "f32", "float", "mlc_max(x.v[l], x.v[l + w])") +
+         lanes_function("min_f32", "f32", "float", "mlc_min(x.v[l], x.v[l + w])") +
+         lanes_function("sum_i32", "i32", "int32_t", "mlc_iadd(x.v[l], x.v[l + w])") +
+         lanes_function("prod_i32", "i32", "int32_t", "mlc_imul(x.v[l], x.v[l + w])") +
+         lanes_function("max_i32", "i32", "int32_t", "mlc_imax(x.v[l], x.v[l + w])") +
+         lanes_function("min_i32", "i32", "int32_t", "mlc_imin(x.v[l], x.v[l + w])");
 }
 
 std::string c99_name(const Kernel& kernel) {

@@ -35,8 +35,7 @@ std::string memory_type(DType d) {
 
 class Emitter {
 public:
-  Emitter(const Kernel& kernel, int lanes)
-      : k_(kernel), lanes_(lanes), parts_(kLanes / lanes), names_(kernel.regs.size()) {
+  Emitter(const Kernel& kernel, int lanes) : k_(kernel), lanes_(lanes), parts_(kLanes / lanes), names_(kernel.regs.size()) {
     ensure(lanes == 4 || lanes == 8 || lanes == 16, "vectors have 4, 8 or 16 lanes");
   }
 
@@ -82,9 +81,11 @@ private:
       const KernelBuffer& b = k_.buffers[i];
       if (b.kind != KernelBuffer::Kind::constants) continue;
       std::string element = memory_type(b.dtype);
-      text += "@" + k_.name + ".c" + std::to_string(i) + " = private constant [" + std::to_string(b.values.size()) + " x " + element + "] [";
+      text +=
+          "@" + k_.name + ".c" + std::to_string(i) + " = private constant [" + std::to_string(b.values.size()) + " x " + element + "] [";
       for (size_t v = 0; v < b.values.size(); ++v)
-        text += (v ? ", " : "") + element + " " + (b.dtype == DType::f32 ? float_literal(b.values[v]) : std::to_string(static_cast<int64_t>(b.values[v])));
+        text += (v ? ", " : "") + element + " " +
+                (b.dtype == DType::f32 ? float_literal(b.values[v]) : std::to_string(static_cast<int64_t>(b.values[v])));
       text += "], align 64\n";
     }
     return text;
@@ -97,7 +98,8 @@ private:
     for (size_t i = 0; i < k_.buffers.size(); ++i) {
       if (k_.buffers[i].kind != KernelBuffer::Kind::argument) continue;
       std::string n = std::to_string(i);
-      entry_ += "  %p" + n + " = getelementptr ptr, ptr %buffers, i64 " + std::to_string(argument++) + "\n  %b" + n + " = load ptr, ptr %p" + n + "\n";
+      entry_ += "  %p" + n + " = getelementptr ptr, ptr %buffers, i64 " + std::to_string(argument++) + "\n  %b" + n +
+                " = load ptr, ptr %p" + n + "\n";
       call += "ptr %b" + n + ", ";
     }
     entry_ += "  call void @" + k_.name + ".body(" + call + "ptr %scalars, i64 %tile_begin, i64 %tile_end)\n  ret void\n}\n";
@@ -160,7 +162,9 @@ private:
   static bool collect_strides(const Block& b, Reg var, std::set<int64_t>& strides) {
     for (const Stmt& s : b) {
       if (s.kind == Stmt::Kind::loop) return false;
-      if (s.kind == Stmt::Kind::branch && !(collect_strides(s.branch->then, var, strides) && collect_strides(s.branch->otherwise, var, strides))) return false;
+      if (s.kind == Stmt::Kind::branch &&
+          !(collect_strides(s.branch->then, var, strides) && collect_strides(s.branch->otherwise, var, strides)))
+        return false;
       if (s.kind != Stmt::Kind::instr) continue;
       for (auto [r, c] : s.instr.access.at.terms)
         if (r == var && c != 1 && c != 2) strides.insert(c);
@@ -243,7 +247,7 @@ private:
       std::vector<std::string> merged;
       for (int p = 0; p < parts(t); ++p)
         merged.push_back(def_anew("phi " + llvm_type(t) + " [ " + inits[i][static_cast<size_t>(p)] + ", %" + before + " ], [ " +
-                             names_[static_cast<size_t>(c.next)][static_cast<size_t>(p)] + ", %" + latch + " ]"));
+                                  names_[static_cast<size_t>(c.next)][static_cast<size_t>(p)] + ", %" + latch + " ]"));
       names_[static_cast<size_t>(c.reg)] = merged;
     }
   }
@@ -380,7 +384,8 @@ private:
       int at = second ? lanes_ + l - (low ? distance : 0) : l + (low ? 0 : distance);
       mask += (l ? ", i32 " : "i32 ") + std::to_string(at);
     }
-    return def("shufflevector " + ty + " " + operand(i.in[0], p, true) + ", " + ty + " " + operand(i.in[1], p, true) + ", <" + std::to_string(lanes_) + " x i32> <" + mask + ">");
+    return def("shufflevector " + ty + " " + operand(i.in[0], p, true) + ", " + ty + " " + operand(i.in[1], p, true) + ", <" +
+               std::to_string(lanes_) + " x i32> <" + mask + ">");
   }
 
   // Joins lane i with i + 8, then + 4, + 2, + 1, whatever the width.
@@ -408,7 +413,8 @@ private:
     }
     std::string v = values[0];
     for (int width = lanes_; width > 1; width /= 2) {
-      std::string from = "<" + std::to_string(width) + " x " + element + ">", half = "<" + std::to_string(width / 2) + " x " + element + ">";
+      std::string from = "<" + std::to_string(width) + " x " + element + ">",
+                  half = "<" + std::to_string(width / 2) + " x " + element + ">";
       std::string low_mask, high_mask;
       for (int l = 0; l < width / 2; ++l) {
         low_mask += (l ? ", i32 " : "i32 ") + std::to_string(l);
@@ -517,17 +523,21 @@ private:
       if (a.offsets == kNoReg && a.stride == 1) {
         std::string at = p ? def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string(p * lanes_)) : base;
         if (m.empty()) value = def_anew("load " + vty + ", ptr " + at + ", align " + bytes);
-        else value = def_anew("call " + vty + " @llvm.masked.load.v" + vl + suffix(element) + ".p0(ptr " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + m + ", " + vty + " zeroinitializer)");
+        else
+          value = def_anew("call " + vty + " @llvm.masked.load.v" + vl + suffix(element) + ".p0(ptr " + at + ", i32 " + bytes + ", <" + vl +
+                           " x i1> " + m + ", " + vty + " zeroinitializer)");
       } else if (a.offsets == kNoReg && a.count_reg == kNoReg) {
         value = "zeroinitializer";
         for (int l = 0; l < lanes_ && p * lanes_ + l < a.count; ++l) {
-          std::string at = def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string((p * lanes_ + l) * a.stride));
+          std::string at =
+              def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string((p * lanes_ + l) * a.stride));
           std::string scalar = def_anew("load " + element + ", ptr " + at + ", align " + bytes);
           value = def("insertelement " + vty + " " + value + ", " + element + " " + scalar + ", i64 " + std::to_string(l));
         }
       } else {
         std::string at = pointers(a, base, element, p);
-        value = def_anew("call " + vty + " @llvm.masked.gather.v" + vl + suffix(element) + ".v" + vl + "p0(<" + vl + " x ptr> " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ", " + vty + " zeroinitializer)");
+        value = def_anew("call " + vty + " @llvm.masked.gather.v" + vl + suffix(element) + ".v" + vl + "p0(<" + vl + " x ptr> " + at +
+                         ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ", " + vty + " zeroinitializer)");
       }
       names.push_back(widen(value, d, true));
     }
@@ -549,10 +559,13 @@ private:
       if (a.offsets == kNoReg && a.stride == 1) {
         std::string at = p ? def("getelementptr inbounds " + element + ", ptr " + base + ", i64 " + std::to_string(p * lanes_)) : base;
         if (m.empty()) line("store " + vty + " " + value + ", ptr " + at + ", align " + bytes);
-        else line("call void @llvm.masked.store.v" + vl + suffix(element) + ".p0(" + vty + " " + value + ", ptr " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + m + ")");
+        else
+          line("call void @llvm.masked.store.v" + vl + suffix(element) + ".p0(" + vty + " " + value + ", ptr " + at + ", i32 " + bytes +
+               ", <" + vl + " x i1> " + m + ")");
       } else {
         std::string at = pointers(a, base, element, p);
-        line("call void @llvm.masked.scatter.v" + vl + suffix(element) + ".v" + vl + "p0(" + vty + " " + value + ", <" + vl + " x ptr> " + at + ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ")");
+        line("call void @llvm.masked.scatter.v" + vl + suffix(element) + ".v" + vl + "p0(" + vty + " " + value + ", <" + vl + " x ptr> " +
+             at + ", i32 " + bytes + ", <" + vl + " x i1> " + (m.empty() ? all_lanes() : m) + ")");
       }
     }
   }

@@ -22,14 +22,12 @@ void Builder::fail(std::string text, std::vector<std::string> lines) const {
   throw SpecError(Diagnostic{.loc = loc_, .text = std::move(text), .lines = std::move(lines), .shapes = true});
 }
 
-void Builder::fail_shapes(std::string text, const char* first, const Shape& a, const char* second,
-                          const Shape& b) const {
+void Builder::fail_shapes(std::string text, const char* first, const Shape& a, const char* second, const Shape& b) const {
   std::string x = format_shape(a), y = format_shape(b), l = first, r = second;
   l.resize(std::max(l.size(), r.size()), ' ');
   r.resize(l.size(), ' ');
   size_t width = std::max(x.size(), y.size());
-  fail(std::move(text),
-       {l + "  " + std::string(width - x.size(), ' ') + x, r + "  " + std::string(width - y.size(), ' ') + y});
+  fail(std::move(text), {l + "  " + std::string(width - x.size(), ' ') + x, r + "  " + std::string(width - y.size(), ' ') + y});
 }
 
 Shape Builder::sample_shape(ValueId x) const {
@@ -37,9 +35,7 @@ Shape Builder::sample_shape(ValueId x) const {
   return {op.type.shape.begin() + (op.per_sample ? 1 : 0), op.type.shape.end()};
 }
 
-ValueId Builder::constant(double value, DType dtype, Shape shape) {
-  return tensor_constant({value}, std::move(shape), dtype);
-}
+ValueId Builder::constant(double value, DType dtype, Shape shape) { return tensor_constant({value}, std::move(shape), dtype); }
 
 ValueId Builder::tensor_constant(std::vector<double> values, Shape shape, DType dtype) {
   return add(OpCode::constant, {}, {.values = std::move(values)}, Type{dtype, std::move(shape)});
@@ -103,9 +99,8 @@ TensorId Builder::add_tensor(Tensor tensor) {
 
 int32_t Builder::add_scalar(ScalarRule rule) {
   auto equal = [](const HostFormula& a, const HostFormula& b) {
-    return std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(), [](const auto& x, const auto& y) {
-      return x.op == y.op && x.value == y.value && x.index == y.index;
-    });
+    return std::equal(a.steps.begin(), a.steps.end(), b.steps.begin(), b.steps.end(),
+                      [](const auto& x, const auto& y) { return x.op == y.op && x.value == y.value && x.index == y.index; });
   };
   for (size_t i = 0; i < graph_.scalars.size(); ++i)
     if (equal(graph_.scalars[i].formula, rule.formula)) return static_cast<int32_t>(i);
@@ -119,19 +114,15 @@ void Builder::store(TensorId tensor, ValueId value) {
   if (op.per_sample && to.role != Role::output)
     fail("`" + to.path + "` is shared by all samples, but its new value differs from sample to sample");
   if (op.type.shape != to.type.shape)
-    fail_shapes("the new value of `" + to.path + "` has another shape", "expected", to.type.shape, "found",
-                op.type.shape);
+    fail_shapes("the new value of `" + to.path + "` has another shape", "expected", to.type.shape, "found", op.type.shape);
   for (; stores_indexed_ < graph_.stores.size(); ++stores_indexed_) stored_.insert(graph_.stores[stores_indexed_].tensor);
   if (stored_.count(tensor)) throw InternalError("`" + to.path + "` is stored twice");
   graph_.stores.push_back({tensor, cast(value, to.type.dtype)});
 }
 
-void Builder::output(const std::string& name, ValueId value) {
-  store(add_tensor({name, graph_.type(value), Role::output}), value);
-}
+void Builder::output(const std::string& name, ValueId value) { store(add_tensor({name, graph_.type(value), Role::output}), value); }
 
-ValueId Builder::add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type,
-                     std::optional<bool> per_sample) {
+ValueId Builder::add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type, std::optional<bool> per_sample) {
   Op op;
   op.code = code;
   op.in = std::move(in);

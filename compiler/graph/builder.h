@@ -99,13 +99,11 @@ public:
   ValueId resample(ValueId image, ValueId x, ValueId y, bool bilinear);
 
   /// The lowest level: appends an op of raw axes after inferring and checking its type. Equal leaves are not merged.
-  ValueId add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},
-              std::optional<bool> per_sample = {});
+  ValueId add(OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {}, std::optional<bool> per_sample = {});
 
 private:
   [[noreturn]] void fail(std::string text, std::vector<std::string> lines = {}) const;
-  [[noreturn]] void fail_shapes(std::string text, const char* first, const Shape& a, const char* second,
-                                const Shape& b) const;
+  [[noreturn]] void fail_shapes(std::string text, const char* first, const Shape& a, const char* second, const Shape& b) const;
   size_t axis(ValueId x, int64_t dim, const char* what) const;       ///< the raw axis of a sample axis
   size_t first_axis(ValueId x) const { return graph_.ops[x].per_sample ? 1 : 0; }
   std::vector<int64_t> reduced_axes(ValueId x, const std::optional<std::vector<int64_t>>& dims) const;

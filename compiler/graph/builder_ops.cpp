@@ -65,8 +65,7 @@ void Builder::align(std::vector<ValueId*> values, const char* what) {
     per_sample |= graph_.ops[*value].per_sample;
     Shape other = sample_shape(*value);
     if (!broadcast_shapes(shape, other, &joined))
-      fail_shapes("the shapes of the two sides of `" + std::string(what) + "` do not fit", "left", shape, "right",
-                  other);
+      fail_shapes("the shapes of the two sides of `" + std::string(what) + "` do not fit", "left", shape, "right", other);
     shape = joined;
   }
   for (ValueId* value : values) *value = expand(*value, shape, per_sample);
@@ -95,8 +94,7 @@ std::vector<int64_t> Builder::reduced_axes(ValueId x, const std::optional<std::v
     for (size_t i = first_axis(x); i < graph_.type(x).shape.size(); ++i) axes.push_back(static_cast<int64_t>(i));
   std::sort(axes.begin(), axes.end());
   auto repeat = std::adjacent_find(axes.begin(), axes.end());
-  if (repeat != axes.end())
-    fail("dim " + std::to_string(*repeat - static_cast<int64_t>(first_axis(x))) + " is named twice");
+  if (repeat != axes.end()) fail("dim " + std::to_string(*repeat - static_cast<int64_t>(first_axis(x))) + " is named twice");
   return axes;
 }
 
@@ -135,13 +133,11 @@ ValueId Builder::matmul(ValueId a, ValueId b) {
   DType dtype = operand_type(OpCode::div, graph_.type(a).dtype, graph_.type(b).dtype);
   a = cast(a, dtype), b = cast(b, dtype);
   Shape sa = sample_shape(a), sb = sample_shape(b);
-  if (sa.empty() || sb.empty())
-    fail_shapes("matmul needs vectors or matrices, not a single number", "left", sa, "right", sb);
+  if (sa.empty() || sb.empty()) fail_shapes("matmul needs vectors or matrices, not a single number", "left", sa, "right", sb);
   int64_t inner = sa.back(), rows = sb.size() == 1 ? sb[0] : sb[sb.size() - 2];
   if (inner != rows)
-    fail_shapes("matmul: the left side has " + std::to_string(inner) + " columns, the right side " +
-                    std::to_string(rows) + " rows",
-                "left", sa, "right", sb);
+    fail_shapes("matmul: the left side has " + std::to_string(inner) + " columns, the right side " + std::to_string(rows) + " rows", "left",
+                sa, "right", sb);
 
   // Leading axes align right; an axis of extent 1 beside one of the other side is dropped and so repeats.
   size_t la = sa.size() < 2 ? 0 : sa.size() - 2, lb = sb.size() < 2 ? 0 : sb.size() - 2, lead = std::max(la, lb);
@@ -163,14 +159,12 @@ ValueId Builder::matmul(ValueId a, ValueId b) {
   if (ka != sa) a = raw_reshape(a, ka);
   if (kb != sb) b = raw_reshape(b, kb);
   bool per_a = graph_.ops[a].per_sample, per_b = graph_.ops[b].per_sample;
-  std::string labels =
-      (per_a ? "b" : "") + pa + "," + (per_b ? "b" : "") + pb + "->" + (per_a || per_b ? "b" : "") + out;
+  std::string labels = (per_a ? "b" : "") + pa + "," + (per_b ? "b" : "") + pb + "->" + (per_a || per_b ? "b" : "") + out;
   return add(OpCode::contract, {a, b}, {.labels = std::move(labels)});
 }
 
 ValueId Builder::take(ValueId table, ValueId index) {
-  if (graph_.ops[table].per_sample)
-    fail("take: the table must be the same for all samples; pick chooses within a sample");
+  if (graph_.ops[table].per_sample) fail("take: the table must be the same for all samples; pick chooses within a sample");
   if (graph_.type(table).shape.empty()) fail("take: the table is a single number and has no rows");
   if (!is_index(graph_.type(index).dtype))
     fail("take: the index must be whole numbers, found " + std::string(dtype_name(graph_.type(index).dtype)));
@@ -184,8 +178,7 @@ ValueId Builder::pick(ValueId x, ValueId index, int64_t dim) {
   Shape wanted = sample_shape(x), found = sample_shape(index);
   wanted.erase(wanted.begin() + static_cast<std::ptrdiff_t>(axis(x, dim, "pick") - first_axis(x)));
   if (found != wanted)
-    fail_shapes("pick: the index has another shape than the values without the axis", "expected", wanted, "found",
-                found);
+    fail_shapes("pick: the index has another shape than the values without the axis", "expected", wanted, "found", found);
   x = expand(x, sample_shape(x), per_sample);
   index = expand(index, found, per_sample);
   return add(OpCode::pick, {x, index}, {.axis = static_cast<int64_t>(axis(x, dim, "pick"))});

@@ -42,8 +42,7 @@ ValueId Builder::reshape(ValueId x, Shape shape) {
     }
   }
   bool fits = known > 0 && (open == shape.end() ? known == count : count % known == 0);
-  if (!fits)
-    fail_shapes("reshape: " + format_count(count) + " elements do not fill the shape", "expected", shape, "found", own);
+  if (!fits) fail_shapes("reshape: " + format_count(count) + " elements do not fill the shape", "expected", shape, "found", own);
   if (open != shape.end()) *open = count / known;
   return raw_reshape(x, std::move(shape));
 }
@@ -72,8 +71,7 @@ ValueId Builder::transpose(ValueId x, int64_t a, int64_t b) {
   return permute(x, dims);
 }
 
-ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop,
-                       int64_t step) {
+ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step) {
   size_t at = axis(x, dim, "slice");
   if (step < 1) fail("slice: the step must be at least 1, found " + std::to_string(step));
   const Shape shape = graph_.type(x).shape;
@@ -81,11 +79,10 @@ ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std
   auto clamp = [n](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + n : i, 0, n); };
   int64_t from = clamp(start.value_or(0)), to = stop ? clamp(*stop) : n;
   if (from >= to)
-    fail("slice: nothing lies from " + std::to_string(start.value_or(0)) + " to " + std::to_string(stop.value_or(n)) +
-         " on an axis of " + std::to_string(n));
+    fail("slice: nothing lies from " + std::to_string(start.value_or(0)) + " to " + std::to_string(stop.value_or(n)) + " on an axis of " +
+         std::to_string(n));
   if (from == 0 && to == n && step == 1) return x;
-  Attributes attr{
-      .begin = std::vector<int64_t>(shape.size(), 0), .end = shape, .step = std::vector<int64_t>(shape.size(), 1)};
+  Attributes attr{.begin = std::vector<int64_t>(shape.size(), 0), .end = shape, .step = std::vector<int64_t>(shape.size(), 1)};
   // One stop for all ways to write the same elements.
   attr.begin[at] = from, attr.step[at] = step, attr.end[at] = from + (to - from - 1) / step * step + 1;
   return add(OpCode::slice, {x}, std::move(attr));
@@ -93,8 +90,8 @@ ValueId Builder::slice(ValueId x, int64_t dim, std::optional<int64_t> start, std
 
 void Builder::check_widths(ValueId x, const std::vector<std::pair<int64_t, int64_t>>& widths) const {
   if (static_cast<int64_t>(widths.size()) != rank(x))
-    fail("pad: the shape " + format_shape(sample_shape(x)) + " has " + std::to_string(rank(x)) + " axes, " +
-         std::to_string(widths.size()) + " widths given");
+    fail("pad: the shape " + format_shape(sample_shape(x)) + " has " + std::to_string(rank(x)) + " axes, " + std::to_string(widths.size()) +
+         " widths given");
   for (auto [before, after] : widths) {
     if (before < 0 || after < 0) fail("pad: a width is negative; slice takes elements away");
     if (before > 1'000'000'000 || after > 1'000'000'000) fail("pad: a width is too large");
@@ -113,7 +110,8 @@ ValueId Builder::pad_with_own(ValueId x, const std::vector<std::pair<int64_t, in
     std::vector<ValueId> parts;
     if (mirrored) {
       if (before >= n || after >= n || before + after > kMostMirrored)
-        fail("pad: reflect needs widths below the " + std::to_string(n) + " elements of the axis, found " + std::to_string(std::max(before, after)));
+        fail("pad: reflect needs widths below the " + std::to_string(n) + " elements of the axis, found " +
+             std::to_string(std::max(before, after)));
       for (int64_t k = before; k > 0; --k) parts.push_back(element(k));
       parts.push_back(x);
       for (int64_t k = 1; k <= after; ++k) parts.push_back(element(n - 1 - k));
@@ -166,8 +164,7 @@ ValueId Builder::concat(const std::vector<ValueId>& parts, int64_t dim) {
     Shape found = sample_shape(part);
     Shape other = found;
     if (other.size() == wanted.size()) other[at] = wanted[at];
-    if (other != wanted)
-      fail_shapes("concat: the shapes differ beside the joined axis", "expected", wanted, "found", found);
+    if (other != wanted) fail_shapes("concat: the shapes differ beside the joined axis", "expected", wanted, "found", found);
     in.push_back(expand(cast(part, dtype), found, per_sample));
   }
   if (in.size() == 1) return in[0];

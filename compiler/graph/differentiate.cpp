@@ -14,8 +14,7 @@ public:
     const Op& op = graph.op(loss);
     ensure(is_float(op.type.dtype) && op.type.shape.empty(), "differentiate: the loss must be one shared float");
     for (const CustomGradient& c : custom) {
-      for (ValueId operand : c.operands)
-        ensure(operand < c.result, "differentiate: a stated gradient's operand follows its result");
+      for (ValueId operand : c.operands) ensure(operand < c.result, "differentiate: a stated gradient's operand follows its result");
       if (c.result <= loss) custom_.emplace(c.result, &c);
     }
   }
@@ -55,8 +54,7 @@ private:
     std::vector<ValueId> contributions;
     if (stated != custom_.end()) {
       contributions = stated->second->rule(cotangent);
-      ensure(contributions.size() == operands.size(),
-             "differentiate: a stated gradient needs one cotangent per operand");
+      ensure(contributions.size() == operands.size(), "differentiate: a stated gradient needs one cotangent per operand");
     } else {
       std::vector<bool> wanted;
       for (ValueId operand : operands) wanted.push_back(needed_[operand]);
@@ -83,8 +81,7 @@ private:
 
 }  // namespace
 
-std::vector<ValueId> differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt,
-                                   const std::vector<CustomGradient>& custom) {
+std::vector<ValueId> differentiate(Graph& graph, ValueId loss, const std::vector<ValueId>& wrt, const std::vector<CustomGradient>& custom) {
   size_t first = graph.ops.size();
   std::vector<ValueId> gradients = Reverse(graph, loss, custom).run(wrt);
   for (size_t i = first; i < graph.ops.size(); ++i) graph.ops[i].part = StepPart::backward;

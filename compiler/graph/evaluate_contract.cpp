@@ -24,8 +24,7 @@ Strides strides_by_label(const std::string& order, const std::string& labels, co
 template <class T> std::vector<T> pack(const Array<T>& x, const std::string& labels, const Axes& to) {
   std::vector<T> out(x.data.size());
   T* next = out.data();
-  walk(to.shape, strides_by_label(to.labels, labels, x.type.shape), 0,
-       [&](int64_t at) { *next++ = x.data[static_cast<size_t>(at)]; });
+  walk(to.shape, strides_by_label(to.labels, labels, x.type.shape), 0, [&](int64_t at) { *next++ = x.data[static_cast<size_t>(at)]; });
   return out;
 }
 
@@ -69,13 +68,11 @@ template <class T> Array<T> evaluate_contract(const Op& op, const Operands<T>& i
     for (char label : order) out.shape.push_back(extent_of(label, labels, sa, sb));
     return out;
   };
-  std::vector<T> a = pack(*in[0], labels.a, axes(both + rows + inner)),
-                 b = pack(*in[1], labels.b, axes(both + inner + columns));
-  int64_t batches = element_count(axes(both).shape), m = element_count(axes(rows).shape),
-          n = element_count(axes(columns).shape), k = element_count(axes(inner).shape);
+  std::vector<T> a = pack(*in[0], labels.a, axes(both + rows + inner)), b = pack(*in[1], labels.b, axes(both + inner + columns));
+  int64_t batches = element_count(axes(both).shape), m = element_count(axes(rows).shape), n = element_count(axes(columns).shape),
+          k = element_count(axes(inner).shape);
   std::vector<T> product(static_cast<size_t>(batches * m * n));
-  for (int64_t i = 0; i < batches; ++i)
-    multiply(a.data() + i * m * k, b.data() + i * k * n, product.data() + i * m * n, m, n, k);
+  for (int64_t i = 0; i < batches; ++i) multiply(a.data() + i * m * k, b.data() + i * k * n, product.data() + i * m * n, m, n, k);
 
   Array<T> out = make_array<T>(op.type);
   const T* from = product.data();

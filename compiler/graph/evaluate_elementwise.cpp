@@ -38,8 +38,7 @@ template <class T> Array<T> cast(const Op& op, const Operands<T>& in) {
   DType from = in[0]->type.dtype, to = op.type.dtype;
   if (to == DType::boolean) return map(op, in, [](T x) { return x != 0; });
   if (is_float(to) || from == DType::boolean || from == to) return map(op, in, [](T x) { return x; });
-  if (!is_float(from))
-    return to == DType::i64 ? map(op, in, [](T x) { return x; }) : map(op, in, [to](T x) { return wrap(to, x); });
+  if (!is_float(from)) return to == DType::i64 ? map(op, in, [](T x) { return x; }) : map(op, in, [to](T x) { return wrap(to, x); });
   double high = to == DType::u8 ? 255 : to == DType::i32 ? 0x1p31 - 1 : 0x1p63 - 1024;
   double low = to == DType::u8 ? 0 : to == DType::i32 ? -0x1p31 : -0x1p63;
   return map(op, in, [low, high](T x) { return saturate(x, low, high); });
@@ -51,8 +50,7 @@ template <class T> Array<T> unary(const Op& op, const Operands<T>& in) {
     if (op.type.dtype == DType::i32) return map(op, in, [](T x) { return wrap_i32(-static_cast<int64_t>(x)); });
     return map(op, in, [](T x) { return -x; });
   case OpCode::abs:
-    if (op.type.dtype == DType::i32)
-      return map(op, in, [](T x) { return wrap_i32(std::abs(static_cast<int64_t>(x))); });
+    if (op.type.dtype == DType::i32) return map(op, in, [](T x) { return wrap_i32(std::abs(static_cast<int64_t>(x))); });
     return map(op, in, [](T x) { return std::fabs(x); });
   case OpCode::sign: return map(op, in, [](T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x; });
   case OpCode::exp: return map(op, in, [](double x) { return std::exp(x); });
@@ -84,9 +82,7 @@ int64_t floor_divide(int64_t a, int64_t b) {
 }
 
 template <class T> Array<T> binary_i32(const Op& op, const Operands<T>& in) {
-  auto apply = [&](auto f) {
-    return zip(op, in, [f](T a, T b) { return wrap_i32(f(static_cast<int64_t>(a), static_cast<int64_t>(b))); });
-  };
+  auto apply = [&](auto f) { return zip(op, in, [f](T a, T b) { return wrap_i32(f(static_cast<int64_t>(a), static_cast<int64_t>(b))); }); };
   switch (op.code) {
   case OpCode::add: return apply([](int64_t a, int64_t b) { return a + b; });
   case OpCode::sub: return apply([](int64_t a, int64_t b) { return a - b; });

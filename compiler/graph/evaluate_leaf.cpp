@@ -60,8 +60,7 @@ template <class T> Array<T> read_state(const Frame<T>& frame, const Op& op) {
   ensure(frame.input.state, "interpreter: the state is missing");
   auto found = frame.input.state->find(op.attr.tensor);
   ensure(found != frame.input.state->end(), "interpreter: a state tensor is missing");
-  ensure(static_cast<int64_t>(found->second.data.size()) == op.type.elements(),
-         "interpreter: a state tensor has another size");
+  ensure(static_cast<int64_t>(found->second.data.size()) == op.type.elements(), "interpreter: a state tensor has another size");
   return {op.type, found->second.data};
 }
 
@@ -74,9 +73,8 @@ template <class T> Array<T> random(const Frame<T>& frame, const Op& op) {
   for (int64_t sample = 0; sample < samples; ++sample)
     for (int64_t i = 0; i < elements; ++i) {
       auto row = static_cast<uint32_t>(sample), element = static_cast<uint32_t>(i);
-      out.data[at++] = op.code == OpCode::uniform
-                           ? static_cast<T>(philox_uniform(philox_word(seed, stream, step, row, element)))
-                           : static_cast<T>(philox_normal(seed, stream, step, row, element));
+      out.data[at++] = op.code == OpCode::uniform ? static_cast<T>(philox_uniform(philox_word(seed, stream, step, row, element)))
+                                                  : static_cast<T>(philox_normal(seed, stream, step, row, element));
     }
   return out;
 }

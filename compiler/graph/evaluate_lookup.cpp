@@ -9,9 +9,8 @@ namespace {
 template <class T> size_t checked_index(const Frame<T>& frame, const Op& op, T index, int64_t count) {
   if (index >= 0 && index < static_cast<T>(count)) return static_cast<size_t>(index);
   const std::string& scope = frame.graph.scopes[static_cast<size_t>(op.scope)].path;
-  throw RuntimeError("index " + std::to_string(static_cast<long long>(index)) + " is outside 0.." +
-                     std::to_string(count - 1) + (scope.empty() ? "" : " in `" + scope + "`") +
-                     ": look for a wrong label or class count in the data");
+  throw RuntimeError("index " + std::to_string(static_cast<long long>(index)) + " is outside 0.." + std::to_string(count - 1) +
+                     (scope.empty() ? "" : " in `" + scope + "`") + ": look for a wrong label or class count in the data");
 }
 
 template <class T> Array<T> take(const Frame<T>& frame, const Op& op, const Array<T>& table, const Array<T>& index) {
@@ -75,7 +74,8 @@ template <class T, class F> void each_pixel(const Op& op, const Shape& image, co
 
 template <class T> Array<T> resample(const Op& op, const Array<T>& image, const Array<T>& x, const Array<T>& y) {
   std::vector<double> sums(static_cast<size_t>(op.type.elements()));
-  each_pixel(op, image.type.shape, x, y, [&](size_t at, size_t pixel, T weight) { sums[at] += static_cast<double>(weight) * image.data[pixel]; });
+  each_pixel(op, image.type.shape, x, y,
+             [&](size_t at, size_t pixel, T weight) { sums[at] += static_cast<double>(weight) * image.data[pixel]; });
   return {op.type, {sums.begin(), sums.end()}};
 }
 

@@ -11,23 +11,21 @@ namespace {
 using Op = HostFormula::Op;
 using Steps = std::vector<HostFormula::Step>;
 
-constexpr std::pair<std::string_view, Op> kInfix[] = {
-    {"//", Op::floordiv}, {"**", Op::pow}, {"==", Op::eq}, {"!=", Op::ne},     {"<=", Op::le},
-    {">=", Op::ge},       {"+", Op::add},  {"-", Op::sub}, {"*", Op::mul},     {"/", Op::div},
-    {"%", Op::mod},       {"<", Op::lt},   {">", Op::gt},  {"and ", Op::and_}, {"or ", Op::or_}};
+constexpr std::pair<std::string_view, Op> kInfix[] = {{"//", Op::floordiv}, {"**", Op::pow},    {"==", Op::eq},  {"!=", Op::ne},
+                                                      {"<=", Op::le},       {">=", Op::ge},     {"+", Op::add},  {"-", Op::sub},
+                                                      {"*", Op::mul},       {"/", Op::div},     {"%", Op::mod},  {"<", Op::lt},
+                                                      {">", Op::gt},        {"and ", Op::and_}, {"or ", Op::or_}};
 
 constexpr std::pair<std::string_view, Op> kCalls[] = {
-    {"not ", Op::not_},   {"abs", Op::abs},     {"sign", Op::sign},   {"expm1", Op::expm1},     {"exp", Op::exp},
-    {"log1p", Op::log1p}, {"log", Op::log},     {"sqrt", Op::sqrt},   {"rsqrt", Op::rsqrt},     {"sin", Op::sin},
-    {"cos", Op::cos},     {"tanh", Op::tanh},   {"erf", Op::erf},     {"sigmoid", Op::sigmoid}, {"floor", Op::floor},
-    {"ceil", Op::ceil},   {"round", Op::round}, {"isnan", Op::isnan}, {"-", Op::neg},           {"min", Op::min},
-    {"max", Op::max}};
+    {"not ", Op::not_}, {"abs", Op::abs},         {"sign", Op::sign},   {"expm1", Op::expm1}, {"exp", Op::exp},     {"log1p", Op::log1p},
+    {"log", Op::log},   {"sqrt", Op::sqrt},       {"rsqrt", Op::rsqrt}, {"sin", Op::sin},     {"cos", Op::cos},     {"tanh", Op::tanh},
+    {"erf", Op::erf},   {"sigmoid", Op::sigmoid}, {"floor", Op::floor}, {"ceil", Op::ceil},   {"round", Op::round}, {"isnan", Op::isnan},
+    {"-", Op::neg},     {"min", Op::min},         {"max", Op::max}};
 
 /// The printed form is fully bracketed: a number, a variable, f(a), f(a, b), (a op b) or (a if c else b).
 class FormulaReader {
 public:
-  FormulaReader(std::string_view text, const std::vector<std::string>& variables)
-      : text_(text), variables_(variables) {}
+  FormulaReader(std::string_view text, const std::vector<std::string>& variables) : text_(text), variables_(variables) {}
 
   HostFormula read() {
     HostFormula out{term(0)};

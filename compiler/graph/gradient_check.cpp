@@ -26,7 +26,8 @@ struct Move {
 
 class Checker {
 public:
-  Checker(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input) : graph_(graph), probe_(probe), frame_{graph, input} {
+  Checker(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input)
+      : graph_(graph), probe_(probe), frame_{graph, input} {
     std::vector<ValueId> roots = probe.gradient;
     roots.push_back(probe.result);
     std::vector<bool> needed = ancestors(roots);
@@ -192,7 +193,8 @@ private:
 
 }  // namespace
 
-std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input, double seconds) {
+std::vector<GradientDifference> check_gradient(const Graph& graph, const GradientProbe& probe, const StepInput<double>& input,
+                                               double seconds) {
   ensure(probe.at.size() == probe.gradient.size(), "gradient check: one gradient per value");
   auto begin = std::chrono::steady_clock::now();
   Checker checker(graph, probe, input);

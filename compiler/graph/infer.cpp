@@ -151,8 +151,7 @@ private:
     case OpCode::broadcast: return broadcast();
     case OpCode::reshape: {
       want(op_.type.elements() == in(0).type.elements(), "a reshape keeps the number of elements");
-      if (in(0).per_sample)
-        want(!op_.type.shape.empty() && op_.type.shape[0] == graph_.batch, "a reshape keeps the batch axis");
+      if (in(0).per_sample) want(!op_.type.shape.empty() && op_.type.shape[0] == graph_.batch, "a reshape keeps the batch axis");
       return {in(0).type.dtype, op_.type.shape};
     }
     case OpCode::transpose: return transpose();
@@ -168,10 +167,8 @@ private:
     int64_t last = op_.per_sample && !in(0).per_sample ? 0 : -1;
     for (size_t i = 0; i < x.shape.size(); ++i) {
       int64_t to = attr_.dims[i];
-      want(to > last && to < static_cast<int64_t>(op_.type.shape.size()),
-           "dims must ascend within the result, the batch apart");
-      want(x.shape[i] == 1 || x.shape[i] == op_.type.shape[static_cast<size_t>(to)],
-           "an extent differs from the result's");
+      want(to > last && to < static_cast<int64_t>(op_.type.shape.size()), "dims must ascend within the result, the batch apart");
+      want(x.shape[i] == 1 || x.shape[i] == op_.type.shape[static_cast<size_t>(to)], "an extent differs from the result's");
       last = to;
     }
     if (in(0).per_sample) want(attr_.dims[0] == 0, "a broadcast keeps the batch in front");
@@ -211,8 +208,7 @@ private:
   Type pad() const {
     const Type& x = in(0).type;
     size_t n = x.shape.size();
-    want(attr_.begin.size() == n && attr_.end.size() == n && attr_.values.size() == 1,
-         "begin and end per axis, one value");
+    want(attr_.begin.size() == n && attr_.end.size() == n && attr_.values.size() == 1, "begin and end per axis, one value");
     want(holds(x.dtype, attr_.values[0]), "the fill is not of the element type");
     Type out{x.dtype, Shape(n)};
     for (size_t i = 0; i < n; ++i) {
@@ -252,8 +248,7 @@ private:
       want(i == 0 || attr_.dims[i] > attr_.dims[i - 1], "dims must ascend");
     }
     for (int64_t i = 0; i < rank(0); ++i)
-      if (!std::binary_search(attr_.dims.begin(), attr_.dims.end(), i))
-        out.shape.push_back(x.shape[static_cast<size_t>(i)]);
+      if (!std::binary_search(attr_.dims.begin(), attr_.dims.end(), i)) out.shape.push_back(x.shape[static_cast<size_t>(i)]);
     if (op_.code == OpCode::argmax) {
       want(attr_.dims.size() == 1 && attr_.dims[0] >= first_axis(), "argmax is along one axis, not the batch");
       want(x.dtype != DType::boolean && x.dtype != DType::i64, "the operand must be a float, i32 or u8");
@@ -287,8 +282,7 @@ private:
     char batch = in(0).per_sample ? labels.a[0] : labels.b[0];
     auto check_operand = [&](bool per_sample, const std::string& text) {
       size_t at = text.find(batch);
-      want(per_sample ? at == 0 : at == std::string::npos,
-           "the batch must be one label, in front, of per-sample operands only");
+      want(per_sample ? at == 0 : at == std::string::npos, "the batch must be one label, in front, of per-sample operands only");
     };
     check_operand(in(0).per_sample, labels.a);
     check_operand(in(1).per_sample, labels.b);
@@ -328,15 +322,18 @@ private:
     bool gradient = op_.code == OpCode::resample_grad;
     const Type &x = in(0).type, &places = in(1).type;
     want(is_float(x.dtype) && x.shape.size() == 4, "the image is [n, channels, height, width], of floats");
-    want(places == in(2).type && in(1).per_sample == in(2).per_sample && places.dtype == x.dtype, "x and y are of one type, that of the image's elements");
+    want(places == in(2).type && in(1).per_sample == in(2).per_sample && places.dtype == x.dtype,
+         "x and y are of one type, that of the image's elements");
     size_t first = in(1).per_sample ? 1 : 0;
-    want(places.shape.size() == first + 2 && (!first || places.shape[0] == x.shape[0]), "places are [rows, columns], for all or per sample");
+    want(places.shape.size() == first + 2 && (!first || places.shape[0] == x.shape[0]),
+         "places are [rows, columns], for all or per sample");
     want(attr_.labels == "nearest" || attr_.labels == "bilinear", "the mode is nearest or bilinear");
     Type grid{x.dtype, {x.shape[0], x.shape[1], places.shape[first], places.shape[first + 1]}};
     if (!gradient) return grid;
     want(x == grid, "the cotangent has an element for each channel and place");
     const Type& image = op_.type;
-    want(image.dtype == x.dtype && image.shape.size() == 4 && image.shape[0] == x.shape[0] && image.shape[1] == x.shape[1], "the result is an image of as many channels");
+    want(image.dtype == x.dtype && image.shape.size() == 4 && image.shape[0] == x.shape[0] && image.shape[1] == x.shape[1],
+         "the result is an image of as many channels");
     return image;
   }
 

@@ -31,8 +31,7 @@ Users::Users(const std::vector<Op>& ops) : begin_(ops.size() + 1, 0) {
 ContractLabels parse_labels(std::string_view labels) {
   auto fail = [&](const char* why) { throw InternalError("contract labels \"" + std::string(labels) + "\": " + why); };
   size_t comma = labels.find(','), arrow = labels.find("->");
-  if (comma == std::string_view::npos || arrow == std::string_view::npos || arrow < comma)
-    fail("not of the form a,b->c");
+  if (comma == std::string_view::npos || arrow == std::string_view::npos || arrow < comma) fail("not of the form a,b->c");
   ContractLabels out{std::string(labels.substr(0, comma)), std::string(labels.substr(comma + 1, arrow - comma - 1)),
                      std::string(labels.substr(arrow + 2))};
   auto has = [](const std::string& text, char c) { return text.find(c) != std::string::npos; };

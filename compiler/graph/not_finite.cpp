@@ -20,7 +20,8 @@ std::optional<NotFinite> first_not_finite(const Graph& graph, const StepInput<fl
     known[id] = true;
     auto bad = std::find_if(values[id].data.begin(), values[id].data.end(), [](float x) { return !std::isfinite(x); });
     finite[id] = bad == values[id].data.end();
-    if (!finite[id] && op.code != OpCode::constant && std::all_of(op.in.begin(), op.in.end(), [&](ValueId v) { return finite[v]; })) return NotFinite{id, *bad};
+    if (!finite[id] && op.code != OpCode::constant && std::all_of(op.in.begin(), op.in.end(), [&](ValueId v) { return finite[v]; }))
+      return NotFinite{id, *bad};
   }
   return std::nullopt;
 }

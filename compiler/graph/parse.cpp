@@ -16,9 +16,7 @@ public:
 
   Loc loc() const { return loc(token_, at_); }
   [[noreturn]] void fail(std::string text) const { throw SpecError(loc(), std::move(text)); }
-  [[noreturn]] void fail_at(size_t byte, std::string text) const {
-    throw SpecError(loc(byte, byte + 1), std::move(text));
-  }
+  [[noreturn]] void fail_at(size_t byte, std::string text) const { throw SpecError(loc(byte, byte + 1), std::move(text)); }
 
   bool at_end() {
     skip();
@@ -73,8 +71,7 @@ public:
       } else {
         unsigned code = 0;
         auto digits = line_.substr(std::min(at_ + 2, line_.size()), 2);
-        if (std::from_chars(digits.data(), digits.data() + digits.size(), code, 16).ptr != digits.data() + 2)
-          fail("bad escape");
+        if (std::from_chars(digits.data(), digits.data() + digits.size(), code, 16).ptr != digits.data() + 2) fail("bad escape");
         out += static_cast<char>(code);
         at_ += 3;
       }
@@ -139,10 +136,8 @@ public:
       std::string_view body = trim(line);
       if (body.empty() || body[0] == ';' || starts_with(body, "//")) continue;
       LineReader in(file_, number, line);
-      if (!headed)
-        header(in);
-      else
-        statement(in);
+      if (!headed) header(in);
+      else statement(in);
       headed = true;
     }
     if (!headed) throw SpecError(Loc{file_, 1, 1, 1}, "a graph begins with `graph \"name\" batch=N`");
@@ -174,16 +169,11 @@ private:
   void statement(LineReader& in) {
     if (in.take("%")) return op(in);
     std::string kind = in.word();
-    if (kind == "tensor")
-      tensor(in);
-    else if (kind == "host")
-      host(in);
-    else if (kind == "scalar")
-      scalar(in);
-    else if (kind == "store")
-      store(in);
-    else
-      in.fail("`" + kind + "`: a line is a tensor, host, scalar, store or %value");
+    if (kind == "tensor") tensor(in);
+    else if (kind == "host") host(in);
+    else if (kind == "scalar") scalar(in);
+    else if (kind == "store") store(in);
+    else in.fail("`" + kind + "`: a line is a tensor, host, scalar, store or %value");
     last_ = in.loc();
   }
 
@@ -282,32 +272,19 @@ private:
   }
 
   static void read_attribute(LineReader& in, Attributes& attr, const std::string& name) {
-    if (name == "values")
-      attr.values = in.list<double>();
-    else if (name == "dims")
-      attr.dims = in.list<int64_t>();
-    else if (name == "begin")
-      attr.begin = in.list<int64_t>();
-    else if (name == "end")
-      attr.end = in.list<int64_t>();
-    else if (name == "step")
-      attr.step = in.list<int64_t>();
-    else if (name == "size")
-      attr.size = in.list<int64_t>();
-    else if (name == "dilation")
-      attr.dilation = in.list<int64_t>();
-    else if (name == "groups")
-      attr.groups = in.number<int64_t>();
-    else if (name == "axis")
-      attr.axis = in.number<int64_t>();
-    else if (name == "stream")
-      attr.stream = in.number<uint32_t>();
-    else if (name == "labels")
-      attr.labels = in.quoted();
-    else if (name == "tensor")
-      in.expect("@"), attr.tensor = in.number<int32_t>();
-    else
-      in.expect("#"), attr.index = in.number<int32_t>();
+    if (name == "values") attr.values = in.list<double>();
+    else if (name == "dims") attr.dims = in.list<int64_t>();
+    else if (name == "begin") attr.begin = in.list<int64_t>();
+    else if (name == "end") attr.end = in.list<int64_t>();
+    else if (name == "step") attr.step = in.list<int64_t>();
+    else if (name == "size") attr.size = in.list<int64_t>();
+    else if (name == "dilation") attr.dilation = in.list<int64_t>();
+    else if (name == "groups") attr.groups = in.number<int64_t>();
+    else if (name == "axis") attr.axis = in.number<int64_t>();
+    else if (name == "stream") attr.stream = in.number<uint32_t>();
+    else if (name == "labels") attr.labels = in.quoted();
+    else if (name == "tensor") in.expect("@"), attr.tensor = in.number<int32_t>();
+    else in.expect("#"), attr.index = in.number<int32_t>();
   }
 
   ScopeId scope(std::string_view path) {

@@ -65,12 +65,9 @@ std::string quote(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      out += '\\', out += c;
-    else if (byte < 0x20 || byte == 0x7F)
-      out += "\\x", out += "0123456789abcdef"[byte >> 4], out += "0123456789abcdef"[byte & 15];
-    else
-      out += c;
+    if (c == '"' || c == '\\') out += '\\', out += c;
+    else if (byte < 0x20 || byte == 0x7F) out += "\\x", out += "0123456789abcdef"[byte >> 4], out += "0123456789abcdef"[byte & 15];
+    else out += c;
   }
   return out + "\"";
 }
@@ -85,19 +82,16 @@ std::string print_graph(const Graph& graph) {
   std::string out = "graph " + quote(graph.name) + " batch=" + std::to_string(graph.batch) + "\n";
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& t = graph.tensors[i];
-    out += "tensor @" + std::to_string(i) + " " + std::string(role_name(t.role)) + " " + quote(t.path) + " " +
-           format_type(t.type) + (t.pitch > 0 ? " pitch=" + std::to_string(t.pitch) : "") + "\n";
+    out += "tensor @" + std::to_string(i) + " " + std::string(role_name(t.role)) + " " + quote(t.path) + " " + format_type(t.type) +
+           (t.pitch > 0 ? " pitch=" + std::to_string(t.pitch) : "") + "\n";
   }
   std::vector<std::string> variables = formula_variables(graph.host_state);
   for (const HostState& state : graph.host_state)
-    out += "host " + quote(state.path) + " init=" + format_number(state.init) + " = " + state.update.print(variables) +
-           "\n";
+    out += "host " + quote(state.path) + " init=" + format_number(state.init) + " = " + state.update.print(variables) + "\n";
   for (size_t i = 0; i < graph.scalars.size(); ++i)
-    out += "scalar #" + std::to_string(i) + " " + quote(graph.scalars[i].name) + " = " +
-           graph.scalars[i].formula.print(variables) + "\n";
+    out += "scalar #" + std::to_string(i) + " " + quote(graph.scalars[i].name) + " = " + graph.scalars[i].formula.print(variables) + "\n";
   for (ValueId id = 0; id < graph.ops.size(); ++id) print_op(graph, id, out);
-  for (const Store& store : graph.stores)
-    out += "store @" + std::to_string(store.tensor) + " %" + std::to_string(store.value) + "\n";
+  for (const Store& store : graph.stores) out += "store @" + std::to_string(store.tensor) + " %" + std::to_string(store.value) + "\n";
   return out;
 }
 

@@ -31,10 +31,8 @@ struct Hash {
   template <class T> void add(const std::vector<T>& list) {
     add(list.size());
     for (const T& item : list) {
-      if constexpr (std::is_same_v<T, double>)
-        add(std::bit_cast<uint64_t>(item));
-      else
-        add(static_cast<uint64_t>(item));
+      if constexpr (std::is_same_v<T, double>) add(std::bit_cast<uint64_t>(item));
+      else add(static_cast<uint64_t>(item));
     }
   }
 };
@@ -56,8 +54,8 @@ uint64_t hash_op(const Op& op) {
   const Attributes& a = op.attr;
   h.add(a.values);
   for (const auto* list : {&a.dims, &a.begin, &a.end, &a.step, &a.size, &a.dilation}) h.add(*list);
-  for (uint64_t word : {static_cast<uint64_t>(a.axis), static_cast<uint64_t>(a.tensor), static_cast<uint64_t>(a.index),
-                        uint64_t{a.stream}, static_cast<uint64_t>(a.groups)})
+  for (uint64_t word : {static_cast<uint64_t>(a.axis), static_cast<uint64_t>(a.tensor), static_cast<uint64_t>(a.index), uint64_t{a.stream},
+                        static_cast<uint64_t>(a.groups)})
     h.add(word);
   if (!a.labels.empty()) h.add(hash_bytes(a.labels));
   return h.value;
@@ -68,12 +66,11 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 bool same_value(const Op& a, const Op& b) {
-  if (a.code != b.code || a.type != b.type || a.per_sample != b.per_sample || !same_operands(a, b))
-    return false;
+  if (a.code != b.code || a.type != b.type || a.per_sample != b.per_sample || !same_operands(a, b)) return false;
   const Attributes &x = a.attr, &y = b.attr;
-  return same_bits(x.values, y.values) && x.dims == y.dims && x.begin == y.begin && x.end == y.end &&
-         x.step == y.step && x.size == y.size && x.dilation == y.dilation && x.groups == y.groups && x.axis == y.axis && x.tensor == y.tensor && x.index == y.index && x.stream == y.stream &&
-         x.labels == y.labels;
+  return same_bits(x.values, y.values) && x.dims == y.dims && x.begin == y.begin && x.end == y.end && x.step == y.step &&
+         x.size == y.size && x.dilation == y.dilation && x.groups == y.groups && x.axis == y.axis && x.tensor == y.tensor &&
+         x.index == y.index && x.stream == y.stream && x.labels == y.labels;
 }
 
 }  // namespace

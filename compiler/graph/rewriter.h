@@ -47,8 +47,7 @@ struct ReshapedBroadcast {
   Shape operand;
   std::vector<int64_t> dims;
 };
-std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample,
-                                                   const Shape& to);
+std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample, const Shape& to);
 
 /// reshape(f(x)) = f(reshape(x)) where f is elementwise and only read there, if all leaves below can take the shape for
 /// free, or are reshapes from it. Changes the graph in place, leaves are given reshapes; true if anything changed.

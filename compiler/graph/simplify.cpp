@@ -49,11 +49,9 @@ bool turn_contractions(Graph& graph) {
   Users users = graph.users();
   bool changed = false;
   for (Op& op : graph.ops) {
-    if (op.code != OpCode::transpose || graph.ops[op.in[0]].code != OpCode::contract || users[op.in[0]].size() != 1)
-      continue;
+    if (op.code != OpCode::transpose || graph.ops[op.in[0]].code != OpCode::contract || users[op.in[0]].size() != 1) continue;
     const Op& contract = graph.ops[op.in[0]];
-    bool stored =
-        std::any_of(graph.stores.begin(), graph.stores.end(), [&](const Store& s) { return s.value == op.in[0]; });
+    bool stored = std::any_of(graph.stores.begin(), graph.stores.end(), [&](const Store& s) { return s.value == op.in[0]; });
     if (stored || (op.per_sample && op.attr.dims[0] != 0)) continue;
     ContractLabels labels = parse_labels(contract.attr.labels);
     std::string out;

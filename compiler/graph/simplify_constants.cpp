@@ -44,8 +44,7 @@ std::optional<ValueId> fold_constants(Rewriter& rw, const Op& op) {
     if (std::any_of(v.begin(), v.end(), differs)) return std::nullopt;
     return rw.broadcast(op, rw.number(op, v[0], op.type.dtype), {}, op.type.shape, false);
   }
-  if (!is_foldable(op.code) || op.in.empty() || op.type.elements() > kMaxFolded || op.type.dtype == DType::bf16)
-    return std::nullopt;
+  if (!is_foldable(op.code) || op.in.empty() || op.type.elements() > kMaxFolded || op.type.dtype == DType::bf16) return std::nullopt;
   for (ValueId operand : op.in)
     if (rw.op(operand).code != OpCode::constant || rw.op(operand).type.dtype == DType::bf16) return std::nullopt;
   Op folded = op;

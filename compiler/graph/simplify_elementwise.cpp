@@ -195,8 +195,7 @@ std::optional<ValueId> hoist_broadcast(Rewriter& rw, const Op& op) {
   const bool per_sample = inner(model).per_sample;
   const std::vector<int64_t> dims = rw.op(model).attr.dims;
   for (ValueId operand : op.in) {
-    bool same = inner(operand).type.shape == shape && inner(operand).per_sample == per_sample &&
-                rw.op(operand).attr.dims == dims;
+    bool same = inner(operand).type.shape == shape && inner(operand).per_sample == per_sample && rw.op(operand).attr.dims == dims;
     if (!same && !inner(operand).type.shape.empty()) return std::nullopt;
   }
   Op next = op;

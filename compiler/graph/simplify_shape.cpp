@@ -31,14 +31,12 @@ std::optional<ValueId> simplify_reshape(Rewriter& rw, const Op& op) {
 std::optional<ValueId> simplify_broadcast(Rewriter& rw, const Op& op) {
   const Op x = rw.op(op.in[0]);
   if (x.type == op.type && x.per_sample == op.per_sample) return op.in[0];
-  if (x.per_sample == op.per_sample && x.type.elements() == op.type.elements())
-    return rw.reshape(op, op.in[0], op.type.shape);
+  if (x.per_sample == op.per_sample && x.type.elements() == op.type.elements()) return rw.reshape(op, op.in[0], op.type.shape);
   // Axes of extent 1 need no place of their own; the batch keeps its.
   Shape kept;
   std::vector<int64_t> dims;
   for (size_t i = 0; i < x.type.shape.size(); ++i)
-    if (x.type.shape[i] != 1 || (i == 0 && x.per_sample))
-      kept.push_back(x.type.shape[i]), dims.push_back(op.attr.dims[i]);
+    if (x.type.shape[i] != 1 || (i == 0 && x.per_sample)) kept.push_back(x.type.shape[i]), dims.push_back(op.attr.dims[i]);
   if (kept != x.type.shape) return rw.broadcast(op, rw.reshape(op, op.in[0], kept), dims, op.type.shape, op.per_sample);
   if (x.code == OpCode::broadcast) {
     std::vector<int64_t> composed;
@@ -78,8 +76,7 @@ std::optional<ValueId> simplify_transpose(Rewriter& rw, const Op& op) {
     auto target = [&](int64_t axis) { return place[static_cast<size_t>(x.attr.dims[static_cast<size_t>(axis)])]; };
     std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return target(a) < target(b); });
     for (int64_t axis : order) to.push_back(target(axis));
-    return rw.broadcast(op, emit_transpose(rw, op, x.in[0], std::move(order)), std::move(to), op.type.shape,
-                        op.per_sample);
+    return rw.broadcast(op, emit_transpose(rw, op, x.in[0], std::move(order)), std::move(to), op.type.shape, op.per_sample);
   }
   return std::nullopt;
 }
@@ -146,8 +143,7 @@ std::optional<ValueId> fold_transposes(Rewriter& rw, const Op& op) {
   return rw.emit(std::move(next));
 }
 
-std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample,
-                                                   const Shape& to) {
+std::optional<ReshapedBroadcast> reshape_broadcast(const Op& broadcast, const Shape& x, bool x_per_sample, const Shape& to) {
   const Shape& from = broadcast.type.shape;
   std::vector<bool> covered(from.size(), false);  // axes along which the operand varies
   for (size_t i = 0; i < x.size(); ++i) covered[static_cast<size_t>(broadcast.attr.dims[i])] = x[i] != 1;

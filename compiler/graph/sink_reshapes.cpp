@@ -49,8 +49,7 @@ private:
       case OpCode::reshape: free_[id] = alone && free_[op(id).in[0]]; break;
       default:
         free_[id] = alone && is_elementwise(op(id).code);
-        for (ValueId operand : op(id).in)
-          free_[id] = free_[id] && (free_[operand] || op(operand).code == OpCode::reshape);
+        for (ValueId operand : op(id).in) free_[id] = free_[id] && (free_[operand] || op(operand).code == OpCode::reshape);
       }
     }
   }
@@ -76,20 +75,14 @@ private:
     bool possible = true;
     for (size_t next = 0; next < taken.size(); ++next)
       for (ValueId id : distinct_operands(taken[next])) {
-        if (undoes(id, to))
-          undone.push_back(id);
-        else if (!free_[id])
-          possible = false;
-        else if (takes_shape(id))
-          taken.push_back(id);
-        else if (op(id).code == OpCode::broadcast)
-          possible &= can_reshape_broadcast(id, to);
+        if (undoes(id, to)) undone.push_back(id);
+        else if (!free_[id]) possible = false;
+        else if (takes_shape(id)) taken.push_back(id);
+        else if (op(id).code == OpCode::broadcast) possible &= can_reshape_broadcast(id, to);
       }
     for (ValueId id : taken) {
-      if (possible)
-        shape_[id] = &to;
-      else
-        free_[id] = false;  // not tried again: each op is walked once
+      if (possible) shape_[id] = &to;
+      else free_[id] = false;  // not tried again: each op is walked once
     }
     if (!possible) return false;
     shape_[root] = &to;

@@ -71,9 +71,9 @@ void verify_tensors(const Graph& graph) {
   for (const Tensor& tensor : graph.tensors) {
     int kind = tensor.role == Role::input ? 0 : tensor.role == Role::output ? 1 : 2;
     check(paths.emplace(kind, tensor.path).second, "two tensors have the path `" + tensor.path + "`");
-    check(tensor.pitch >= 0 && (tensor.pitch == 0 || tensor.role == Role::input), "tensor `" + tensor.path + "`: only inputs have a pitch, above 0");
-    for (int64_t extent : tensor.type.shape)
-      check(extent > 0, "tensor `" + tensor.path + "`: an extent is not positive");
+    check(tensor.pitch >= 0 && (tensor.pitch == 0 || tensor.role == Role::input),
+          "tensor `" + tensor.path + "`: only inputs have a pitch, above 0");
+    for (int64_t extent : tensor.type.shape) check(extent > 0, "tensor `" + tensor.path + "`: an extent is not positive");
   }
 }
 
@@ -91,15 +91,13 @@ void verify_op(const Graph& graph, const Op& op, ValueId id, bool inferred) {
       bool per_sample = infer_per_sample(graph, op);
       check(per_sample == op.per_sample, per_sample ? "the value must be per-sample" : "the value must be shared");
     }
-    check(!op.per_sample || (!op.type.shape.empty() && op.type.shape[0] == graph.batch),
-          "a per-sample value has the batch as axis 0");
+    check(!op.per_sample || (!op.type.shape.empty() && op.type.shape[0] == graph.batch), "a per-sample value has the batch as axis 0");
     check(op.scope >= 0 && static_cast<size_t>(op.scope) < graph.scopes.size(), "no such scope");
   } catch (const InternalError& e) {
     std::string scope = op.scope > 0 && static_cast<size_t>(op.scope) < graph.scopes.size()
                             ? " in " + graph.scopes[static_cast<size_t>(op.scope)].path
                             : "";
-    throw InternalError("%" + std::to_string(id) + " = " + std::string(op_info(op.code).name) + scope + ": " +
-                        e.what());
+    throw InternalError("%" + std::to_string(id) + " = " + std::string(op_info(op.code).name) + scope + ": " + e.what());
   }
 }
 

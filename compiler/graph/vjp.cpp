@@ -43,8 +43,7 @@ V select(V c, V a, double b) { return select(c, a, number(b, a)); }
 V select(V c, double a, V b) { return select(c, number(a, b), b); }
 V cast(V g, V x) { return {g.builder, g.builder->cast(g.id, x.op().type.dtype)}; }
 
-V add(V like, OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {},
-      std::optional<bool> per_sample = {}) {
+V add(V like, OpCode code, std::vector<ValueId> in, Attributes attr, std::optional<Type> type = {}, std::optional<bool> per_sample = {}) {
   return {like.builder, like.builder->add(code, std::move(in), std::move(attr), std::move(type), per_sample)};
 }
 
@@ -54,8 +53,7 @@ V reshape_like(V g, V x) { return add(g, OpCode::reshape, {g.id}, {}, Type{g.op(
 std::vector<int64_t> other_axes(const std::vector<int64_t>& dims, size_t rank) {
   std::vector<int64_t> out;
   for (size_t i = 0; i < rank; ++i)
-    if (std::find(dims.begin(), dims.end(), static_cast<int64_t>(i)) == dims.end())
-      out.push_back(static_cast<int64_t>(i));
+    if (std::find(dims.begin(), dims.end(), static_cast<int64_t>(i)) == dims.end()) out.push_back(static_cast<int64_t>(i));
   return out;
 }
 
@@ -103,8 +101,7 @@ void broadcast_vjp(Vjp& r) {
 
 void transpose_vjp(Vjp& r) {
   Attributes attr{.dims = std::vector<int64_t>(r.op.attr.dims.size())};
-  for (size_t i = 0; i < attr.dims.size(); ++i)
-    attr.dims[static_cast<size_t>(r.op.attr.dims[i])] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < attr.dims.size(); ++i) attr.dims[static_cast<size_t>(r.op.attr.dims[i])] = static_cast<int64_t>(i);
   r.give(0, [&] { return add(r.g, OpCode::transpose, {r.g.id}, attr); });
 }
 
@@ -297,28 +294,27 @@ void window_pick_vjp(Vjp& r) {
 
 }  // namespace
 
-std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueId cotangent,
-                                        const std::vector<bool>& wanted) {
+std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueId cotangent, const std::vector<bool>& wanted) {
   Vjp r{builder, builder.graph().op(result), {&builder, result}, {&builder, cotangent}, wanted, {}};
   r.out.assign(wanted.size(), kNoValue);
   V y = r.y, g = r.g;
   switch (r.op.code) {
-#define VJP1(name, dx)                                                                                                 \
-  case OpCode::name: {                                                                                                 \
-    [[maybe_unused]] V x = r.in(0);                                                                                    \
-    r.give(0, [&] { return dx; });                                                                                     \
-    break;                                                                                                             \
+#define VJP1(name, dx)                                                                                                                     \
+  case OpCode::name: {                                                                                                                     \
+    [[maybe_unused]] V x = r.in(0);                                                                                                        \
+    r.give(0, [&] { return dx; });                                                                                                         \
+    break;                                                                                                                                 \
   }
-#define VJP2(name, da, db)                                                                                             \
-  case OpCode::name: {                                                                                                 \
-    [[maybe_unused]] V a = r.in(0), b = r.in(1);                                                                       \
-    r.give(0, [&] { return da; });                                                                                     \
-    r.give(1, [&] { return db; });                                                                                     \
-    break;                                                                                                             \
+#define VJP2(name, da, db)                                                                                                                 \
+  case OpCode::name: {                                                                                                                     \
+    [[maybe_unused]] V a = r.in(0), b = r.in(1);                                                                                           \
+    r.give(0, [&] { return da; });                                                                                                         \
+    r.give(1, [&] { return db; });                                                                                                         \
+    break;                                                                                                                                 \
   }
-#define VJP_RULE(name, rule)                                                                                           \
+#define VJP_RULE(name, rule)                                                                                                               \
   case OpCode::name: rule(r); break;
-#define VJP_NONE(name)                                                                                                 \
+#define VJP_NONE(name)                                                                                                                     \
   case OpCode::name: break;
 #include "compiler/graph/vjp.def"
   }
@@ -327,13 +323,13 @@ std::vector<ValueId> operand_cotangents(Builder& builder, ValueId result, ValueI
 
 bool is_differentiable(OpCode code) {
   switch (code) {
-#define VJP1(name, dx)                                                                                                 \
+#define VJP1(name, dx)                                                                                                                     \
   case OpCode::name: return true;
-#define VJP2(name, da, db)                                                                                             \
+#define VJP2(name, da, db)                                                                                                                 \
   case OpCode::name: return true;
-#define VJP_RULE(name, rule)                                                                                           \
+#define VJP_RULE(name, rule)                                                                                                               \
   case OpCode::name: return true;
-#define VJP_NONE(name)                                                                                                 \
+#define VJP_NONE(name)                                                                                                                     \
   case OpCode::name: return false;
 #include "compiler/graph/vjp.def"
   }

@@ -71,7 +71,7 @@ Shape output_shape(const WindowShape& w) {
   return out;
 }
 
-int64_t product(const WindowShape& w, int64_t WindowAxis::*field) {
+int64_t product(const WindowShape& w, int64_t WindowAxis::* field) {
   int64_t n = 1;
   for (const WindowAxis& a : w.axes) n *= a.*field;
   return n;

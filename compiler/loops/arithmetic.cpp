@@ -33,7 +33,8 @@ Reg convert(Writer& w, Reg x, DType to) {
       // Truncates and saturates; not a number becomes 0.
       Reg nan = w.emit(Code::unordered, {x, x}), zero = w.constant(0), most = w.constant(0x1p31), least = w.constant(-0x1p31);
       Reg in_range = w.select(nan, zero, w.emit(Code::max, {w.select(w.emit(Code::lt, {x, most}), x, zero), least}));
-      x = w.select(w.emit(Code::le, {most, x}), w.constant(std::numeric_limits<int32_t>::max(), Elem::i32), w.emit(Code::to_i32, {in_range}));
+      x = w.select(w.emit(Code::le, {most, x}), w.constant(std::numeric_limits<int32_t>::max(), Elem::i32),
+                   w.emit(Code::to_i32, {in_range}));
     }
     return to == DType::u8 ? w.emit(Code::iand, {x, w.constant(255, Elem::i32)}) : x;
   }
@@ -50,7 +51,8 @@ Reg Context::arithmetic(ValueId id, const std::vector<Reg>& in) {
   auto one = [&](double v) { return w.constant(v, real ? Elem::f32 : Elem::i32); };
   switch (op.code) {
   case OpCode::neg: return real ? w.emit(Code::neg, in) : w.emit(Code::isub, {zero(), in[0]});
-  case OpCode::abs: return real ? w.emit(Code::abs, in) : w.select(w.emit(Code::ilt, {in[0], zero()}), w.emit(Code::isub, {zero(), in[0]}), in[0]);
+  case OpCode::abs:
+    return real ? w.emit(Code::abs, in) : w.select(w.emit(Code::ilt, {in[0], zero()}), w.emit(Code::isub, {zero(), in[0]}), in[0]);
   case OpCode::sign: {
     Reg below = w.emit(real ? Code::lt : Code::ilt, {in[0], zero()}), above = w.emit(real ? Code::lt : Code::ilt, {zero(), in[0]});
     return w.select(below, one(-1), w.select(above, one(1), in[0]));

@@ -8,7 +8,8 @@
 namespace mlc::loops {
 
 AttentionLoops::AttentionLoops(const Graph& graph, const Group& group, const Plan& plan, Lowered& out)
-    : graph_(graph), group_(group), out_(out), c_(graph, group, plan, out), inside_(group.body.begin(), group.body.end()), roles_(attention_roles(graph, group)) {
+    : graph_(graph), group_(group), out_(out), c_(graph, group, plan, out), inside_(group.body.begin(), group.body.end()),
+      roles_(attention_roles(graph, group)) {
   c_.bind(classify_axes(graph, group.body));
   scores_ = axes().result.at(group.anchor);
   query_ = scores_[roles_.query], key_ = scores_[roles_.key];
@@ -98,7 +99,10 @@ Reg AttentionLoops::identity(OpCode code) {
 void AttentionLoops::accumulate(ValueId r, Reg& acc) {
   const Op& op = graph_.ops[r];
   Reg x = w().splat(c_.eval(op.in[0], c_.operand_index(r, 0)));
-  Code code = op.code == OpCode::reduce_max ? Code::max : op.code == OpCode::reduce_min ? Code::min : op.code == OpCode::reduce_prod ? Code::mul : Code::add;
+  Code code = op.code == OpCode::reduce_max    ? Code::max
+              : op.code == OpCode::reduce_min  ? Code::min
+              : op.code == OpCode::reduce_prod ? Code::mul
+                                               : Code::add;
   acc = w().emit(code, {acc, x});
 }
 

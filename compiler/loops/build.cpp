@@ -9,6 +9,7 @@ namespace {
 
 Elem result_elem(Code code, Elem first) {
   switch (code) {
+  // clang-format off
   case Code::lt: case Code::le: case Code::eq: case Code::ne: case Code::unordered:
   case Code::ilt: case Code::ile: case Code::ieq: case Code::ine:
   case Code::pand: case Code::por: case Code::pnot: return Elem::pred;
@@ -16,14 +17,13 @@ Elem result_elem(Code code, Elem first) {
   case Code::to_f32: case Code::bits_f32: case Code::u_to_f32: return Elem::f32;
   case Code::to_index: return Elem::index;
   default: return first;
+  // clang-format on
   }
 }
 
 }  // namespace
 
-Writer::Writer(Kernel& kernel) : kernel_(kernel) {
-  kernel_.tile = new_reg({Elem::index, false});
-}
+Writer::Writer(Kernel& kernel) : kernel_(kernel) { kernel_.tile = new_reg({Elem::index, false}); }
 
 Reg Writer::new_reg(RegType type) {
   kernel_.regs.push_back(type);

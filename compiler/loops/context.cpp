@@ -126,7 +126,8 @@ Access Context::access(int buffer, const Type& type, const Layout& layout, const
     } else {
       Reg i32 = integer(i), shift = w().constant(4, Elem::i32), mask = w().constant(15, Elem::i32);
       Reg block = w().emit(Code::ilshr, {i32, shift}), rest = w().emit(Code::iand, {i32, mask});
-      lane_offsets = w().emit(Code::iadd, {w().emit(Code::imul, {block, w().constant(static_cast<double>(block_stride), Elem::i32)}), rest});
+      lane_offsets =
+          w().emit(Code::iadd, {w().emit(Code::imul, {block, w().constant(static_cast<double>(block_stride), Elem::i32)}), rest});
     }
   }
   if (lane_offsets != kNoReg) {
@@ -157,7 +158,8 @@ Reg Context::index_reg(const Address& at) {
 }
 
 Reg Context::integer(const Index& index) {
-  Reg base = index.at.terms.empty() ? w().constant(static_cast<double>(index.at.base), Elem::i32) : w().emit(Code::from_index, {index_reg(index.at)});
+  Reg base = index.at.terms.empty() ? w().constant(static_cast<double>(index.at.base), Elem::i32)
+                                    : w().emit(Code::from_index, {index_reg(index.at)});
   if (index.lane == 0) return base;
   Reg lanes = w().emit(Code::lane, {});
   if (index.lane != 1) lanes = w().emit(Code::imul, {lanes, w().constant(static_cast<double>(index.lane), Elem::i32)});
@@ -309,7 +311,8 @@ Reg Context::read(ValueId id, const Indices& idx) {
       linear.at = plus(std::move(linear.at), idx[i].at, strides[i]);
       linear.lane += idx[i].lane * strides[i];
     }
-    out_.kernel.buffers.push_back({KernelBuffer::Kind::constants, op.type.dtype, static_cast<int64_t>(op.attr.values.size()), false, "", op.attr.values});
+    out_.kernel.buffers.push_back(
+        {KernelBuffer::Kind::constants, op.type.dtype, static_cast<int64_t>(op.attr.values.size()), false, "", op.attr.values});
     Access a{.buffer = static_cast<int>(out_.kernel.buffers.size() - 1), .at = linear.at, .stride = linear.lane};
     return w().load(finish(a), linear.lane != 0);
   }
@@ -401,7 +404,8 @@ Reg Context::take(ValueId id) {
   row = w().select(w().emit(Code::ilt, {row, zero}), zero, w().select(w().emit(Code::ilt, {last, row}), last, row));
   ensure(table.value == op.in[0], "lower: a table lies in memory");
   bool state = t.code == OpCode::state;
-  int b = state ? argument({ArgRef::Kind::state, kNoValue, t.attr.tensor}, t.type.dtype, false, graph_.tensors[static_cast<size_t>(t.attr.tensor)].path)
+  int b = state ? argument({ArgRef::Kind::state, kNoValue, t.attr.tensor}, t.type.dtype, false,
+                           graph_.tensors[static_cast<size_t>(t.attr.tensor)].path)
                 : argument({ArgRef::Kind::value, op.in[0], -1}, t.type.dtype, false, "%" + std::to_string(op.in[0]));
   Access a{.buffer = b, .stride = 0};
   std::vector<int64_t> strides = row_major_strides(t.type.shape);

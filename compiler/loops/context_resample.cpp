@@ -19,7 +19,8 @@ std::vector<Context::Pixel> Context::pixels(const Op& op, int64_t height, int64_
   Reg left = w().emit(Code::floor, {x}), top = w().emit(Code::floor, {y}), one = number(1);
   Reg right = w().add(left, one), bottom = w().add(top, one);
   Reg u = w().sub(x, left), v = w().sub(y, top), u0 = w().sub(one, u), v0 = w().sub(one, v);
-  return {pixel(left, top, w().mul(u0, v0)), pixel(right, top, w().mul(u, v0)), pixel(left, bottom, w().mul(u0, v)), pixel(right, bottom, w().mul(u, v))};
+  return {pixel(left, top, w().mul(u0, v0)), pixel(right, top, w().mul(u, v0)), pixel(left, bottom, w().mul(u0, v)),
+          pixel(right, bottom, w().mul(u, v))};
 }
 
 Access Context::pixel_access(int buffer, const Op& image, const Index& samples, const Index& channel, Reg place) {
@@ -40,9 +41,10 @@ Access Context::pixel_access(int buffer, const Op& image, const Index& samples, 
 Reg Context::resample(ValueId id) {
   const Op &op = graph_.ops[id], &image = graph_.ops[op.in[0]];
   ensure(image.code == OpCode::state || !is_inline(image.code), "lower: an image lies in memory");
-  int b = image.code == OpCode::state ? argument({ArgRef::Kind::state, kNoValue, image.attr.tensor}, image.type.dtype, false,
-                                                 graph_.tensors[static_cast<size_t>(image.attr.tensor)].path)
-                                      : argument({ArgRef::Kind::value, op.in[0], -1}, image.type.dtype, false, "%" + std::to_string(op.in[0]));
+  int b = image.code == OpCode::state
+              ? argument({ArgRef::Kind::state, kNoValue, image.attr.tensor}, image.type.dtype, false,
+                         graph_.tensors[static_cast<size_t>(image.attr.tensor)].path)
+              : argument({ArgRef::Kind::value, op.in[0], -1}, image.type.dtype, false, "%" + std::to_string(op.in[0]));
   Indices idx = index_of(id), at{idx[2], idx[3]};
   if (graph_.type(op.in[1]).shape.size() == 3) at.insert(at.begin(), idx[0]);
   Reg x = eval(op.in[1], at), y = eval(op.in[2], at), zero = w().constant(0), sum = kNoReg;

@@ -99,7 +99,9 @@ private:
     if (!inside(v)) return;
     auto [first, last] = std::equal_range(stores_.begin(), stores_.end(), std::pair(v, TensorId{}), kByValue);
     put(std::distance(first, last));
-    for (auto it = first; it != last; ++it) put_tensor(graph_.tensors[static_cast<size_t>(it->second)].role == Role::output ? ArgRef::Kind::output : ArgRef::Kind::state, it->second);
+    for (auto it = first; it != last; ++it)
+      put_tensor(graph_.tensors[static_cast<size_t>(it->second)].role == Role::output ? ArgRef::Kind::output : ArgRef::Kind::state,
+                 it->second);
   }
 
   const Graph& graph_;

@@ -9,11 +9,12 @@ namespace mlc::loops {
 namespace {
 
 constexpr std::array kCodeNames = {
-    "const", "lane", "add", "sub", "mul", "div", "max", "min", "fma", "neg", "abs", "sqrt", "floor", "round", "lt", "le", "eq", "ne",
-    "unordered", "iadd", "isub", "imul", "idiv", "iand", "ior", "ixor", "ishl", "ilshr", "iashr", "umulh", "ilt", "ile", "ieq",
-    "ine", "pand", "por", "pnot", "select", "to_i32", "to_f32", "bits_i32", "bits_f32", "u_to_f32", "splat", "mix_low", "mix_high", "sum_lanes",
-    "max_lanes", "min_lanes", "prod_lanes", "xadd", "xmul", "xdiv", "xmod", "xmin", "to_index", "from_index", "load",
-    "store"};
+    "const",    "lane",     "add",      "sub",   "mul",     "div",      "max",        "min",       "fma",       "neg",
+    "abs",      "sqrt",     "floor",    "round", "lt",      "le",       "eq",         "ne",        "unordered", "iadd",
+    "isub",     "imul",     "idiv",     "iand",  "ior",     "ixor",     "ishl",       "ilshr",     "iashr",     "umulh",
+    "ilt",      "ile",      "ieq",      "ine",   "pand",    "por",      "pnot",       "select",    "to_i32",    "to_f32",
+    "bits_i32", "bits_f32", "u_to_f32", "splat", "mix_low", "mix_high", "sum_lanes",  "max_lanes", "min_lanes", "prod_lanes",
+    "xadd",     "xmul",     "xdiv",     "xmod",  "xmin",    "to_index", "from_index", "load",      "store"};
 static_assert(kCodeNames.size() == static_cast<size_t>(Code::store) + 1);
 
 std::string reg_name(Reg r) { return "%" + std::to_string(r); }
@@ -40,7 +41,8 @@ public:
         for (size_t v = 0; v < b.values.size(); ++v) out_ += (v ? " " : "") + format_number(b.values[v]);
         out_ += "] ";
       }
-      out_ += std::string(dtype_name(b.dtype)) + (b.written ? " out " : " ") + "&" + std::to_string(i) + (b.name.empty() ? "" : " " + b.name);
+      out_ +=
+          std::string(dtype_name(b.dtype)) + (b.written ? " out " : " ") + "&" + std::to_string(i) + (b.name.empty() ? "" : " " + b.name);
     }
     out_ += ") {\n";
     block(k_.body, 1);
@@ -84,8 +86,7 @@ private:
           out_ += (i ? ", " : " carry ") + reg_name(f.carried[i].reg) + "=" + reg_name(f.carried[i].init);
         out_ += " {\n";
         block(f.body, depth + 1);
-        for (size_t i = 0; i < f.carried.size(); ++i)
-          out_ += (i ? ", " : pad + "  next ") + reg_name(f.carried[i].next);
+        for (size_t i = 0; i < f.carried.size(); ++i) out_ += (i ? ", " : pad + "  next ") + reg_name(f.carried[i].next);
         out_ += (f.carried.empty() ? "" : "\n") + pad + "}\n";
       } else {
         out_ += pad + "if " + reg_name(s.branch->condition) + " {\n";
@@ -148,7 +149,8 @@ private:
     define(i.result);
     RegType t = k_.regs[static_cast<size_t>(i.result)];
     bool lanes_vanish = i.code >= Code::sum_lanes && i.code <= Code::prod_lanes;
-    if (!i.in.empty() && i.code != Code::load) check(t.vector == (i.code == Code::splat || (vector && !lanes_vanish)), "vector operands make vector results");
+    if (!i.in.empty() && i.code != Code::load)
+      check(t.vector == (i.code == Code::splat || (vector && !lanes_vanish)), "vector operands make vector results");
   }
   void block(const Block& b) {
     size_t mark = scope_.size();
@@ -169,7 +171,8 @@ private:
         block(f.body);
         for (const For::Carried& c : f.carried) {
           // `next` is defined in the body: its scope has just closed, so only its type is checked.
-          check(c.next >= 0 && k_.regs[static_cast<size_t>(c.next)] == k_.regs[static_cast<size_t>(c.reg)], "a carried value keeps its type");
+          check(c.next >= 0 && k_.regs[static_cast<size_t>(c.next)] == k_.regs[static_cast<size_t>(c.reg)],
+                "a carried value keeps its type");
         }
         close(inner);
       } else {

@@ -23,6 +23,7 @@ using Reg = int32_t;
 inline constexpr Reg kNoReg = -1;
 
 /// Instructions. Arithmetic works on scalars and vectors alike; a scalar operand beside a vector one is repeated.
+// clang-format off
 enum class Code : uint8_t {
   constant,                                       // value; f32 (number), i32, index or pred
   lane,                                           // i32 vector 0, 1, ... 15
@@ -45,6 +46,7 @@ enum class Code : uint8_t {
   load,                                           // see Access
   store,                                          // operand 0; see Access
 };
+// clang-format on
 
 /// An element address: base + sum of register * coefficient, in elements of the buffer.
 struct Address {

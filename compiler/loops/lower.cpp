@@ -9,7 +9,9 @@ Lowered lower(const Graph& graph, const Group& group, const Plan& plan, const Ta
   Lowered out;
   switch (group.form) {
   case Form::update: lower_update(graph, group, plan, out); break;
-  case Form::attention: templates ? lower_attention(graph, group, plan, target, out) : lower_attention_plain(graph, group, plan, out); break;
+  case Form::attention:
+    templates ? lower_attention(graph, group, plan, target, out) : lower_attention_plain(graph, group, plan, out);
+    break;
   case Form::special: lower_special(graph, group, plan, out); break;
   case Form::window: lower_window(graph, group, plan, target, templates, out); break;
   case Form::contract:

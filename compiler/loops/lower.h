@@ -29,7 +29,8 @@ struct Lowered {
   std::vector<Tiling> tilings;  ///< of a tiled contraction: worth measuring, the cost model's choice first
 };
 
-/// Requires a fused graph with layouts and its plan (results made in place are the argument of their operand). `templates` false: the generic form only.
+/// Requires a fused graph with layouts and its plan (results made in place are the argument of their operand). `templates` false: the
+/// generic form only.
 Lowered lower(const Graph& graph, const Group& group, const Plan& plan, const Target& target, bool templates = true);
 
 }  // namespace mlc::loops

@@ -13,7 +13,8 @@ constexpr int64_t kUnroll = 4;
 
 class Attend : AttentionLoops {
 public:
-  Attend(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out) : AttentionLoops(graph, group, plan, out), target_(target) {
+  Attend(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out)
+      : AttentionLoops(graph, group, plan, out), target_(target) {
     // Rows of a tile of sums; they divide a block of 16 keys.
     rows_ = target.lanes == 16 ? 8 : 4;
   }
@@ -82,7 +83,9 @@ private:
   bool is_dear(ValueId v) const {
     if (is_expensive(graph_.ops[v].code)) return true;
     SourceList sources = sources_of(graph_, v);
-    return std::any_of(sources.begin(), sources.end(), [&](const Source& s) { return graph_.ops[s.value].code == OpCode::uniform || graph_.ops[s.value].code == OpCode::normal; });
+    return std::any_of(sources.begin(), sources.end(), [&](const Source& s) {
+      return graph_.ops[s.value].code == OpCode::uniform || graph_.ops[s.value].code == OpCode::normal;
+    });
   }
 
   // --- loops ---
@@ -163,7 +166,8 @@ private:
       run(0, n / kUnroll * kUnroll, kUnroll);
       run(n / kUnroll * kUnroll, n, 1);
       c_.clear_var(summed);
-      for (int64_t r = 0; r < rows; ++r) w().store({.buffer = place_.at(m), .at = plus({0, {}}, row(r).at, kLanes)}, acc[static_cast<size_t>(r)]);
+      for (int64_t r = 0; r < rows; ++r)
+        w().store({.buffer = place_.at(m), .at = plus({0, {}}, row(r).at, kLanes)}, acc[static_cast<size_t>(r)]);
     };
     each_keys([&](Reg block, int64_t keys) {
       if (int64_t tiles = keys / rows_) {
@@ -201,7 +205,8 @@ private:
       }
       if (rest) {
         // A loop of one turn or none.
-        Reg end = roles_.causal && full ? w().emit(Code::xmin, {w().emit(Code::xadd, {block_, number(1)}), number(full + 1)}) : number(full + 1);
+        Reg end =
+            roles_.causal && full ? w().emit(Code::xmin, {w().emit(Code::xadd, {block_, number(1)}), number(full + 1)}) : number(full + 1);
         carry(c_.loop_regs(number(full), end), acc, [&](Reg block) { run(block, 0, rest, 1); });
       }
       c_.clear_var(key_);
@@ -254,17 +259,21 @@ private:
     each_keys([&](Reg block, int64_t keys) {
       auto tile = [&](const Address& first, int64_t rows, int64_t v0, int64_t n) {
         auto key = [&](int64_t r) { return plus(plus(first, {r, {}}), {0, {{block, kLanes}}}); };
-        auto place = [&](int64_t r, int64_t v) { return Access{.buffer = sums.scratch, .at = plus({(v0 + v) * kLanes, {}}, key(r), sums.vectors * kLanes)}; };
+        auto place = [&](int64_t r, int64_t v) {
+          return Access{.buffer = sums.scratch, .at = plus({(v0 + v) * kLanes, {}}, key(r), sums.vectors * kLanes)};
+        };
         std::vector<Reg> acc;
         for (int64_t r = 0; r < rows; ++r)
           for (int64_t v = 0; v < n; ++v) acc.push_back(w().load(place(r, v), true));
         Reg q = in_block_ == kNoReg ? c_.loop(0, kLanes) : c_.loop_regs(number(0), in_block_);
         carry(q, acc, [&](Reg at) {
           std::vector<Reg> vectors;
-          for (int64_t v = 0; v < n; ++v) vectors.push_back(w().load({.buffer = turned->second, .at = {(v0 + v) * kLanes, {{at, sums.vectors * kLanes}}}}, true));
+          for (int64_t v = 0; v < n; ++v)
+            vectors.push_back(w().load({.buffer = turned->second, .at = {(v0 + v) * kLanes, {{at, sums.vectors * kLanes}}}}, true));
           for (int64_t r = 0; r < rows; ++r) {
             Reg s = w().splat(w().load({.buffer = scores, .at = plus({0, {{at, 1}}}, key(r), kLanes)}, false));
-            for (int64_t v = 0; v < n; ++v) acc[static_cast<size_t>(r * n + v)] = w().fma(s, vectors[static_cast<size_t>(v)], acc[static_cast<size_t>(r * n + v)]);
+            for (int64_t v = 0; v < n; ++v)
+              acc[static_cast<size_t>(r * n + v)] = w().fma(s, vectors[static_cast<size_t>(v)], acc[static_cast<size_t>(r * n + v)]);
           }
         });
         for (int64_t r = 0; r < rows; ++r)
@@ -309,7 +318,8 @@ private:
       Reg d = c_.loop(0, extent(sums.features));
       c_.set_var(sums.features, along(d));
       int64_t row = sums.vectors * kLanes;
-      Reg x = w().load({.buffer = sums.scratch, .at = {0, {{at, kLanes * row}, {d, 1}}}, .stride = row, .count = static_cast<int>(keys)}, true);
+      Reg x =
+          w().load({.buffer = sums.scratch, .at = {0, {{at, kLanes * row}, {d, 1}}}, .stride = row, .count = static_cast<int>(keys)}, true);
       c_.write(t, x, c_.index_of(t));
       c_.end_loop();
       c_.set_count(kLanes);
@@ -363,14 +373,17 @@ private:
         if (!is_maker(p)) save(p);
   }
 
-  bool is_row(ValueId v) const { return is_elementwise(graph_.ops[v].code) && !std::count(axes().result.at(v).begin(), axes().result.at(v).end(), key_); }
+  bool is_row(ValueId v) const {
+    return is_elementwise(graph_.ops[v].code) && !std::count(axes().result.at(v).begin(), axes().result.at(v).end(), key_);
+  }
 
   // Estimated elementary operations.
   void work() {
     double points = static_cast<double>(graph_.type(group_.anchor).elements()), total = 0;
     for (ValueId v : group_.body) {
       const Op& op = graph_.ops[v];
-      if (op.code == OpCode::contract) total += points * static_cast<double>(is_maker(v) ? extent(summed_of(v)) : extent(features_of(v))) / 30;
+      if (op.code == OpCode::contract)
+        total += points * static_cast<double>(is_maker(v) ? extent(summed_of(v)) : extent(features_of(v))) / 30;
       else if (is_score(v)) total += points * (is_dear(v) ? 0.6 : 0.1);
     }
     out_.kernel.work = roles_.causal ? total / 2 : total;

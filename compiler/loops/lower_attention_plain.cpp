@@ -32,7 +32,8 @@ public:
       c_.end_loop();
       for (ValueId t : roles_.by_key) write_sums(t);
     }
-    out_.kernel.work = 1e-1 * static_cast<double>(graph_.type(group_.anchor).elements() * static_cast<int64_t>(group_.body.size()) * extent(summed_of(group_.anchor)));
+    out_.kernel.work = 1e-1 * static_cast<double>(graph_.type(group_.anchor).elements() * static_cast<int64_t>(group_.body.size()) *
+                                                  extent(summed_of(group_.anchor)));
   }
 
 private:
@@ -77,7 +78,9 @@ private:
   }
 
   // Sums over queries go on from block to block, in scratch as [keys][features].
-  Access sum_place(ValueId t) { return {.buffer = sums_.at(t), .at = plus(c_.var(features_of(t))->at, c_.var(key_)->at, extent(features_of(t)))}; }
+  Access sum_place(ValueId t) {
+    return {.buffer = sums_.at(t), .at = plus(c_.var(features_of(t))->at, c_.var(key_)->at, extent(features_of(t)))};
+  }
 
   void clear_sums(ValueId t) {
     sums_[t] = c_.scratch(extent(key_) * extent(features_of(t)), DType::f32);
@@ -110,6 +113,8 @@ private:
 
 }  // namespace
 
-void lower_attention_plain(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) { PlainAttention(graph, group, plan, out).run(); }
+void lower_attention_plain(const Graph& graph, const Group& group, const Plan& plan, Lowered& out) {
+  PlainAttention(graph, group, plan, out).run();
+}
 
 }  // namespace mlc::loops

@@ -25,7 +25,8 @@ constexpr size_t kMeasured = 3;                            // tiles that a tuner
 double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t nv, int parts) {
   auto cost = [&](int64_t r, int64_t v) {
     double fma = static_cast<double>(r * v * parts) / 2, loads = static_cast<double>(v * parts + r) / 2;
-    double latency = 4.2;   // of a chain, and a little: just as many sums as it takes leave no room for a hiccup; short tiles wait for themselves
+    double latency =
+        4.2;   // of a chain, and a little: just as many sums as it takes leave no room for a hiccup; short tiles wait for themselves
     return static_cast<double>(k) * std::max({fma, loads, latency}) + 20 + 4.0 * static_cast<double>(r * v * parts);
   };
   double total = 0;
@@ -56,7 +57,8 @@ std::vector<Tiling> rank_tiles(int64_t rows, int64_t vectors, int64_t k, const T
 class Contract {
 public:
   Contract(const Graph& graph, const Group& group, const Plan& plan, const Target& target, Lowered& out)
-      : graph_(graph), group_(group), plan_(plan), target_(target), out_(out), op_(graph.ops[group.anchor]), labels_(parse_labels(op_.attr.labels)) {}
+      : graph_(graph), group_(group), plan_(plan), target_(target), out_(out), op_(graph.ops[group.anchor]),
+        labels_(parse_labels(op_.attr.labels)) {}
 
   bool run() {
     if (!fits()) return false;
@@ -129,11 +131,11 @@ private:
     for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]), i == 0)));
 
     int64_t full = blocks / tile_.vectors, rest_blocks = blocks % tile_.vectors;
-    auto by_rows = [&](const std::function<void(int64_t)>& body) { either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, body); };
+    auto by_rows = [&](const std::function<void(int64_t)>& body) {
+      either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, body);
+    };
     if (!packed_)
-      return by_rows([&](int64_t mr) {
-        either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); });
-      });
+      return by_rows([&](int64_t mr) { either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); }); });
     pack(rows, depth);
     Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
     row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
@@ -200,14 +202,17 @@ private:
       ValueId x = graph_.ops[sums_[i]].in[0];
       Reg value = w.splat(c_->eval(x, c_->index_of(x)));
       if (Reg mask = c_->lane_mask(); mask != kNoReg) value = w.select(mask, value, w.splat(w.constant(0)));
-      Access at{.buffer = row_sums_[i], .at = plus({r * kLanes, {{row_tile_, tile_.rows * kLanes}}}, {0, {{pack_, -packed_tiles_ * tile_.rows * kLanes}}})};
+      Access at{.buffer = row_sums_[i],
+                .at = plus({r * kLanes, {{row_tile_, tile_.rows * kLanes}}}, {0, {{pack_, -packed_tiles_ * tile_.rows * kLanes}}})};
       w.store(at, w.add(w.load(at, true), value));
     }
   }
 
   // The cost model's tiling, or the one that was measured for this contraction; and what a tuner may measure.
   void choose_tiling(int64_t rows, int64_t blocks, int64_t depth) {
-    auto operand = [&](size_t i) { return format_type(graph_.type(op_.in[i])) + print_layout(graph_.ops[op_.in[i]].layout, graph_.type(op_.in[i]).shape.size()); };
+    auto operand = [&](size_t i) {
+      return format_type(graph_.type(op_.in[i])) + print_layout(graph_.ops[op_.in[i]].layout, graph_.type(op_.in[i]).shape.size());
+    };
     out_.contraction = op_.attr.labels + " " + operand(0) + " " + operand(1) + " " + std::to_string(target_.lanes) + " lanes";
     std::vector<Tiling> tiles = rank_tiles(rows, blocks, depth, target_);
     tiles.resize(std::min(tiles.size(), kMeasured));
@@ -220,19 +225,22 @@ private:
     tile_ = out_.tilings[0];
     if (!target_.tuning) return;
     auto measured = target_.tuning->find(out_.contraction);
-    if (measured != target_.tuning->end() && std::count(out_.tilings.begin(), out_.tilings.end(), measured->second)) tile_ = measured->second;
+    if (measured != target_.tuning->end() && std::count(out_.tilings.begin(), out_.tilings.end(), measured->second))
+      tile_ = measured->second;
   }
 
   // A long sum over two axes: tiles of both operands would leave the second-level cache before they are used again. A
   // group of tiles then walks the first axis together, the sums so far in scratch: the same sums in the same order.
   bool wants_chunks(int64_t depth) const {
-    return !packed_ && k_.size() >= 2 && extent(k_[0]) > 1 && depth / extent(k_[0]) >= kLeastChunk && depth * tile_.vectors * kLanes * 4 > 4 * target_.l1;
+    return !packed_ && k_.size() >= 2 && extent(k_[0]) > 1 && depth / extent(k_[0]) >= kLeastChunk &&
+           depth * tile_.vectors * kLanes * 4 > 4 * target_.l1;
   }
 
   void chunks(int64_t rows, int64_t blocks, int64_t row_tiles, int64_t block_tiles, int64_t depth) {
     Writer& w = c_->w();
     int64_t width = tile_.vectors * kLanes;
-    int64_t row_group = std::clamp<int64_t>(kChunkRows / tile_.rows, 1, row_tiles), block_group = std::clamp<int64_t>(kChunkColumns / width, 1, block_tiles);
+    int64_t row_group = std::clamp<int64_t>(kChunkRows / tile_.rows, 1, row_tiles),
+            block_group = std::clamp<int64_t>(kChunkColumns / width, 1, block_tiles);
     int64_t row_groups = (row_tiles + row_group - 1) / row_group, block_groups = (block_tiles + block_group - 1) / block_group;
     auto number = [&](int64_t n) { return w.constant(static_cast<double>(n), Elem::index); };
     out_.kernel.tiles = row_groups * block_groups;
@@ -342,7 +350,8 @@ private:
       c_->set_count(kLanes, counts[static_cast<size_t>(s)]);
       Reg column = c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_)));
       c_->set_count(kLanes);
-      w.store({.buffer = copy_.scratch, .at = {s * depth * copy_.width, {{k, copy_.width}}}, .count = static_cast<int>(copy_.width)}, column);
+      w.store({.buffer = copy_.scratch, .at = {s * depth * copy_.width, {{k, copy_.width}}}, .count = static_cast<int>(copy_.width)},
+              column);
     }
     c_->clear_var(cls);
     c_->end_loop();
@@ -354,7 +363,8 @@ private:
     int64_t stretch = copy_.depth * copy_.width;
     copy_.begin = {0, {{row_tile_, stretch}, {pack_, -packed_tiles_ * stretch}}};
     if (copy_.tiles == 1) return;
-    Reg tile = c_->index_reg({0, {{row_tile_, 1}, {pack_, -packed_tiles_}}}), tiles = w.constant(static_cast<double>(copy_.tiles), Elem::index);
+    Reg tile = c_->index_reg({0, {{row_tile_, 1}, {pack_, -packed_tiles_}}}),
+        tiles = w.constant(static_cast<double>(copy_.tiles), Elem::index);
     copy_.begin = {0, {{w.emit(Code::xdiv, {tile, tiles}), stretch}, {w.emit(Code::xmod, {tile, tiles}), tile_.rows}}};
   }
 
@@ -463,9 +473,7 @@ private:
     if (!blocked_in_an_operand(k_[depth])) {
       run(n, [](const Address& at) { return Index{at, 0, {}}; });
     } else {
-      carried_loop(0, n / kLanes, 1, acc, [&](Reg block) {
-        run(kLanes, [&](const Address& at) { return in_block(block, at); });
-      });
+      carried_loop(0, n / kLanes, 1, acc, [&](Reg block) { run(kLanes, [&](const Address& at) { return in_block(block, at); }); });
       if (n % kLanes) {
         Reg block = c_->w().constant(static_cast<double>(n / kLanes), Elem::index);
         run(n % kLanes, [&](const Address& at) { return in_block(block, at); });
@@ -484,7 +492,9 @@ private:
     }
     for (int64_t r = 0; r < mr; ++r) {
       set_row(r);
-      Reg scalar = w.splat(packed_ ? packed_scalar(r) : c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_))));
+      Reg scalar = w.splat(
+          packed_ ? packed_scalar(r)
+                  : c_->eval(op_.in[static_cast<size_t>(1 - vector_)], c_->operand_index(group_.anchor, static_cast<size_t>(1 - vector_))));
       for (int64_t v = 0; v < nv; ++v) {
         Reg& a = acc[static_cast<size_t>(r * nv + v)];
         // The operands in the order of the generic form: the product is the same either way.

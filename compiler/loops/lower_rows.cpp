@@ -95,14 +95,16 @@ private:
     if (op.layout.blocked >= 0) return axes().result.at(principal_)[static_cast<size_t>(op.layout.blocked)];
     for (ValueId v : group_.body) {
       const Op& o = graph_.ops[v];
-      if (o.code == OpCode::contract) return axes().result.at(v).empty() ? wide(axes().reduced.at(v).back()) : wide(axes().result.at(v).back());
+      if (o.code == OpCode::contract)
+        return axes().result.at(v).empty() ? wide(axes().reduced.at(v).back()) : wide(axes().result.at(v).back());
       if (o.layout.blocked >= 0) return axes().result.at(v)[static_cast<size_t>(o.layout.blocked)];
       if (!is_reducing(o.code) || o.code == OpCode::argmax) continue;
       const Op& operand = graph_.ops[o.in[0]];
       if (operand.layout.blocked >= 0) return axes().operands.at(v)[0][static_cast<size_t>(operand.layout.blocked)];
     }
     for (ValueId v : group_.body)
-      if (is_reducing(graph_.ops[v].code) && graph_.ops[v].code != OpCode::argmax && graph_.ops[v].code != OpCode::pick && !axes().reduced.at(v).empty())
+      if (is_reducing(graph_.ops[v].code) && graph_.ops[v].code != OpCode::argmax && graph_.ops[v].code != OpCode::pick &&
+          !axes().reduced.at(v).empty())
         return wide(axes().operands.at(v)[0].back());
     const auto& last = axes().result.at(principal_);
     return last.empty() ? -1 : wide(last.back());
@@ -111,7 +113,8 @@ private:
   std::vector<int> inner_of(const std::vector<int>& classes) const {
     std::vector<int> out;
     for (int c : classes)
-      if ((!axes().unit(c) || c == lane_) && !std::count(outer_.begin(), outer_.end(), c) && !std::count(out.begin(), out.end(), c)) out.push_back(c);
+      if ((!axes().unit(c) || c == lane_) && !std::count(outer_.begin(), outer_.end(), c) && !std::count(out.begin(), out.end(), c))
+        out.push_back(c);
     return out;
   }
 
@@ -202,7 +205,8 @@ private:
     }
     int64_t tiles = 1;
     size_t split = 0;
-    while (split < loops.size() && tiles < kTilesWanted && (split + 1 < loops.size() || tiles * loops[split].trips <= kTilesWanted)) tiles *= loops[split++].trips;
+    while (split < loops.size() && tiles < kTilesWanted && (split + 1 < loops.size() || tiles * loops[split].trips <= kTilesWanted))
+      tiles *= loops[split++].trips;
     // What is left of the last loop is cut into runs.
     int64_t chunk = 0, chunks = 1;
     if (split < loops.size() && tiles < kTilesWanted) {
@@ -317,7 +321,10 @@ private:
   Reg identity(const Op& op) {
     Elem e = op.type.dtype == DType::f32 ? Elem::f32 : Elem::i32;
     double inf = e == Elem::f32 ? std::numeric_limits<double>::infinity() : std::numeric_limits<int32_t>::max();
-    double v = op.code == OpCode::reduce_max ? (e == Elem::f32 ? -inf : std::numeric_limits<int32_t>::min()) : op.code == OpCode::reduce_min ? inf : op.code == OpCode::reduce_prod ? 1 : 0;
+    double v = op.code == OpCode::reduce_max    ? (e == Elem::f32 ? -inf : std::numeric_limits<int32_t>::min())
+               : op.code == OpCode::reduce_min  ? inf
+               : op.code == OpCode::reduce_prod ? 1
+                                                : 0;
     return c_.w().constant(v, e);
   }
 
@@ -344,7 +351,8 @@ private:
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return (a == lane_) < (b == lane_); });
     nest(s, order, 0, acc);
     for (Accumulator& a : acc) {
-      bool joined = a.vector && std::count(s.inner.begin(), s.inner.end(), lane_) && !std::count(axes().result.at(a.op).begin(), axes().result.at(a.op).end(), lane_);
+      bool joined = a.vector && std::count(s.inner.begin(), s.inner.end(), lane_) &&
+                    !std::count(axes().result.at(a.op).begin(), axes().result.at(a.op).end(), lane_);
       Reg r = a.value.back();
       if (joined) r = c_.w().emit(join_code(graph_.ops[a.op].code), {r});
       c_.define(a.op, r);
@@ -355,7 +363,10 @@ private:
   }
 
   static Code join_code(OpCode code) {
-    return code == OpCode::reduce_max ? Code::max_lanes : code == OpCode::reduce_min ? Code::min_lanes : code == OpCode::reduce_prod ? Code::prod_lanes : Code::sum_lanes;
+    return code == OpCode::reduce_max    ? Code::max_lanes
+           : code == OpCode::reduce_min  ? Code::min_lanes
+           : code == OpCode::reduce_prod ? Code::prod_lanes
+                                         : Code::sum_lanes;
   }
 
   void write(ValueId v) {
@@ -383,7 +394,8 @@ private:
     c_.clear_var(cls);
   }
 
-  void turn(const Stage& s, const std::vector<int>& order, size_t depth, std::vector<Accumulator>& acc, int cls, int64_t begin, int64_t end) {
+  void turn(const Stage& s, const std::vector<int>& order, size_t depth, std::vector<Accumulator>& acc, int cls, int64_t begin,
+            int64_t end) {
     Reg var = c_.loop(begin, end);
     std::vector<std::vector<Reg>> carried;
     for (Accumulator& a : acc) {
@@ -445,8 +457,9 @@ private:
     case OpCode::reduce_max:
     case OpCode::reduce_min: {
       bool greater = op.code == OpCode::reduce_max;
-      Reg r = real ? w.emit(greater ? Code::max : Code::min, {a.value[0], x})
-                   : w.select(w.emit(Code::ilt, greater ? std::vector<Reg>{a.value[0], x} : std::vector<Reg>{x, a.value[0]}), x, a.value[0]);
+      Reg r = real
+                  ? w.emit(greater ? Code::max : Code::min, {a.value[0], x})
+                  : w.select(w.emit(Code::ilt, greater ? std::vector<Reg>{a.value[0], x} : std::vector<Reg>{x, a.value[0]}), x, a.value[0]);
       a.value[0] = masked(r, a.value[0]);
       break;
     }
@@ -476,9 +489,7 @@ private:
     }
   }
 
-  Index current(int cls) {
-    return extent(cls) == 1 ? c_.var(cls).value_or(fixed(0)) : *c_.var(cls);
-  }
+  Index current(int cls) { return extent(cls) == 1 ? c_.var(cls).value_or(fixed(0)) : *c_.var(cls); }
 
   double work() const {
     double total = 0;

@@ -12,7 +12,8 @@ namespace {
 
 class Special {
 public:
-  Special(const Graph& graph, const Group& group, const Plan& plan, bool vectors, Lowered& out) : graph_(graph), vectors_(vectors), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, plan, out) {}
+  Special(const Graph& graph, const Group& group, const Plan& plan, bool vectors, Lowered& out)
+      : graph_(graph), vectors_(vectors), id_(group.anchor), op_(graph.ops[id_]), out_(out), c_(graph, group, plan, out) {}
 
   void run() {
     out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3;
@@ -44,7 +45,8 @@ private:
       auto axis = static_cast<size_t>(lane);
       Reg block = first == 1 ? rest : w.emit(Code::xmod, {rest, count});
       idx[axis] = lanes_of(block);
-      if (shape[axis] % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[axis], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+      if (shape[axis] % kLanes)
+        c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[axis], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
       done.insert(axis);
     }
     if (first > 1) {
@@ -99,19 +101,22 @@ private:
     auto axis = static_cast<size_t>(op_.attr.axis);
     ensure(!op_.per_sample || axis != 0, "lower: no running sum over samples");
     bool real = op_.type.dtype == DType::f32;
-    each(op_.type.shape, {axis}, [&](Indices idx) {
-      Writer& w = c_.w();
-      Reg zero = w.constant(0, real ? Elem::f32 : Elem::i32);
-      bool vector = std::any_of(idx.begin(), idx.end(), [](const Index& i) { return i.lane != 0; });
-      if (vector) zero = w.splat(zero);
-      idx[axis] = along(c_.loop(0, op_.type.shape[axis]));
-      Reg sum = w.carry(zero);
-      Reg x = c_.eval(op_.in[0], idx);
-      Reg after = w.emit(real ? Code::add : Code::iadd, {sum, vector ? w.splat(x) : x});
-      c_.write(id_, after, idx);
-      w.next(sum, after);
-      c_.end_loop();
-    }, true);
+    each(
+        op_.type.shape, {axis},
+        [&](Indices idx) {
+          Writer& w = c_.w();
+          Reg zero = w.constant(0, real ? Elem::f32 : Elem::i32);
+          bool vector = std::any_of(idx.begin(), idx.end(), [](const Index& i) { return i.lane != 0; });
+          if (vector) zero = w.splat(zero);
+          idx[axis] = along(c_.loop(0, op_.type.shape[axis]));
+          Reg sum = w.carry(zero);
+          Reg x = c_.eval(op_.in[0], idx);
+          Reg after = w.emit(real ? Code::add : Code::iadd, {sum, vector ? w.splat(x) : x});
+          c_.write(id_, after, idx);
+          w.next(sum, after);
+          c_.end_loop();
+        },
+        true);
   }
 
   // Each tile owns a run of 16 columns of the table: it clears them, then adds the cotangent's rows in index order.
@@ -123,7 +128,8 @@ private:
     int out = c_.argument({ArgRef::Kind::value, id_, -1}, op_.type.dtype, true, "%" + std::to_string(id_));
     out_.kernel.tiles = (width + kLanes - 1) / kLanes;
     Index lanes = lanes_of(out_.kernel.tile);
-    if (width % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({width, {{out_.kernel.tile, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+    if (width % kLanes)
+      c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({width, {{out_.kernel.tile, -kLanes}}}), w.constant(kLanes, Elem::index)}));
     Reg r = c_.loop(0, rows);
     w.store(c_.access(out, flat, {}, {along(r), lanes}), w.splat(w.constant(0)));
     c_.end_loop();
@@ -155,14 +161,16 @@ private:
     Writer& w = c_.w();
     const Shape& shape = op_.type.shape;
     const Shape& grid = graph_.type(op_.in[0]).shape;
-    out_.kernel.work = static_cast<double>(op_.type.elements()) * 0.3 + static_cast<double>(element_count(grid)) * (op_.attr.labels == "nearest" ? 2 : 6);
+    out_.kernel.work =
+        static_cast<double>(op_.type.elements()) * 0.3 + static_cast<double>(element_count(grid)) * (op_.attr.labels == "nearest" ? 2 : 6);
     bool lanes = vectors_ && op_.layout.blocked == 0, each = graph_.type(op_.in[1]).shape.size() == 3;
     int out = c_.argument({ArgRef::Kind::value, id_, -1}, op_.type.dtype, true, "%" + std::to_string(id_));
     out_.kernel.tiles = (lanes ? (shape[0] + kLanes - 1) / kLanes : shape[0]) * shape[1];
     Reg channels = w.constant(static_cast<double>(shape[1]), Elem::index);
     Reg block = w.emit(Code::xdiv, {out_.kernel.tile, channels});
     Index samples = lanes ? lanes_of(block) : along(block), channel = along(w.emit(Code::xmod, {out_.kernel.tile, channels}));
-    if (lanes && shape[0] % kLanes) c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[0], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
+    if (lanes && shape[0] % kLanes)
+      c_.set_count(kLanes, w.emit(Code::xmin, {c_.index_reg({shape[0], {{block, -kLanes}}}), w.constant(kLanes, Elem::index)}));
     auto wide = [&](Reg r) { return lanes ? w.splat(r) : r; };
     Index row = along(c_.loop(0, shape[2])), column = along(c_.loop(0, shape[3]));
     w.store(c_.access(out, op_.type, op_.layout, {samples, channel, row, column}), wide(w.constant(0)));

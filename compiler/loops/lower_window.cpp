@@ -62,8 +62,7 @@ public:
     if (last == width_) {
       point(width_);
     } else {
-      either(
-          w.emit(Code::ilt, {part_, number(parts - 1)}), [&] { point(width_); }, [&] { point(last); });
+      either(w.emit(Code::ilt, {part_, number(parts - 1)}), [&] { point(width_); }, [&] { point(last); });
     }
     for (size_t i = 2; i < op_.type.shape.size(); ++i) c_.end_loop();
   }

@@ -186,7 +186,8 @@ std::array<Reg, 4> math_philox(Writer& w, std::array<Reg, 4> counter, std::array
   for (int round = 0; round < 10; ++round) {
     Reg high0 = m.op(Code::umulh, a, counter[0]), low0 = m.op(Code::imul, a, counter[0]);
     Reg high1 = m.op(Code::umulh, b, counter[2]), low1 = m.op(Code::imul, b, counter[2]);
-    counter = {m.op(Code::ixor, m.op(Code::ixor, high1, counter[1]), k0), low1, m.op(Code::ixor, m.op(Code::ixor, high0, counter[3]), k1), low0};
+    counter = {m.op(Code::ixor, m.op(Code::ixor, high1, counter[1]), k0), low1, m.op(Code::ixor, m.op(Code::ixor, high0, counter[3]), k1),
+               low0};
     k0 = m.op(Code::iadd, k0, m.i(static_cast<int32_t>(0x9E3779B9)));
     k1 = m.op(Code::iadd, k1, m.i(static_cast<int32_t>(0xBB67AE85)));
   }

@@ -29,7 +29,8 @@ Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evalua
     bool unknown = !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtins.begin(), builtins.end(), node.text);
     // A name that nothing has, close to one of the words, is that word misspelt.
     if (std::string near = unknown ? suggest(node.text, rule->words) : ""; !near.empty())
-      throw SpecError({.loc = evaluator.place(node.loc), .text = "unknown word '" + node.text + "'; did you mean '" + near + "'?", .fix = near});
+      throw SpecError(
+          {.loc = evaluator.place(node.loc), .text = "unknown word '" + node.text + "'; did you mean '" + near + "'?", .fix = near});
     // Else, unless it is near a name, it stays text: the argument then says what it takes.
     bool typed = !rule->types.empty() && !rule->allows("steps") && !rule->allows("formula");
     if (unknown && typed && is_identifier(node.text) && nearest(node.text, env.names()).empty()) return Value::of_text(node.text);

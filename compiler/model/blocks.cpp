@@ -13,7 +13,9 @@ using Kind = Value::Kind;
 
 bool Context::frozen(const std::string& path, const std::string& op) const { return rules.thaw_step(path, op) > position; }
 
-bool Context::averages(const std::string& path) const { return (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(path); }
+bool Context::averages(const std::string& path) const {
+  return (kind == GraphKind::eval || kind == GraphKind::predict) && averaged.count(path);
+}
 
 TensorId Context::find_state(const std::string& path) { return builder.find_tensor(averages(path) ? "ema." + path : path); }
 
@@ -55,13 +57,15 @@ void Items::check_input(Call& call, const Definition& d) {
   Shape shape = b.sample_shape(call.inputs[0].tensor);
   std::string hint = d.input_text.empty() ? "" : ": " + d.input_text;
   if (d.input_rank && *d.input_rank != static_cast<int64_t>(shape.size())) {
-    SpecError error(loc, d.name() + " needs a sample of " + std::to_string(*d.input_rank) + (*d.input_rank == 1 ? " axis" : " axes") + hint);
+    SpecError error(loc,
+                    d.name() + " needs a sample of " + std::to_string(*d.input_rank) + (*d.input_rank == 1 ? " axis" : " axes") + hint);
     error.diagnostic.lines = {"found  " + format_shape(shape)};
     error.diagnostic.shapes = true;
     throw error;
   }
   DType dtype = context_.graph.type(call.inputs[0].tensor).dtype;
-  if (d.input_dtype == "int" && is_float(dtype)) throw SpecError(loc, d.name() + " needs integers, not " + std::string(dtype_name(dtype)) + hint);
+  if (d.input_dtype == "int" && is_float(dtype))
+    throw SpecError(loc, d.name() + " needs integers, not " + std::string(dtype_name(dtype)) + hint);
   if (d.input_dtype == "float" && !is_float(dtype) && dtype != DType::u8)
     throw SpecError(loc, d.name() + " needs numbers, not indices" + hint);
 }
@@ -88,7 +92,9 @@ Value Items::apply_block(Call& call, const Definition& d, const std::vector<Give
 }
 
 Value Items::block_of_items(Call& call, const Definition& d, Env& names) {
-  if (call.item.init) throw SpecError(evaluator_.place(call.item.init->loc), "the layers of '" + d.name() + "' set their own initialisers; 'init:' rules reach them by path");
+  if (call.item.init)
+    throw SpecError(evaluator_.place(call.item.init->loc),
+                    "the layers of '" + d.name() + "' set their own initialisers; 'init:' rules reach them by path");
   Env let(&names);
   for (const auto& [name, formula] : d.let) let.set_lazy(name, formula, &let);
   evaluator_.require(d, let, evaluator_.place(call.item.loc));
@@ -116,7 +122,8 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
     shape = integers_of(extents, evaluator_.place(rule.shape.loc), "the shape of '" + rule.name + "'");
   }
   for (int64_t extent : shape)
-    if (extent < 1) throw SpecError(loc, d.name() + " would have a '" + rule.name + "' of shape " + format_shape(shape) + "; extents must be at least 1");
+    if (extent < 1)
+      throw SpecError(loc, d.name() + " would have a '" + rule.name + "' of shape " + format_shape(shape) + "; extents must be at least 1");
   if (rule.condition && !truth_of(evaluator_.eval(rule.condition, names), evaluator_.place(rule.loc), "'if' of '" + rule.name + "'")) {
     Value stand_in = rule.stand_in ? evaluator_.eval(rule.stand_in, names) : Value::of_integer(0);
     if (!stand_in.is_number()) return stand_in;
@@ -144,7 +151,8 @@ Value Items::own_tensor(Call& call, const Definition& d, const TensorRule& rule,
     for (const auto& [key, value] : init_rule->node->entries) {
       const std::vector<std::string>& names_known = initializer_names();
       if (std::find(names_known.begin(), names_known.end(), key.text) == names_known.end()) continue;
-      init = evaluator_.of_user([&, &name = key.text, &setting = value] { return read_initializer(name, setting, shape, evaluator_, *context_.vars); });
+      init = evaluator_.of_user(
+          [&, &name = key.text, &setting = value] { return read_initializer(name, setting, shape, evaluator_, *context_.vars); });
       from_rule = true;
     }
   }
@@ -178,7 +186,9 @@ Value Items::tied(Call& call, const Node& target, const Shape& shape) {
   std::vector<std::string> paths;
   for (const Trainable& t : context_.trainables) paths.push_back(t.path);
   std::string near = nearest(target.text, paths);
-  throw SpecError({.loc = loc, .text = "no parameter is called '" + target.text + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"), .fix = near});
+  throw SpecError({.loc = loc,
+                   .text = "no parameter is called '" + target.text + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                   .fix = near});
 }
 
 void Items::update_state(Call& call, const Definition& d, Env& names) {
@@ -189,27 +199,29 @@ void Items::update_state(Call& call, const Definition& d, Env& names) {
     Loc loc = evaluator_.place(call.item.loc);
     ValueId value = evaluator_.tensor(evaluator_.eval(formula, names), loc);
     Builder& b = context_.builder;
-    if (context_.graph.op(value).per_sample) throw SpecError(loc, d.name() + ": the new '" + name + "' depends on the sample; reduce it with batch=true");
+    if (context_.graph.op(value).per_sample)
+      throw SpecError(loc, d.name() + ": the new '" + name + "' depends on the sample; reduce it with batch=true");
     context_.change(id, b.broadcast_to(value, context_.graph.tensors[static_cast<size_t>(id)].type.shape, false));
   }
 }
 
 Value Items::block_of_formulas(Call& call, const Definition& d, Env& arguments) {
   Loc loc = evaluator_.place(call.item.loc);
-  if (call.item.init) evaluator_.of_user([&] {
-    const Node& init = *call.item.init;
-    if (!init.is(Node::Kind::map)) throw SpecError(init.loc, "'init' of an item is a map of its parameters: {weight: xavier_uniform}");
-    for (const auto& [key, value] : init.entries) {
-      std::vector<std::string> known;
-      for (const TensorRule& rule : d.params) known.push_back(rule.name);
-      if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
-      std::string near = nearest(key.text, known);
-      throw SpecError({.loc = key.loc,
-                       .text = d.name() + " has no parameter '" + key.text + "'" +
-                               (near.empty() ? known.empty() ? "" : "; it has " + join(known, ", ") : "; did you mean '" + near + "'?"),
-                       .fix = near});
-    }
-  });
+  if (call.item.init)
+    evaluator_.of_user([&] {
+      const Node& init = *call.item.init;
+      if (!init.is(Node::Kind::map)) throw SpecError(init.loc, "'init' of an item is a map of its parameters: {weight: xavier_uniform}");
+      for (const auto& [key, value] : init.entries) {
+        std::vector<std::string> known;
+        for (const TensorRule& rule : d.params) known.push_back(rule.name);
+        if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
+        std::string near = nearest(key.text, known);
+        throw SpecError({.loc = key.loc,
+                         .text = d.name() + " has no parameter '" + key.text + "'" +
+                                 (near.empty() ? known.empty() ? "" : "; it has " + join(known, ", ") : "; did you mean '" + near + "'?"),
+                         .fix = near});
+      }
+    });
   Env tensors(&arguments), names(&tensors);
   for (const auto& [name, formula] : d.let) names.set_lazy(name, formula, &names);
   bool frozen = !d.state.empty();

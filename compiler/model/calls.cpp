@@ -29,9 +29,14 @@ bool fits(const Value& value, const ArgumentRule& rule) {
 std::string wanted(const ArgumentRule& rule) {
   if (!rule.words.empty() && (rule.types.empty() || rule.types == std::vector<std::string>{"text"}))
     return "one of " + join(rule.words, ", ");
-  static const std::map<std::string, std::string> names = {
-      {"int", "an integer"}, {"number", "a number"}, {"flag", "true or false"}, {"text", "text"},
-      {"list", "a list"},    {"tensor", "a tensor"}, {"steps", "a duration like 500 steps or 30 epochs"}, {"formula", "a formula"}};
+  static const std::map<std::string, std::string> names = {{"int", "an integer"},
+                                                           {"number", "a number"},
+                                                           {"flag", "true or false"},
+                                                           {"text", "text"},
+                                                           {"list", "a list"},
+                                                           {"tensor", "a tensor"},
+                                                           {"steps", "a duration like 500 steps or 30 epochs"},
+                                                           {"formula", "a formula"}};
   std::vector<std::string> parts = rule.words;
   for (const std::string& type : rule.types) parts.push_back(names.at(type));
   return join(parts, " or ");
@@ -135,7 +140,8 @@ void Evaluator::require(const Definition& d, Env& env, Loc loc) {
     if (holds.is(Kind::unknown) || truth_of(holds, loc, "a requirement")) continue;
     std::string text = d.name() + ": " + fill_message(r.message, *this, env, loc);
     std_loc_ = {};   // the message says it all: no place in the shipped file
-    throw SpecError({.loc = d.is_std ? argument_at_fault(r, env, loc) : r.condition->whole, .text = text, .shapes = reads_input(*r.condition)});
+    throw SpecError(
+        {.loc = d.is_std ? argument_at_fault(r, env, loc) : r.condition->whole, .text = text, .shapes = reads_input(*r.condition)});
   }
 }
 
@@ -162,7 +168,8 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
   };
   auto mismatch = [&](const std::string& text) {
     SpecError error(loc, text);
-    std::string kind = column && column->meaning == ColumnSchema::Meaning::index ? "  (index of " + std::to_string(classes()) + " classes)" : "";
+    std::string kind =
+        column && column->meaning == ColumnSchema::Meaning::index ? "  (index of " + std::to_string(classes()) + " classes)" : "";
     error.diagnostic.lines = {"output  " + format_shape(output), "target  " + format_shape(target) + kind};
     throw error;
   };
@@ -192,13 +199,14 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
                                    "the output has " + std::to_string(outputs) + " classes, the target " + std::to_string(classes()));
   }
   if (rest != target) {
-    if (element_count(rest) != 1 || element_count(target) != 1) mismatch(d.name() + " needs targets of the output's shape without its class axis");
+    if (element_count(rest) != 1 || element_count(target) != 1)
+      mismatch(d.name() + " needs targets of the output's shape without its class axis");
     take_shape(rest);
   }
 }
 
-void Evaluator::stated_gradient(const Definition& d, std::shared_ptr<Env> names, const std::vector<std::string>& inputs,
-                                Value& result, Loc loc) {
+void Evaluator::stated_gradient(const Definition& d, std::shared_ptr<Env> names, const std::vector<std::string>& inputs, Value& result,
+                                Loc loc) {
   CustomGradient gradient;
   std::vector<const NamedFormula*> rules;
   for (const std::string& input : inputs) {
@@ -266,7 +274,8 @@ void Evaluator::note_use(const Definition& d, Env& arguments, Loc loc) {
     for (const auto& [name, entry] : arguments.own())
       if (!entry.value.is(Kind::tensor)) use->second.arguments[name] = entry.value;
     const Value* y = d.signature.parameters.size() > 1 ? lookup(d.signature.parameters[1].name, arguments, loc) : nullptr;
-    if (auto column = y && y->is(Kind::tensor) ? context_.columns.find(y->tensor) : context_.columns.end(); column != context_.columns.end() && column->second->target)
+    if (auto column = y && y->is(Kind::tensor) ? context_.columns.find(y->tensor) : context_.columns.end();
+        column != context_.columns.end() && column->second->target)
       use->second.target = column->second->name;
     lint(d, x->tensor, loc);
     return;

@@ -7,9 +7,10 @@
 namespace mlc {
 
 const std::vector<std::string>& keys_of(DefinitionKind kind) {
-  static const std::vector<std::string> function = {"doc", "extends", "args", "require", "input", "let", "y", "grad", "target", "predict", "lints"};
-  static const std::vector<std::string> block = {"doc", "extends", "args", "require", "input", "let", "params", "state", "y", "update",
-                                                 "inputs", "layers", "outputs", "lints"};
+  static const std::vector<std::string> function = {"doc", "extends", "args",   "require", "input", "let",
+                                                    "y",   "grad",    "target", "predict", "lints"};
+  static const std::vector<std::string> block = {"doc",   "extends", "args",   "require", "input",  "let",     "params",
+                                                 "state", "y",       "update", "inputs",  "layers", "outputs", "lints"};
   static const std::vector<std::string> optimizer = {"doc", "extends", "args", "require", "let", "state", "step"};
   static const std::vector<std::string> schedule = {"doc", "extends", "args", "require", "let", "lr", "state", "update", "each"};
   static const std::vector<std::string> transform = {"doc", "extends", "args", "require", "input", "let", "params", "state", "y", "fit"};
@@ -113,7 +114,8 @@ std::vector<TensorRule> read_tensors(const std::string& section, const Node& nod
       else if (field.text == "else") rule.stand_in = formula_of("else", value);
       else throw SpecError(field.loc, "unknown key '" + field.text + "' of a tensor; keys are shape, init, if, else");
     }
-    if (rule.condition && !rule.stand_in) throw SpecError(key.loc, "'" + key.text + "' has an 'if' and needs an 'else': what stands for it where there is none");
+    if (rule.condition && !rule.stand_in)
+      throw SpecError(key.loc, "'" + key.text + "' has an 'if' and needs an 'else': what stands for it where there is none");
     out.push_back(std::move(rule));
   }
   return out;

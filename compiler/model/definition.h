@@ -82,7 +82,8 @@ struct Definition {
 /// Keys that a definition of this kind may have.
 const std::vector<std::string>& keys_of(DefinitionKind kind);
 
-/// Reads one definition, whose `extends` has been resolved. `body` must outlive the result. Throws SpecError on an unknown key or a malformed value.
+/// Reads one definition, whose `extends` has been resolved. `body` must outlive the result. Throws SpecError on an unknown key or a
+/// malformed value.
 Definition read_definition(DefinitionKind kind, const Node& key, const Node& body, bool is_std);
 
 }  // namespace mlc

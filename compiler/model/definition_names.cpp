@@ -19,7 +19,8 @@ std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "
 
 class NameCheck {
 public:
-  NameCheck(const Definition& d, const NamesAround& around, Library& library) : d_(d), around_(around), library_(library), names_(around.values) {
+  NameCheck(const Definition& d, const NamesAround& around, Library& library)
+      : d_(d), around_(around), library_(library), names_(around.values) {
     for (const std::string& builtin : kBuiltins) names_.push_back(builtin);
   }
 
@@ -77,10 +78,12 @@ private:
   }
 
   void visit(const Expr& e) {
-    if (e.kind == Expr::Kind::name && std::find(names_.begin(), names_.end(), e.name) == names_.end()) throw unknown_value(e.name, e.loc, names_);
+    if (e.kind == Expr::Kind::name && std::find(names_.begin(), names_.end(), e.name) == names_.end())
+      throw unknown_value(e.name, e.loc, names_);
     if (e.kind == Expr::Kind::call) {
       bool network = std::find(around_.functions.begin(), around_.functions.end(), e.name) != around_.functions.end();
-      if (!network && !find_primitive(e.name) && !library_.find(DefinitionKind::function, e.name, e.loc.file)) throw unknown_function(e.name, e.loc, around_.functions, library_);
+      if (!network && !find_primitive(e.name) && !library_.find(DefinitionKind::function, e.name, e.loc.file))
+        throw unknown_function(e.name, e.loc, around_.functions, library_);
       DType dtype;
       for (const Argument& a : e.arguments)
         if (a.value->kind != Expr::Kind::name || !parse_dtype(a.value->name, &dtype)) visit(*a.value);
@@ -99,7 +102,8 @@ private:
       } else if (std::find(structural.begin(), structural.end(), item.op) == structural.end()) {
         const Primitive* primitive = find_primitive(item.op);
         const Definition* function = library_.find(DefinitionKind::function, item.op, item.loc.file);
-        bool known = library_.find(DefinitionKind::block, item.op, item.loc.file) || (function && !function->is_loss()) || (primitive && primitive->parameters[0] == 'x');
+        bool known = library_.find(DefinitionKind::block, item.op, item.loc.file) || (function && !function->is_loss()) ||
+                     (primitive && primitive->parameters[0] == 'x');
         if (!known) throw unknown_op(item.op, item.loc, item.loc, false, library_);
       }
     }
@@ -113,7 +117,9 @@ private:
 
 }  // namespace
 
-void check_definition_names(const Definition& definition, const NamesAround& around, Library& library) { NameCheck(definition, around, library).run(); }
+void check_definition_names(const Definition& definition, const NamesAround& around, Library& library) {
+  NameCheck(definition, around, library).run();
+}
 
 SpecError unknown_value(const std::string& name, Loc loc, std::vector<std::string> names) {
   names.insert(names.end(), kBuiltins.begin(), kBuiltins.end());

@@ -10,11 +10,13 @@
 namespace mlc {
 namespace {
 
-constexpr DefinitionKind kKinds[] = {DefinitionKind::block, DefinitionKind::function, DefinitionKind::transform, DefinitionKind::optimizer, DefinitionKind::schedule};
+constexpr DefinitionKind kKinds[] = {DefinitionKind::block, DefinitionKind::function, DefinitionKind::transform, DefinitionKind::optimizer,
+                                     DefinitionKind::schedule};
 
 std::string signature_text(const Definition& d) {
   std::vector<std::string> parts;
-  for (const Signature::Parameter& p : d.signature.parameters) parts.push_back(p.name + (p.fallback ? "=" + print_formula(*p.fallback) : ""));
+  for (const Signature::Parameter& p : d.signature.parameters)
+    parts.push_back(p.name + (p.fallback ? "=" + print_formula(*p.fallback) : ""));
   return d.name() + "(" + join(parts, ", ") + ")";
 }
 
@@ -35,7 +37,8 @@ std::string describe(const Definition& d) {
   for (const auto& [name, rule] : d.arguments) width = std::max(width, name.size());
   for (const Signature::Parameter& p : d.signature.parameters) {
     auto rule = d.arguments.find(p.name);
-    if (rule != d.arguments.end()) out += "    " + p.name + std::string(width + 2 - p.name.size(), ' ') + argument_text(rule->second) + "\n";
+    if (rule != d.arguments.end())
+      out += "    " + p.name + std::string(width + 2 - p.name.size(), ' ') + argument_text(rule->second) + "\n";
   }
   for (const Requirement& r : d.requirements) out += "  requires: " + print_formula(*r.condition) + "\n";
   if (!d.target.empty()) out += "  target: " + d.target + "\n";
@@ -89,7 +92,8 @@ std::vector<EntryInfo> entry_infos() {
       EntryInfo info{.name = name, .kind = d.is_loss() ? "loss" : std::string(kind_name(kind)), .doc = d.doc};
       for (const Signature::Parameter& p : d.signature.parameters) {
         EntryInfo::Argument a{.name = p.name, .fallback = p.fallback ? print_formula(*p.fallback) : "", .required = !p.fallback};
-        if (auto rule = d.arguments.find(p.name); rule != d.arguments.end()) a.doc = rule->second.doc, a.types = rule->second.types, a.words = rule->second.words;
+        if (auto rule = d.arguments.find(p.name); rule != d.arguments.end())
+          a.doc = rule->second.doc, a.types = rule->second.types, a.words = rule->second.words;
         info.arguments.push_back(std::move(a));
       }
       for (const TensorRule& t : d.params) info.tensors.push_back(t.name);

@@ -44,8 +44,7 @@ void Evaluator::rethrow(const Definition& definition, SpecError error, Loc loc, 
 
 Value Evaluator::eval(const Expr& expr, Env& env) {
   switch (expr.kind) {
-  case Expr::Kind::number:
-    return expr.integer ? Value::of_integer(static_cast<int64_t>(expr.value)) : Value::of_real(expr.value);
+  case Expr::Kind::number: return expr.integer ? Value::of_integer(static_cast<int64_t>(expr.value)) : Value::of_real(expr.value);
   case Expr::Kind::text: return Value::of_text(expr.name);
   case Expr::Kind::name: return name(expr, env);
   case Expr::Kind::unary: {
@@ -127,7 +126,9 @@ Value Evaluator::class_attribute(const Value& value, const std::string& name, Lo
   if (c && name == "classes" && !c->categories.empty() && !is_float(c->type.dtype)) {
     size_t most = 0;
     for (const ColumnSchema::Category& category : c->categories) most = std::max(most, category.labels.size());
-    if (most == 0) throw SpecError(loc, "the labels of '" + c->name + "' are in the data, which are not here: to check without them, write their number");
+    if (most == 0)
+      throw SpecError(loc,
+                      "the labels of '" + c->name + "' are in the data, which are not here: to check without them, write their number");
     return Value::of_integer(static_cast<int64_t>(most));
   }
   if (!c || c->classes.empty()) throw SpecError(loc, "'." + name + "' needs a column of classes, as the data have it");
@@ -143,7 +144,9 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
     auto at = std::find(value.names->begin(), value.names->end(), name);
     if (at != value.names->end()) return (*value.list)[static_cast<size_t>(at - value.names->begin())];
     std::string near = nearest(name, *value.names);
-    throw SpecError({.loc = loc, .text = "there is no output '" + name + "' here; there are " + join(*value.names, ", ") + did_you_mean(near), .fix = near});
+    throw SpecError({.loc = loc,
+                     .text = "there is no output '" + name + "' here; there are " + join(*value.names, ", ") + did_you_mean(near),
+                     .fix = near});
   }
   if (name == "classes" || name == "counts") return class_attribute(value, name, loc);
   bool known = name == "shape" || name == "features" || name == "channels";
@@ -152,7 +155,9 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
     if (value.within)
       for (const auto& [inner, tensor] : *value.within) names.push_back(inner);
     std::string near = nearest(name, names);
-    throw SpecError({.loc = loc, .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + did_you_mean(near), .fix = near});
+    throw SpecError({.loc = loc,
+                     .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + did_you_mean(near),
+                     .fix = near});
   }
   if (!value.is(Kind::tensor) && !value.is_scalar()) throw SpecError(loc, "'." + name + "' needs a tensor, not " + show_value(value));
   Shape shape = value.is(Kind::tensor) ? builder().sample_shape(value.tensor) : Shape{};
@@ -227,8 +232,7 @@ Value Evaluator::index(const Expr& expr, Env& env) {
   if (!list.is(Kind::list)) throw SpecError(loc, "only a list has elements to pick by [...]; this is " + show_value(list));
   auto size = static_cast<int64_t>(list.list->size());
   int64_t i = integer_of(at, loc, "an index");
-  if (i < -size || i >= size)
-    throw SpecError(loc, "index " + std::to_string(i) + " is outside of the list of " + std::to_string(size));
+  if (i < -size || i >= size) throw SpecError(loc, "index " + std::to_string(i) + " is outside of the list of " + std::to_string(size));
   return (*list.list)[static_cast<size_t>(i < 0 ? i + size : i)];
 }
 
@@ -261,11 +265,13 @@ Value Evaluator::call_expr(const Expr& expr, Env& env) {
   Loc loc = place(expr);
   uint32_t file = expr.loc.file;
   bool user = !std_place_.has_value();
-  if (const Network* network = user && context_.networks ? context_.networks->find(expr.name) : nullptr) return context_.networks->call(*network, given, loc);
+  if (const Network* network = user && context_.networks ? context_.networks->find(expr.name) : nullptr)
+    return context_.networks->call(*network, given, loc);
   const Definition* definition = user ? context_.library.find_user(DefinitionKind::function, expr.name, file) : nullptr;
   const Primitive* primitive = definition ? nullptr : find_primitive(expr.name);
   if (!definition && !primitive) definition = context_.library.find(DefinitionKind::function, expr.name, file);
-  if (!definition && !primitive) throw unknown_function(expr.name, loc, context_.networks ? context_.networks->names() : std::vector<std::string>{}, context_.library);
+  if (!definition && !primitive)
+    throw unknown_function(expr.name, loc, context_.networks ? context_.networks->names() : std::vector<std::string>{}, context_.library);
   if (unknown) return Value::make_unknown();
   builder().at(loc);
   if (primitive) return apply_primitive(*primitive, *this, given, loc);
@@ -297,7 +303,8 @@ ValueId Evaluator::tensor(const Value& value, Loc loc, ValueId like) {
 ValueId Evaluator::sum_to(ValueId cotangent, ValueId operand) {
   Builder& b = builder();
   const Graph& graph = context_.graph;
-  if (graph.op(cotangent).per_sample && !graph.op(operand).per_sample) cotangent = b.reduce(OpCode::reduce_sum, cotangent, std::vector<int64_t>{}, false, true);
+  if (graph.op(cotangent).per_sample && !graph.op(operand).per_sample)
+    cotangent = b.reduce(OpCode::reduce_sum, cotangent, std::vector<int64_t>{}, false, true);
   Shape have = b.sample_shape(cotangent), want = b.sample_shape(operand);
   if (have != want) {
     std::vector<int64_t> dims;

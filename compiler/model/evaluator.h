@@ -76,7 +76,8 @@ private:
   Value logical(const Expr& expr, Env& env);
   Value arithmetic(const std::string& op, const Value& a, const Value& b, Loc loc);
   Value power(const Value& a, const Value& b, Loc loc);
-  void stated_gradient(const Definition& definition, std::shared_ptr<Env> names, const std::vector<std::string>& inputs, Value& result, Loc loc);
+  void stated_gradient(const Definition& definition, std::shared_ptr<Env> names, const std::vector<std::string>& inputs, Value& result,
+                       Loc loc);
   void note_use(const Definition& definition, Env& arguments, Loc loc);
   void match_target(const Definition& definition, Env& names, Loc loc);
   [[noreturn]] void rethrow(const Definition& definition, SpecError error, Loc loc, std::optional<Loc> outer);

@@ -58,7 +58,11 @@ void Context::add_use(const Definition& d, Loc loc, const std::vector<std::pair<
 
 void loss_gradients(const UpdateSetting& update, ValueId loss, Evaluator& evaluator, GradientGraph& out) {
   Context& context = evaluator.context();
-  GradientTask task{.name = update.prefix() + "loss", .loc = update.node->find("loss")->loc, .probe = {.result = loss, .at = {}, .gradient = {}}, .at = {}, .of_loss = true};
+  GradientTask task{.name = update.prefix() + "loss",
+                    .loc = update.node->find("loss")->loc,
+                    .probe = {.result = loss, .at = {}, .gradient = {}},
+                    .at = {},
+                    .of_loss = true};
   for (const Trainable& t : context.trainables) {
     if (!update.trains(t.path)) continue;
     task.probe.at.push_back(context.value_of(t.tensor));

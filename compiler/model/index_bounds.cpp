@@ -61,7 +61,8 @@ void find_index_bounds(const Graph& graph, std::vector<IndexBound>& bounds) {
     if (!column) continue;
     const Shape& table = graph.type(op.in[0]).shape;
     int64_t extent = op.code == OpCode::take ? table[0] : table[static_cast<size_t>(op.attr.axis)];
-    auto same = std::find_if(bounds.begin(), bounds.end(), [&](const IndexBound& b) { return b.column == column->path && b.ignored == ignored; });
+    auto same =
+        std::find_if(bounds.begin(), bounds.end(), [&](const IndexBound& b) { return b.column == column->path && b.ignored == ignored; });
     if (same == bounds.end()) bounds.push_back({column->path, extent, op.loc, ignored});
     else if (extent < same->extent) *same = {column->path, extent, op.loc, ignored};
   }

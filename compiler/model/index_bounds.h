@@ -7,8 +7,8 @@
 
 namespace mlc {
 
-/// Adds the columns of `graph` whose elements go into `take` or `pick` as they are, or all but one number. Other indices that are computed from columns are
-/// none: programs keep those within the table.
+/// Adds the columns of `graph` whose elements go into `take` or `pick` as they are, or all but one number. Other indices that are computed
+/// from columns are none: programs keep those within the table.
 void find_index_bounds(const Graph& graph, std::vector<IndexBound>& bounds);
 
 }  // namespace mlc

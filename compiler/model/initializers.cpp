@@ -13,7 +13,8 @@ namespace {
 // Settings of an initialiser: named ones of a map, or one main number.
 class Settings {
 public:
-  Settings(const std::string& name, const Node& node, const std::string& main, const std::vector<std::string>& keys, Evaluator& evaluator, Env& env)
+  Settings(const std::string& name, const Node& node, const std::string& main, const std::vector<std::string>& keys, Evaluator& evaluator,
+           Env& env)
       : evaluator_(evaluator), env_(env), name_(name) {
     if (node.is(Node::Kind::null) || node.is(Node::Kind::boolean)) return;
     if (!node.is(Node::Kind::map)) {
@@ -61,7 +62,8 @@ struct Fans {
 };
 
 Fans fans_of(const Shape& shape, const std::string& name, Loc loc) {
-  if (shape.size() < 2) throw SpecError(loc, "'" + name + "' needs a tensor of at least two axes; this one has shape " + format_shape(shape));
+  if (shape.size() < 2)
+    throw SpecError(loc, "'" + name + "' needs a tensor of at least two axes; this one has shape " + format_shape(shape));
   double receptive = 1;
   for (size_t i = 2; i < shape.size(); ++i) receptive *= static_cast<double>(shape[i]);
   return {static_cast<double>(shape[1]) * receptive, static_cast<double>(shape[0]) * receptive};
@@ -91,7 +93,7 @@ Initializer kaiming(const std::string& name, const Node& value, const Shape& sha
 }  // namespace
 
 const std::vector<std::string>& initializer_names() {
-  static const std::vector<std::string> names = {"constant", "zeros", "ones", "uniform", "normal", "xavier_uniform",
+  static const std::vector<std::string> names = {"constant",      "zeros",           "ones",          "uniform", "normal", "xavier_uniform",
                                                  "xavier_normal", "kaiming_uniform", "kaiming_normal"};
   return names;
 }
@@ -139,10 +141,12 @@ Initializer read_initializer(const Node& node, const Shape& shape, Evaluator& ev
   if (node.is(Node::Kind::map)) {
     if (node.entries.size() != 1) throw SpecError(loc, "an initialiser has one name, like {uniform: 0.1}");
     const auto& [name, settings] = node.entries[0];
-    if (!std::count(initializer_names().begin(), initializer_names().end(), name.text)) throw unknown_initializer(name.text, evaluator.place(name.loc));
+    if (!std::count(initializer_names().begin(), initializer_names().end(), name.text))
+      throw unknown_initializer(name.text, evaluator.place(name.loc));
     return read_initializer(name.text, settings, shape, evaluator, env);
   }
-  if (!node.is(Node::Kind::text)) throw SpecError(loc, "an initialiser is a number, a name or {name: settings}, not " + kind_name(node.kind));
+  if (!node.is(Node::Kind::text))
+    throw SpecError(loc, "an initialiser is a number, a name or {name: settings}, not " + kind_name(node.kind));
   const std::vector<std::string>& names = initializer_names();
   bool named = std::find(names.begin(), names.end(), node.text) != names.end();
   if (named || (!looks_like_formula(node.text) && !env.find(node.text))) {

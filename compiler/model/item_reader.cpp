@@ -10,7 +10,8 @@ Item read_item(const Node& node) {
     item.loc = node.loc;
     return item;
   }
-  if (!node.is(Node::Kind::map)) throw SpecError(node.loc, "an item is an op, 'op: value' or 'op: {arguments}', not " + kind_name(node.kind));
+  if (!node.is(Node::Kind::map))
+    throw SpecError(node.loc, "an item is an op, 'op: value' or 'op: {arguments}', not " + kind_name(node.kind));
   for (const auto& [key, value] : node.entries) {
     const std::string& name = key.text;
     if (name == "as") item.as = &value;
@@ -21,7 +22,8 @@ Item read_item(const Node& node) {
     else if (name == "on") item.on = &value;
     else if (name == "shortcut") item.shortcut = &value;
     else if (!item.op.empty())
-      throw SpecError(key.loc, "an item has one op; this one has '" + item.op + "' and '" + name + "'; arguments are written '" + item.op + ": {...}'");
+      throw SpecError(key.loc, "an item has one op; this one has '" + item.op + "' and '" + name + "'; arguments are written '" + item.op +
+                                   ": {...}'");
     else {
       item.op = name;
       item.loc = key.loc;

@@ -119,15 +119,18 @@ std::string Items::name_item(const Item& item, ItemScope& scope, int64_t repetit
 Value Items::named(const std::string& name, ItemScope& scope, Loc loc) {
   const Value* value = evaluator_.lookup(name, scope.env, loc);
   if (value && (value->is(Kind::tensor) || value->is(Kind::unknown))) return *value;
-  if (value && value->names) throw SpecError(loc, "'" + name + "' has several outputs; name one of " + name + "." + join(*value->names, ", " + name + "."));
+  if (value && value->names)
+    throw SpecError(loc, "'" + name + "' has several outputs; name one of " + name + "." + join(*value->names, ", " + name + "."));
   std::vector<std::string> names;
   for (const std::string& candidate : scope.env.names())
-    if (Env::Entry* e = scope.env.find(candidate); e->state == Env::Entry::State::done && e->value.is(Kind::tensor)) names.push_back(candidate);
+    if (Env::Entry* e = scope.env.find(candidate); e->state == Env::Entry::State::done && e->value.is(Kind::tensor))
+      names.push_back(candidate);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::string near = suggest(name, names);
   std::string known = names.empty() ? "; no value has a name here" : "; values are named by 'as': " + join(names, ", ");
-  throw SpecError({.loc = loc, .text = "unknown value '" + name + "'" + (near.empty() ? known : "; did you mean '" + near + "'?"), .fix = near});
+  throw SpecError(
+      {.loc = loc, .text = "unknown value '" + name + "'" + (near.empty() ? known : "; did you mean '" + near + "'?"), .fix = near});
 }
 
 Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_t repetition, bool transforms) {
@@ -147,7 +150,8 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
   }
   for (const Value& value : call.inputs)
     if (value.names && item.op != "expr")
-      throw SpecError(loc, "what stands before has several outputs (" + join(*value.names, ", ") + "): name it by 'as: NAME', and take one with 'from: NAME." + value.names->front() + "'");
+      throw SpecError(loc, "what stands before has several outputs (" + join(*value.names, ", ") +
+                               "): name it by 'as: NAME', and take one with 'from: NAME." + value.names->front() + "'");
   call.env.set("in", call.inputs[0]);
   if (context_.full) return Value::make_unknown();
   context_.full = context_.rows.size() >= kMostLayers;
@@ -175,7 +179,8 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
     if (value.is(Kind::tensor)) context_.rows[row].output = context_.builder.sample_shape(value.tensor);
   }
   if (item.as) scope.env.set(call.name, value);
-  for (size_t i = 0; item.as && value.names && i < value.names->size(); ++i) scope.env.set(call.name + "." + (*value.names)[i], (*value.list)[i]);
+  for (size_t i = 0; item.as && value.names && i < value.names->size(); ++i)
+    scope.env.set(call.name + "." + (*value.names)[i], (*value.list)[i]);
   return value;
 }
 
@@ -184,7 +189,9 @@ void Items::remember(Call& call, const Value& value) {
     context_.producers[value.tensor] = {call.item.op, call.path, evaluator_.place(call.item.loc), own_, evaluator_.in_std()};
 }
 
-bool Items::is_structural(const std::string& op) const { return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end(); }
+bool Items::is_structural(const std::string& op) const {
+  return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end();
+}
 
 Value Items::apply(Call& call, bool transforms) {
   const std::string& op = call.item.op;
@@ -221,8 +228,11 @@ Value Items::apply(Call& call, bool transforms) {
   if ((!d && !primitive) || (d && d->is_loss())) throw unknown_op(op, call.item.loc, loc, transforms, library);
   if (d && d->faulty) return Value::make_unknown();
   std::vector<std::string> parameters;
-  if (d) for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
-  else for (std::string& name : split(primitive->parameters, ' ')) parameters.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
+  if (d)
+    for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
+  else
+    for (std::string& name : split(primitive->parameters, ' '))
+      parameters.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
   std::vector<Given> given;
   for (const Value& input : call.inputs) given.push_back({"", input, loc});
   for (Given& g : given_of(call, d, parameters, call.inputs.size())) given.push_back(std::move(g));
@@ -258,7 +268,8 @@ std::vector<Given> Items::given_of(Call& call, const Definition* d, const std::v
   }
   for (const auto& [key, node] : value->entries) {
     bool known = std::find(parameters.begin(), parameters.end(), key.text) != parameters.end();
-    bool tied = !known && d && std::any_of(d->params.begin(), d->params.end(), [&, &name = key.text](const TensorRule& r) { return r.name == name; });
+    bool tied = !known && d &&
+                std::any_of(d->params.begin(), d->params.end(), [&, &name = key.text](const TensorRule& r) { return r.name == name; });
     if (tied) continue;
     // The value of an argument that does not exist is not looked at: one fault, one message.
     Value v = known ? read_argument(node, rule_of(key.text), call.env, evaluator_) : Value();

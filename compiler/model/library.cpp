@@ -61,7 +61,8 @@ const Definition* Library::parse(DefinitionKind kind, Entry& entry) {
   if (entry.parsed) return entry.parsed;
   const StdFile& file = std_files()[entry.file];
   // Empty lines in front keep the entry at its line in the file.
-  std::string text = std::string(entry.line - 1, '\n') + std::string(std::string_view(file.text).substr(entry.begin, entry.end - entry.begin));
+  std::string text =
+      std::string(entry.line - 1, '\n') + std::string(std::string_view(file.text).substr(entry.begin, entry.end - entry.begin));
   uint32_t source = sources_.add(file.name, std::move(text));
   std_file_of_[source] = entry.file;
   Diagnostics faults(sources_);
@@ -98,9 +99,11 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
         Definition d = read(kind, key, body, false);
         const std::string name = d.name();
         auto shipped = std_.find({kind, name});   // its private names hinder nobody
-        bool builtin = (shipped != std_.end() && visible(name, shipped->second.file, key.loc.file)) || (kind == DefinitionKind::function && find_primitive(name));
+        bool builtin = (shipped != std_.end() && visible(name, shipped->second.file, key.loc.file)) ||
+                       (kind == DefinitionKind::function && find_primitive(name));
         if (builtin && !d.signature.overrides)
-          throw SpecError(d.signature.loc, "'" + name + "' is a built-in " + std::string(kind_name(kind)) + "; write 'override " + key.text + "' to replace it");
+          throw SpecError(d.signature.loc, "'" + name + "' is a built-in " + std::string(kind_name(kind)) + "; write 'override " +
+                                               key.text + "' to replace it");
         if (!builtin && d.signature.overrides)
           throw SpecError(unknown_name(d.signature.loc, "built-in " + std::string(kind_name(kind)), name, names(kind)));
         definitions_.push_back(std::move(d));

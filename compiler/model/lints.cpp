@@ -30,7 +30,8 @@ void add_shape_chain(const Context& context, const std::string& path, const Valu
   diagnostic.lines.push_back(cut ? "the last layers before give" : "the layers before give");
   for (const LayerRow* row : chain) {
     std::string extent = format_shape(row->output);
-    diagnostic.lines.push_back("  " + padded(row->path, name) + "  " + padded(row->op, op) + "  " + std::string(shape - extent.size(), ' ') + extent);
+    diagnostic.lines.push_back("  " + padded(row->path, name) + "  " + padded(row->op, op) + "  " +
+                               std::string(shape - extent.size(), ' ') + extent);
   }
   if (!input.is(Value::Kind::tensor)) return;
   std::string extent = format_shape(context.builder.sample_shape(input.tensor));
@@ -52,7 +53,8 @@ void warn_unused(const Context& context) {
   // One fault cuts off all parameters before it: one warning, at the first of them.
   std::map<std::string, std::vector<const Unreached*>> by_update;
   for (const Unreached& u : context.unreached)
-    if (std::none_of(unused.begin(), unused.end(), [&](const std::string& item) { return starts_with(u.path, item); })) by_update[u.update].push_back(&u);
+    if (std::none_of(unused.begin(), unused.end(), [&](const std::string& item) { return starts_with(u.path, item); }))
+      by_update[u.update].push_back(&u);
   for (const auto& [update, parameters] : by_update) {
     std::vector<std::string> names;
     for (size_t i = 0; i < std::min<size_t>(parameters.size(), 3); ++i) names.push_back("'" + parameters[i]->path + "'");

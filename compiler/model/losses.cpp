@@ -29,7 +29,8 @@ const Definition& find_loss(const TypedSetting& setting, Library& library) {
 
 // A call whose parentheses do not close is a formula too, and a faulty one.
 bool is_named(const Node& loss) {
-  return loss.is(Node::Kind::map) || (loss.is(Node::Kind::text) && !looks_like_formula(loss.text) && loss.text.find('(') == std::string::npos);
+  return loss.is(Node::Kind::map) ||
+         (loss.is(Node::Kind::text) && !looks_like_formula(loss.text) && loss.text.find('(') == std::string::npos);
 }
 
 Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) {
@@ -43,7 +44,8 @@ Value named_loss(const TypedSetting& setting, Evaluator& evaluator, Env& names) 
   if (!output) {
     std::vector<std::string> known;
     for (const OutputValue& o : context.outputs) known.push_back(o.name);
-    throw SpecError(setting.loc, "a loss by its name alone is one of 'output', which is not there; write a formula over " + join(known, ", "));
+    throw SpecError(setting.loc,
+                    "a loss by its name alone is one of 'output', which is not there; write a formula over " + join(known, ", "));
   }
   std::vector<Given> given = {{"", *output, setting.loc}};
   bool needs_target = d->signature.parameters.size() > 1 && !d->signature.parameters[1].fallback;
@@ -68,19 +70,17 @@ ValueId build_loss(const Node& loss, Evaluator& evaluator, Env& names) {
   Builder& b = evaluator.builder();
   b.at(loss.loc);
   Value value;
-  if (is_named(loss))
-    value = named_loss(read_typed("loss", loss), evaluator, names);
-  else if (loss.is_scalar() && !loss.is(Node::Kind::null))
-    value = evaluator.eval(parse_formula(loss), names);
-  else
-    throw SpecError(loss.loc, "'loss' is a name, a map with 'type' or a formula, not " + kind_name(loss.kind));
+  if (is_named(loss)) value = named_loss(read_typed("loss", loss), evaluator, names);
+  else if (loss.is_scalar() && !loss.is(Node::Kind::null)) value = evaluator.eval(parse_formula(loss), names);
+  else throw SpecError(loss.loc, "'loss' is a name, a map with 'type' or a formula, not " + kind_name(loss.kind));
   if (value.is(Kind::unknown)) return kNoValue;
   if (!value.is(Kind::tensor)) throw SpecError(loss.loc, "the loss must depend on the model's output; it is " + show_value(value));
   b.at(loss.loc);
   ValueId id = value.tensor;
   Shape shape = b.sample_shape(id);
   if (element_count(shape) != 1)
-    throw SpecError(loss.loc, "a loss must be one number per sample; this one has shape " + format_shape(shape) + "; reduce it with mean or sum");
+    throw SpecError(loss.loc,
+                    "a loss must be one number per sample; this one has shape " + format_shape(shape) + "; reduce it with mean or sum");
   if (!shape.empty()) id = b.reshape(id, {});
   if (!b.graph().op(id).per_sample) return id;
   double rows = static_cast<double>(b.graph().batch);
@@ -106,7 +106,8 @@ Predicted build_prediction(const LossUse& use, Evaluator& evaluator, ValueId out
       Shape shape = evaluator.builder().sample_shape(out.value);
       int64_t dim = integer_of(evaluator.eval(d.predict_dim, names), use.loc, "'dim' of predict");
       dim += dim < 0 ? static_cast<int64_t>(shape.size()) : 0;
-      if (dim < 0 || dim >= static_cast<int64_t>(shape.size())) throw SpecError(use.loc, "the output has no class axis " + std::to_string(dim));
+      if (dim < 0 || dim >= static_cast<int64_t>(shape.size()))
+        throw SpecError(use.loc, "the output has no class axis " + std::to_string(dim));
       out.prediction.classes = shape[static_cast<size_t>(dim)];
       out.prediction.axis = dim;
     }

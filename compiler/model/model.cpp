@@ -23,7 +23,8 @@ class ElaboratedModel : public Model {
 public:
   ElaboratedModel(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics)
       : spec_(spec), schema_(schema), library_(sources), quiet_(sources), rules_(spec_, diagnostics), faults_(diagnostics.errors()),
-        networks_(read_networks(spec_, diagnostics)), networks_faulty_(diagnostics.errors() != faults_), updates_(read_updates(spec_, diagnostics)) {
+        networks_(read_networks(spec_, diagnostics)), networks_faulty_(diagnostics.errors() != faults_),
+        updates_(read_updates(spec_, diagnostics)) {
     library_.add_user(spec_, diagnostics);
     NamesAround around;
     for (const Network& network : networks_) around.functions.push_back(network.name);
@@ -40,7 +41,8 @@ public:
   // Builds both programs once, for their faults and for what they tell.
   void elaborate(Diagnostics& diagnostics) {
     int64_t batch = 2;
-    if (const Node* size = train_ ? train_->find("batch_size") : nullptr; size && size->is(Node::Kind::integer)) batch = std::max<int64_t>(1, size->integer());
+    if (const Node* size = train_ ? train_->find("batch_size") : nullptr; size && size->is(Node::Kind::integer))
+      batch = std::max<int64_t>(1, size->integer());
     StepBuilder step(source(), train_ ? GraphKind::train : GraphKind::predict, batch, {}, diagnostics);
     try {
       networks_faulty_ ? step.bind_vars() : step.run();
@@ -100,7 +102,8 @@ public:
   void set_length(int64_t steps_per_epoch, int64_t total_steps) override {
     rules_.set_length(steps_per_epoch, total_steps);
     for (StateTensor& t : state_)
-      if (auto it = slot_owners_.find(t.tensor.path); it != slot_owners_.end()) t.thaw = rules_.thaw_step(it->second, owners_.at(it->second));
+      if (auto it = slot_owners_.find(t.tensor.path); it != slot_owners_.end())
+        t.thaw = rules_.thaw_step(it->second, owners_.at(it->second));
   }
 
   std::vector<int64_t> thaws() const override {
@@ -143,12 +146,14 @@ public:
   Graph build(GraphKind kind, int64_t batch, const StepForm& form) const override {
     std::vector<int64_t> thawed = thaws();
     Graph graph;
-    if (elaborated_ && thawed.empty() && kind == GraphKind::train && batch == elaborated_->batch && form.active == StepForm{}.active && !form.gather) {
+    if (elaborated_ && thawed.empty() && kind == GraphKind::train && batch == elaborated_->batch && form.active == StepForm{}.active &&
+        !form.gather) {
       graph = std::move(*elaborated_);
       elaborated_.reset();
     } else {
       StepBuilder step(source(), kind, batch, form, quiet_);
-      if (form.phase < static_cast<int>(thawed.size())) step.context.position = form.phase == 0 ? 0 : thawed[static_cast<size_t>(form.phase) - 1];
+      if (form.phase < static_cast<int>(thawed.size()))
+        step.context.position = form.phase == 0 ? 0 : thawed[static_cast<size_t>(form.phase) - 1];
       step.run();
       if (quiet_.errors()) throw SpecError(quiet_.sorted().front());
       graph = std::move(step.context.graph);
@@ -200,8 +205,7 @@ private:
       if (const Node* n = expect->find("parameters"))
         if (int64_t wanted = integer_of(read(*n), n->loc, "'parameters' of expect"); wanted != parameters_)
           diagnostics.error(n->loc, "expect.parameters is " + std::to_string(wanted) + " but the model has " + std::to_string(parameters_));
-      if (const Node* n = expect->find("output"))
-        check_output(integers_of(read(*n), n->loc, "'output' of expect"), *n, diagnostics);
+      if (const Node* n = expect->find("output")) check_output(integers_of(read(*n), n->loc, "'output' of expect"), *n, diagnostics);
     } catch (const SpecError& e) {
       diagnostics.report(e.diagnostic);
     }
@@ -210,7 +214,9 @@ private:
   OwnSchedule own_schedule(size_t update, int64_t steps_per_epoch, int64_t total_steps, Evaluator& evaluator) const {
     const UpdateSetting& u = updates_[update];
     double rate = optimizer_rate(u, evaluator);
-    return {.update = static_cast<int>(update), .base_lr = rate, .phases = build_schedule(*u.node, steps_per_epoch, total_steps, rate, evaluator)};
+    return {.update = static_cast<int>(update),
+            .base_lr = rate,
+            .phases = build_schedule(*u.node, steps_per_epoch, total_steps, rate, evaluator)};
   }
 
   std::vector<OwnSchedule> own_schedules(int64_t steps_per_epoch, int64_t total_steps, Evaluator& evaluator) const {
@@ -232,9 +238,11 @@ private:
   }
 
   void check_output(const Shape& wanted, const Node& node, Diagnostics& diagnostics) {
-    if (outputs_.size() != 1) diagnostics.error(node.loc, "expect.output is about the only output; the model has " + std::to_string(outputs_.size()));
+    if (outputs_.size() != 1)
+      diagnostics.error(node.loc, "expect.output is about the only output; the model has " + std::to_string(outputs_.size()));
     else if (wanted != outputs_[0].shape)
-      diagnostics.error(node.loc, "expect.output is " + format_shape(wanted) + " but the model's output is " + format_shape(outputs_[0].shape));
+      diagnostics.error(node.loc,
+                        "expect.output is " + format_shape(wanted) + " but the model's output is " + format_shape(outputs_[0].shape));
   }
 
   // A rule of train.params may set any argument of an optimizer. One that is not known is reported where it stands.
@@ -243,7 +251,8 @@ private:
     for (const UpdateSetting& update : updates_) {
       const Node* optimizer = update.node->find("optimizer");
       const Node* name = optimizer && optimizer->is(Node::Kind::map) ? optimizer->find("type") : optimizer;
-      const Definition* d = name && name->is(Node::Kind::text) ? library_.find(DefinitionKind::optimizer, name->text, name->loc.file) : nullptr;
+      const Definition* d =
+          name && name->is(Node::Kind::text) ? library_.find(DefinitionKind::optimizer, name->text, name->loc.file) : nullptr;
       if (!d) return;
       for (const Signature::Parameter& p : d->signature.parameters)
         if (!std::count(arguments.begin(), arguments.end(), p.name)) arguments.push_back(p.name);

@@ -1,12 +1,12 @@
 // From the spec tree to graphs: definitions are expanded, parameters named, shapes checked, one training step or one
 // evaluation built for an exact batch. The model is elaborated once; graphs are built from it on demand.
 #pragma once
+#include "compiler/base/diagnostics.h"
 #include "compiler/base/initializer.h"
 #include "compiler/base/schema.h"
 #include "compiler/graph/gradient_check.h"
 #include "compiler/graph/ir.h"
 #include "compiler/spec/node.h"
-#include "compiler/base/diagnostics.h"
 
 #include <map>
 #include <memory>

@@ -23,12 +23,15 @@ void read_inputs(const Node& node, Network& out) {
 
 void read_outputs(const Node& node, Network& out) {
   auto add = [&](const Node& name, const Node& value) {
-    if (!value.is(Node::Kind::text)) throw SpecError(value.loc, "'outputs' names values of the model: a name, a list of names, or {name: value}");
+    if (!value.is(Node::Kind::text))
+      throw SpecError(value.loc, "'outputs' names values of the model: a name, a list of names, or {name: value}");
     if (!is_identifier(name.text)) throw SpecError(name.loc, "an output needs a name of letters, digits and _: {name: " + value.text + "}");
     out.outputs.push_back({name.text, value.text, value.loc});
   };
-  if (node.is(Node::Kind::list)) for (const Node& name : node.items) add(name, name);
-  else if (node.is(Node::Kind::map)) for (const auto& [name, value] : node.entries) add(name, value);
+  if (node.is(Node::Kind::list))
+    for (const Node& name : node.items) add(name, name);
+  else if (node.is(Node::Kind::map))
+    for (const auto& [name, value] : node.entries) add(name, value);
   else if (node.is(Node::Kind::text)) out.outputs.push_back({"output", node.text, node.loc});
   else throw SpecError(node.loc, "'outputs' names values of the model: a name, a list of names, or {name: value}");
   if (out.outputs.empty()) throw SpecError(node.loc, "'outputs' names no value");
@@ -75,7 +78,8 @@ std::vector<Network> read_networks(const Node& spec, Diagnostics& diagnostics) {
   const Node *single = spec.find("model"), *several = spec.find("models");
   try {
     if (single && several)
-      diagnostics.error(spec.find_key("models")->loc, "'model' and 'models' exclude each other", {{spec.find_key("model")->loc, "'model' stands here"}});
+      diagnostics.error(spec.find_key("models")->loc, "'model' and 'models' exclude each other",
+                        {{spec.find_key("model")->loc, "'model' stands here"}});
     if (!single && !several) throw SpecError(spec.loc, "the spec has no 'model'");
     if (single) out.push_back(read_network("model", "", single->loc, *single));
     if (several && several->entries.empty()) diagnostics.error(several->loc, "'models' names no network");
@@ -114,7 +118,8 @@ std::vector<Value> Networks::bind(const Network& network, const std::vector<Give
   std::vector<bool> bound(network.inputs.size());
   std::vector<std::string> names;
   for (const Network::Input& input : network.inputs) names.push_back(input.name);
-  std::string takes = "'" + network.name + "' takes " + std::to_string(names.size()) + (names.size() == 1 ? " input (" : " inputs (") + join(names, ", ") + ")";
+  std::string takes = "'" + network.name + "' takes " + std::to_string(names.size()) + (names.size() == 1 ? " input (" : " inputs (") +
+                      join(names, ", ") + ")";
   if (given.size() > names.size()) throw SpecError(given[names.size()].loc, takes + ", not " + std::to_string(given.size()));
   size_t place = 0;
   for (const Given& g : given) {
@@ -134,11 +139,13 @@ std::vector<Value> Networks::bind(const Network& network, const std::vector<Give
 
 void Networks::check_shape(const Network& network, const Network::Input& input, const Value& value, Loc loc) {
   if (!input.shape || !value.is(Kind::tensor)) return;
-  Shape declared = integers_of(read_argument(*input.shape, nullptr, *context_.vars, evaluator_), input.shape->loc, "the shape of '" + input.name + "'");
+  Shape declared =
+      integers_of(read_argument(*input.shape, nullptr, *context_.vars, evaluator_), input.shape->loc, "the shape of '" + input.name + "'");
   Shape found = context_.builder.sample_shape(value.tensor);
   if (declared == found) return;
   bool own = network.prefix.empty();
-  SpecError error(own ? input.shape->loc : loc, own ? "input '" + input.name + "' does not have this shape" : "'" + input.name + "' of '" + network.name + "' has another shape");
+  SpecError error(own ? input.shape->loc : loc, own ? "input '" + input.name + "' does not have this shape"
+                                                    : "'" + input.name + "' of '" + network.name + "' has another shape");
   error.diagnostic.lines = {"expected  " + format_shape(declared), "found     " + format_shape(found)};
   if (!own) error.diagnostic.notes.push_back({input.shape->loc, "declared here"});
   throw error;
@@ -168,7 +175,8 @@ Value Networks::outputs_of(const Network& network, ItemScope& scope, const Value
 Value Networks::with_names(Value value, const Network& network, const ItemScope& scope) const {
   std::map<std::string, Value> within;
   for (const auto& [name, entry] : scope.env.own())
-    if (entry.state == Env::Entry::State::done && std::none_of(network.inputs.begin(), network.inputs.end(), [&, &name = name](const Network::Input& i) { return i.name == name; }))
+    if (entry.state == Env::Entry::State::done &&
+        std::none_of(network.inputs.begin(), network.inputs.end(), [&, &name = name](const Network::Input& i) { return i.name == name; }))
       within.emplace(name, entry.value);
   if (!within.empty()) value.within = std::make_shared<const std::map<std::string, Value>>(std::move(within));
   return value;

@@ -18,6 +18,7 @@ struct Operator {
 };
 
 const Operator& operator_of(const std::string& name) {
+  // clang-format off
   static const std::map<std::string, Operator> table = {
       {"+", {OpCode::add, Host::add}},          {"-", {OpCode::sub, Host::sub}},
       {"*", {OpCode::mul, Host::mul}},          {"/", {OpCode::div, Host::div}},
@@ -28,14 +29,13 @@ const Operator& operator_of(const std::string& name) {
       {">=", {OpCode::le, Host::ge, true}},     {"and", {OpCode::logical_and, Host::and_}},
       {"or", {OpCode::logical_or, Host::or_}},
   };
+  // clang-format on
   auto it = table.find(name);
   ensure(it != table.end(), "the operator is known");
   return it->second;
 }
 
-bool is_comparison(const std::string& op) {
-  return op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">=";
-}
+bool is_comparison(const std::string& op) { return op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="; }
 
 // Build-time equality of any two values; numbers by value.
 bool same(const Value& a, const Value& b) {

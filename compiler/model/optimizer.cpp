@@ -26,8 +26,8 @@ class Optimizer {
 public:
   /// `index`: the update's place among all.
   Optimizer(const UpdateSetting& update, size_t index, Evaluator& evaluator)
-      : update_(update), evaluator_(evaluator), context_(evaluator.context()), rate_variable_(update.schedule ? kHostRates + static_cast<int>(index) : kHostLr),
-        setting_(read(update)),
+      : update_(update), evaluator_(evaluator), context_(evaluator.context()),
+        rate_variable_(update.schedule ? kHostRates + static_cast<int>(index) : kHostLr), setting_(read(update)),
         definition_(find_typed(context_.library, DefinitionKind::optimizer, setting_)) {
     if (definition_.faulty) return;
     given_ = typed_arguments(definition_, setting_, {}, *context_.vars, evaluator);
@@ -149,7 +149,8 @@ private:
       Initializer init;
       if (!rule.init.is(Node::Kind::null)) init = read_initializer(rule.init, {}, evaluator_, names);
       HostFormula keep = *Value::of_variable(kHostState + index).host;
-      context_.graph.host_state.push_back({.path = "optimizer." + update_.prefix() + rule.name + (first ? "" : "." + parameter.path), .init = init.a, .update = keep});
+      context_.graph.host_state.push_back(
+          {.path = "optimizer." + update_.prefix() + rule.name + (first ? "" : "." + parameter.path), .init = init.a, .update = keep});
     }
     return Value::of_variable(kHostState + index);
   }
@@ -186,7 +187,8 @@ private:
       context_.averaged.insert(parameter.path);
     }
     ValueId former = b.binary(OpCode::mul, context_.value_of(tensor), evaluator_.tensor(decay, setting_.loc));
-    context_.change(tensor, b.binary(OpCode::add, former, b.binary(OpCode::mul, evaluator_.tensor(p, setting_.loc), evaluator_.tensor(rest, setting_.loc))));
+    context_.change(tensor, b.binary(OpCode::add, former,
+                                     b.binary(OpCode::mul, evaluator_.tensor(p, setting_.loc), evaluator_.tensor(rest, setting_.loc))));
   }
 
   ValueId add_slot(const std::string& path, const Trainable& parameter, const Shape& shape, const Initializer& init) {
@@ -213,7 +215,8 @@ private:
     for (const auto& [name, formula] : definition_.step) {
       Value value = evaluator_.eval(formula, names);
       if (auto it = host_.find(name); it != host_.end()) {
-        if (!value.is_scalar()) throw SpecError(evaluator_.place(formula->loc), "slot '" + name + "' has shape [] and must be a number of the host");
+        if (!value.is_scalar())
+          throw SpecError(evaluator_.place(formula->loc), "slot '" + name + "' has shape [] and must be a number of the host");
         context_.graph.host_state[static_cast<size_t>(it->second.first)].update = value.host_formula();
       }
       names.set(name, std::move(value));
@@ -249,8 +252,7 @@ bool accumulates(const UpdateSetting& update, Evaluator& evaluator) {
 void clip_gradients(const Node& clip, std::vector<ValueId>& gradients, Evaluator& evaluator) {
   Builder& b = evaluator.builder();
   b.at(clip.loc);
-  if (!clip.is(Node::Kind::map) || clip.entries.size() != 1)
-    throw SpecError(clip.loc, "'clip' is {norm: number} or {value: number}");
+  if (!clip.is(Node::Kind::map) || clip.entries.size() != 1) throw SpecError(clip.loc, "'clip' is {norm: number} or {value: number}");
   const auto& [key, node] = clip.entries[0];
   double limit = number_of(read_argument(node, nullptr, *evaluator.context().vars, evaluator), node.loc, "'" + key.text + "' of clip");
   if (limit <= 0) throw SpecError(node.loc, "'" + key.text + "' of clip must be above 0; it is " + format_number(limit));
@@ -268,7 +270,8 @@ void clip_gradients(const Node& clip, std::vector<ValueId>& gradients, Evaluator
   }
   if (total == kNoValue) return;
   ValueId norm = b.unary(OpCode::sqrt, total);
-  ValueId factor = b.binary(OpCode::min, b.binary(OpCode::div, b.constant(limit), b.binary(OpCode::add, norm, b.constant(1e-6))), b.constant(1));
+  ValueId factor =
+      b.binary(OpCode::min, b.binary(OpCode::div, b.constant(limit), b.binary(OpCode::add, norm, b.constant(1e-6))), b.constant(1));
   for (ValueId& g : gradients)
     if (g != kNoValue) g = b.binary(OpCode::mul, g, factor);
 }
@@ -289,7 +292,8 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
     for (const std::string& path : paths) globs.push_back(path.substr(0, path.find('.')) + ".*");
     std::string near = nearest(glob, globs);
     throw SpecError({.loc = update.params->loc,
-                     .text = "'" + glob + "' matches no parameter of the networks that the update calls" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                     .text = "'" + glob + "' matches no parameter of the networks that the update calls" +
+                             (near.empty() ? "" : "; did you mean '" + near + "'?"),
                      .fix = near});
   }
   return out;
@@ -299,7 +303,8 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
 
 double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator) { return Optimizer(update, 0, evaluator).rate(); }
 
-void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather, Evaluator& evaluator) {
+void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather,
+                  Evaluator& evaluator) {
   const UpdateSetting& update = updates[index];
   Context& context = evaluator.context();
   std::vector<const Trainable*> trained = trained_by(update, context);
@@ -324,14 +329,16 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
     context.builder.leave(former);
   }
   if (!update.name.empty() && std::all_of(gradients.begin(), gradients.end(), [](ValueId g) { return g == kNoValue; }))
-    throw SpecError(update.params ? update.params->loc : update.loc, "the loss of the update '" + update.name + "' reaches none of the parameters that it trains");
+    throw SpecError(update.params ? update.params->loc : update.loc,
+                    "the loss of the update '" + update.name + "' reaches none of the parameters that it trains");
   for (size_t i = 0; i < gradients.size(); ++i) {
     const Trainable& t = *trained[i];
     if (gradients[i] == kNoValue) {
       if (update.name.empty() || update.params) context.unreached.push_back({t.path, t.loc, update.name});
       continue;
     }
-    bool again = std::any_of(updates.begin(), updates.begin() + static_cast<std::ptrdiff_t>(index), [&](const UpdateSetting& u) { return u.trains(t.path); });
+    bool again = std::any_of(updates.begin(), updates.begin() + static_cast<std::ptrdiff_t>(index),
+                             [&](const UpdateSetting& u) { return u.trains(t.path); });
     optimizer.update(t, gradients[i], base_rate, again ? update.prefix() : "");
   }
   for (size_t i = first; i < context.graph.ops.size(); ++i) context.graph.ops[i].part = StepPart::update;

@@ -14,9 +14,9 @@ using Host = HostFormula::Op;
 
 // Unary functions of numbers: the graph's op has the function's name.
 const std::vector<std::pair<std::string_view, Host>> kUnary = {
-    {"abs", Host::abs},     {"sign", Host::sign},   {"exp", Host::exp},         {"expm1", Host::expm1}, {"log", Host::log},
-    {"log1p", Host::log1p}, {"sqrt", Host::sqrt},   {"rsqrt", Host::rsqrt},     {"sin", Host::sin},     {"cos", Host::cos},
-    {"tanh", Host::tanh},   {"erf", Host::erf},     {"sigmoid", Host::sigmoid}, {"floor", Host::floor}, {"round", Host::round},
+    {"abs", Host::abs},     {"sign", Host::sign}, {"exp", Host::exp},         {"expm1", Host::expm1}, {"log", Host::log},
+    {"log1p", Host::log1p}, {"sqrt", Host::sqrt}, {"rsqrt", Host::rsqrt},     {"sin", Host::sin},     {"cos", Host::cos},
+    {"tanh", Host::tanh},   {"erf", Host::erf},   {"sigmoid", Host::sigmoid}, {"floor", Host::floor}, {"round", Host::round},
     {"isnan", Host::isnan}, {"ceil", Host::ceil}};
 
 bool whole_result(std::string_view name) { return name == "floor" || name == "round" || name == "ceil"; }
@@ -75,12 +75,8 @@ Value fold(PrimitiveCall& c, const std::string& op, int64_t start) {
   return total;
 }
 
-Value sum(PrimitiveCall& c) {
-  return c.args[0].is(Kind::list) ? fold(c, "+", 0) : reduce(c, OpCode::reduce_sum, 1);
-}
-Value prod(PrimitiveCall& c) {
-  return c.args[0].is(Kind::list) ? fold(c, "*", 1) : reduce(c, OpCode::reduce_prod, 1);
-}
+Value sum(PrimitiveCall& c) { return c.args[0].is(Kind::list) ? fold(c, "+", 0) : reduce(c, OpCode::reduce_sum, 1); }
+Value prod(PrimitiveCall& c) { return c.args[0].is(Kind::list) ? fold(c, "*", 1) : reduce(c, OpCode::reduce_prod, 1); }
 
 // max(x, y) of two values, max(list), max(x, dim=...) as a reduction.
 Value extreme(PrimitiveCall& c) {
@@ -153,8 +149,7 @@ Value is_list(PrimitiveCall& c) { return Value::of_flag(c.args[0].is(Kind::list)
 Value reached(PrimitiveCall& c) {
   if (!c.args[0].is(Kind::list)) throw SpecError(c.loc, what(c, 0) + " must be a list");
   Value total = Value::of_integer(0);
-  for (const Value& item : *c.args[0].list)
-    total = c.evaluator.binary("+", total, c.evaluator.binary("<=", item, c.args[1], c.loc), c.loc);
+  for (const Value& item : *c.args[0].list) total = c.evaluator.binary("+", total, c.evaluator.binary("<=", item, c.args[1], c.loc), c.loc);
   return total;
 }
 
@@ -189,13 +184,15 @@ Value circular(PrimitiveCall& c, ValueId x, const std::vector<std::pair<int64_t,
   Builder& b = c.evaluator.builder();
   Shape shape = b.sample_shape(x);
   if (widths.size() != shape.size())
-    throw SpecError(c.loc, "pad: the shape " + format_shape(shape) + " has " + std::to_string(shape.size()) + " axes, " + std::to_string(widths.size()) + " widths given");
+    throw SpecError(c.loc, "pad: the shape " + format_shape(shape) + " has " + std::to_string(shape.size()) + " axes, " +
+                               std::to_string(widths.size()) + " widths given");
   for (size_t i = 0; i < widths.size(); ++i) {
     auto [before, after] = widths[i];
     auto dim = static_cast<int64_t>(i);
     if (before < 0 || after < 0) throw SpecError(c.loc, "pad: a width is negative; slice takes elements away");
     if (std::max(before, after) > shape[i])
-      throw SpecError(c.loc, "pad: circular needs widths of at most the " + std::to_string(shape[i]) + " elements of the axis, found " + std::to_string(std::max(before, after)));
+      throw SpecError(c.loc, "pad: circular needs widths of at most the " + std::to_string(shape[i]) + " elements of the axis, found " +
+                                 std::to_string(std::max(before, after)));
     std::vector<ValueId> parts = {x};
     if (before) parts.insert(parts.begin(), b.slice(x, dim, shape[i] - before, shape[i]));
     if (after) parts.push_back(b.slice(x, dim, 0, after));
@@ -241,7 +238,8 @@ Value stack(PrimitiveCall& c) {
     Shape shape = b.sample_shape(x);
     auto axes = static_cast<int64_t>(shape.size()) + 1;
     dim = integer_argument(c, 1, 0);
-    if (dim < -axes || dim >= axes) throw SpecError(c.loc, argument_name(c, 1) + " is outside the result's " + std::to_string(axes) + " axes");
+    if (dim < -axes || dim >= axes)
+      throw SpecError(c.loc, argument_name(c, 1) + " is outside the result's " + std::to_string(axes) + " axes");
     if (dim < 0) dim += axes;
     shape.insert(shape.begin() + dim, 1);
     parts.push_back(b.reshape(x, std::move(shape)));
@@ -301,7 +299,8 @@ Value random(PrimitiveCall& c) {
   int call = context.draws[scope]++;
   auto stream = static_cast<uint32_t>(hash_bytes(scope + "#" + std::to_string(call)));
   Shape shape = new_shape_argument(c, 0);
-  return Value::of_tensor(c.name == "uniform" ? b.uniform(shape, stream, flag_argument(c, 1)) : b.normal(shape, stream, flag_argument(c, 1)));
+  return Value::of_tensor(c.name == "uniform" ? b.uniform(shape, stream, flag_argument(c, 1))
+                                              : b.normal(shape, stream, flag_argument(c, 1)));
 }
 
 }  // namespace
@@ -360,18 +359,25 @@ const std::vector<Primitive>& primitives() {
       {"transpose", "x a? b?", transpose, "Two axes exchanged, the last two by default."},
       {"permute", "x dims", permute, "Axes in another order."},
       {"slice", "x dim start? stop? step?", slice, "A part along one axis."},
-      {"pad", "x widths value? mode?", pad, "Elements added around: [before, after] per axis. mode: constant (value), reflect, replicate or circular."},
+      {"pad", "x widths value? mode?", pad,
+       "Elements added around: [before, after] per axis. mode: constant (value), reflect, replicate or circular."},
       {"concat", "parts dim", concat, "Tensors one after the other along dim."},
       {"stack", "parts dim?", stack, "Tensors of one shape along a new axis, the first by default."},
       {"cumsum", "x dim", cumsum, "Running sum along dim."},
       {"matmul", "a b", matmul, "Matrix product, batched over leading axes."},
       {"take", "table i", take, "Rows of a table."},
       {"pick", "x i dim?", pick, "One element along dim for each index."},
-      {"conv", "x w stride? padding? dilation? groups?", conv, "Convolution of [channels, spatial...] with weights [out, channels / groups, kernel...]; padding: an integer, a list, pairs, same or valid."},
-      {"conv_transpose", "x w stride? padding? output_padding? dilation? groups?", conv_transpose, "The gradient of conv as an operator; weights [channels, out / groups, kernel...]."},
-      {"window_max", "x size stride? padding? dilation?", window, "Greatest of each window over the spatial axes of [channels, spatial...]; its stride is 1 unless given."},
+      {"conv", "x w stride? padding? dilation? groups?", conv,
+       "Convolution of [channels, spatial...] with weights [out, channels / groups, kernel...]; padding: an integer, a list, pairs, same "
+       "or valid."},
+      {"conv_transpose", "x w stride? padding? output_padding? dilation? groups?", conv_transpose,
+       "The gradient of conv as an operator; weights [channels, out / groups, kernel...]."},
+      {"window_max", "x size stride? padding? dilation?", window,
+       "Greatest of each window over the spatial axes of [channels, spatial...]; its stride is 1 unless given."},
       {"window_sum", "x size stride? padding? dilation?", window, "Sum of each window; padding adds 0."},
-      {"resample", "image x y mode?", resample, "The image [channels, height, width] at places x, y of [rows, columns], in pixels from its first; mode: bilinear or nearest; 0 outside."},
+      {"resample", "image x y mode?", resample,
+       "The image [channels, height, width] at places x, y of [rows, columns], in pixels from its first; mode: bilinear or nearest; 0 "
+       "outside."},
       {"arange", "n", arange, "0, 1, ..., n - 1."},
       {"tensor", "list", tensor_of_list, "A tensor of the numbers of a list."},
       {"zeros", "shape", filled, "Zeros."},
@@ -401,7 +407,8 @@ Value apply_primitive(const Primitive& primitive, Evaluator& evaluator, const st
     size_t at = place;
     if (g.name.empty()) {
       if (++place > names.size())
-        throw SpecError(g.loc, call.name + " takes " + std::to_string(names.size()) + (names.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
+        throw SpecError(g.loc, call.name + " takes " + std::to_string(names.size()) +
+                                   (names.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
     } else {
       at = static_cast<size_t>(std::find(names.begin(), names.end(), g.name) - names.begin());
       if (at == names.size()) {

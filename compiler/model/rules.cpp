@@ -14,7 +14,8 @@ namespace {
 int64_t frozen_until(const Node& value, int64_t steps_per_epoch, int64_t total_steps) {
   std::string_view text = value.is(Node::Kind::text) ? trim(value.text) : "";
   if (!starts_with(text, "until ")) throw SpecError(value.loc, "'frozen' is true, false, or a time: until 3 epochs");
-  Duration duration = read_duration(std::string(text.substr(6)), steps_per_epoch, static_cast<double>(total_steps), value.loc, "frozen: until");
+  Duration duration =
+      read_duration(std::string(text.substr(6)), steps_per_epoch, static_cast<double>(total_steps), value.loc, "frozen: until");
   return std::llround(duration.steps);
 }
 
@@ -23,7 +24,8 @@ void check_settings(const Node& rule, Diagnostics& diagnostics) {
   const Node* first = nullptr;
   for (const auto& [key, value] : rule.entries) {
     bool source = key.text == "load" || std::count(initializer_names().begin(), initializer_names().end(), key.text);
-    if (source && first) diagnostics.error(key.loc, "a rule has one of load and the initialisers", {{first->loc, "'" + first->text + "' stands here"}});
+    if (source && first)
+      diagnostics.error(key.loc, "a rule has one of load and the initialisers", {{first->loc, "'" + first->text + "' stands here"}});
     else if (source) first = &key;
     else if (key.text == "rename" && !rule.find("load")) diagnostics.error(key.loc, "'rename' goes with 'load'");
   }
@@ -90,9 +92,11 @@ void Rules::check_arguments(const std::vector<std::string>& arguments, Diagnosti
     for (const auto& [key, value] : rule.node->entries)
       if (std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
         std::string near = nearest(key.text, keys);
-        diagnostics.report({.loc = key.loc,
-                            .text = "the optimizer has no '" + key.text + "' for a rule to set" + (near.empty() ? "; rules set " + join({keys.begin() + 2, keys.end()}, ", ") : "; did you mean '" + near + "'?"),
-                            .fix = near});
+        diagnostics.report(
+            {.loc = key.loc,
+             .text = "the optimizer has no '" + key.text + "' for a rule to set" +
+                     (near.empty() ? "; rules set " + join({keys.begin() + 2, keys.end()}, ", ") : "; did you mean '" + near + "'?"),
+             .fix = near});
       }
 }
 
@@ -113,7 +117,8 @@ int64_t Rules::thaw_step(const std::string& path, const std::string& op) const {
 }
 
 bool Rules::fits(const Rule& rule, const std::string& path, const std::string& op) {
-  bool path_fits = rule.match.empty() || std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, path); });
+  bool path_fits = rule.match.empty() ||
+                   std::any_of(rule.match.begin(), rule.match.end(), [&](const std::string& glob) { return glob_match(glob, path); });
   return path_fits && (rule.op.empty() || rule.op == op);
 }
 
@@ -128,7 +133,8 @@ void Rules::check_used(const std::map<std::string, std::string>& owners, Diagnos
       std::string name = rule.match.empty() ? rule.op : join(rule.match, ", ");
       std::string near = nearest(name, rule.match.empty() ? ops : paths);
       diagnostics.report({.loc = selector->loc,
-                          .text = "'" + name + "' matches no " + (rule.match.empty() ? "op with parameters" : "parameter") + (near.empty() ? "" : "; did you mean '" + near + "'?"),
+                          .text = "'" + name + "' matches no " + (rule.match.empty() ? "op with parameters" : "parameter") +
+                                  (near.empty() ? "" : "; did you mean '" + near + "'?"),
                           .fix = near});
     }
   }

@@ -45,12 +45,15 @@ private:
   // A run until a time is over has no length to compare with.
   void warn_too_long(const std::string& key, double steps, Loc loc) {
     if (run_steps_ > 0 && steps > phase_steps_)
-      evaluator_.context().diagnostics.warning(loc, "schedule-too-long", "'" + key + "' is " + format_number(steps) + " steps; " +
-                                               (phase_steps_ < run_steps_ ? "the phase has " : "the training has ") + format_number(phase_steps_));
+      evaluator_.context().diagnostics.warning(loc, "schedule-too-long",
+                                               "'" + key + "' is " + format_number(steps) + " steps; " +
+                                                   (phase_steps_ < run_steps_ ? "the phase has " : "the training has ") +
+                                                   format_number(phase_steps_));
   }
 
   Duration steps(const Node& node, const std::string& key) {
-    if (!node.is_scalar()) throw SpecError(node.loc, "'" + key + "' must be a duration like 500 steps or 30 epochs, not " + kind_name(node.kind));
+    if (!node.is_scalar())
+      throw SpecError(node.loc, "'" + key + "' must be a duration like 500 steps or 30 epochs, not " + kind_name(node.kind));
     return read_duration(node.text, steps_per_epoch_, run_steps_, node.loc, key);
   }
 
@@ -78,9 +81,11 @@ private:
     for (const auto& [key, value] : (setting_.map ? *setting_.map : kBare).entries) {
       if (key.text == "lr") rate = &value;
       else if (key.text != "type" && std::find(kReserved.begin(), kReserved.end(), key.text) == kReserved.end())
-        throw SpecError(key.loc, "unknown key '" + key.text + "' of a formula schedule; it takes lr, a formula over lr, k, total and epoch");
+        throw SpecError(key.loc,
+                        "unknown key '" + key.text + "' of a formula schedule; it takes lr, a formula over lr, k, total and epoch");
     }
-    if (!rate || !rate->is_scalar()) throw SpecError(rate ? rate->loc : setting_.loc, "a formula schedule needs 'lr', a formula over lr, k, total and epoch");
+    if (!rate || !rate->is_scalar())
+      throw SpecError(rate ? rate->loc : setting_.loc, "a formula schedule needs 'lr', a formula over lr, k, total and epoch");
     return evaluator_.eval(parse_formula(*rate), names_);
   }
 
@@ -113,7 +118,8 @@ private:
       return Value::of_list(std::move(items));
     }
     // "30 epochs" is no formula; `total / 2` is one, in steps.
-    bool formula = node.is(Node::Kind::text) && (looks_like_formula(node.text) || names_.find(node.text)) && node.text.find('%') != node.text.size() - 1;
+    bool formula = node.is(Node::Kind::text) && (looks_like_formula(node.text) || names_.find(node.text)) &&
+                   node.text.find('%') != node.text.size() - 1;
     if (formula) return evaluator_.eval(parse_formula(node), names_);
     if (node.is(Node::Kind::null)) return {};
     return lengths(Value::of_text(node.text), key, node.loc, true);
@@ -150,7 +156,8 @@ private:
       evaluator_.require(d, names, loc);
       for (const auto& [name, formula] : d.update) {
         auto at = std::find_if(d.state.begin(), d.state.end(), [&, &wanted = name](const TensorRule& r) { return r.name == wanted; });
-        if (at == d.state.end()) throw SpecError(evaluator_.place(formula->loc), "'" + name + "' is no state of schedule '" + d.name() + "'");
+        if (at == d.state.end())
+          throw SpecError(evaluator_.place(formula->loc), "'" + name + "' is no state of schedule '" + d.name() + "'");
         phase.states[static_cast<size_t>(at - d.state.begin())].update = evaluator_.eval(formula, names).host_formula();
       }
       return evaluator_.eval(d.rate, names);
@@ -158,7 +165,9 @@ private:
   }
 
   void read_states(const Definition& d, Env& names, SchedulePhase& phase) {
-    phase.each = d.each == "step" ? SchedulePhase::Each::step : d.each == "epoch" ? SchedulePhase::Each::epoch : SchedulePhase::Each::validation;
+    phase.each = d.each == "step"    ? SchedulePhase::Each::step
+                 : d.each == "epoch" ? SchedulePhase::Each::epoch
+                                     : SchedulePhase::Each::validation;
     if (phase.each == SchedulePhase::Each::validation) {
       const Value* monitor = evaluator_.lookup("monitor", names, setting_.loc);
       phase.monitor = monitor && monitor->is(Kind::text) ? monitor->text : "val_loss";
@@ -230,8 +239,9 @@ std::vector<SchedulePhase> build_schedule(const Node& section, int64_t steps_per
     }
     used += duration.steps;
     if (length && total > 0 && used > total)
-      evaluator.context().diagnostics.warning(length->loc, "schedule-too-long", "the phases up to here have " + format_number(used) +
-                                              " steps; the training has " + format_number(total));
+      evaluator.context().diagnostics.warning(length->loc, "schedule-too-long",
+                                              "the phases up to here have " + format_number(used) + " steps; the training has " +
+                                                  format_number(total));
     phases.push_back(std::move(phase));
   }
   return phases;

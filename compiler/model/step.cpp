@@ -25,8 +25,8 @@ bool runs_at_load(const Item& item) {
 }  // namespace
 
 StepBuilder::StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, const StepForm& form, Diagnostics& diagnostics)
-    : context(source.library, source.schema, source.rules, diagnostics, kind, batch), evaluator(context), source_(source), items_(evaluator),
-      networks_(source.networks, items_, evaluator), form_(form) {
+    : context(source.library, source.schema, source.rules, diagnostics, kind, batch), evaluator(context), source_(source),
+      items_(evaluator), networks_(source.networks, items_, evaluator), form_(form) {
   if (kind != GraphKind::train) context.averaged = source.averaged;
   context.vars = &vars_;
   context.networks = &networks_;
@@ -79,7 +79,8 @@ Value StepBuilder::read_columns(Env& data) {
   }
   // A target of a table goes by its column's name too, where this is free.
   for (const ColumnSchema& column : source_.schema.columns)
-    if (column.target && column.features.size() == 1 && !data.find(column.features[0])) data.set(column.features[0], *evaluator.lookup(column.name, data, {}));
+    if (column.target && column.features.size() == 1 && !data.find(column.features[0]))
+      data.set(column.features[0], *evaluator.lookup(column.name, data, {}));
   // Without a schema the data are at fault, which has been said: the model is checked as far as it goes.
   if (!any && !source_.schema.columns.empty()) throw SpecError(source_.spec.loc, "the data have no input column");
   return first;
@@ -120,7 +121,8 @@ Value StepBuilder::transform(const Node& list, const std::string& prefix, Value 
     try {
       Item item = read_item(node);
       if (runs_at_load(item)) {
-        if (in_program) throw SpecError(item.loc, "'" + item.op + "' runs when the data are loaded: it must stand before the transforms of the program");
+        if (in_program)
+          throw SpecError(item.loc, "'" + item.op + "' runs when the data are loaded: it must stand before the transforms of the program");
         continue;
       }
       in_program = true;
@@ -310,12 +312,14 @@ void StepBuilder::put_outputs() {
       out.prediction = predicted.prediction;
       out.target = use->second.target;
       if (predicted.value != kNoValue)
-        b.output(out.prefix() + (out.prediction.kind == Prediction::Kind::probability ? "probability" : "value"), as_float(predicted.value));
+        b.output(out.prefix() + (out.prediction.kind == Prediction::Kind::probability ? "probability" : "value"),
+                 as_float(predicted.value));
     }
     outputs.push_back(std::move(out));
   }
   // A loss by formula says nothing of the output: the only one is measured as it is against the only target.
-  if (outputs.size() != 1 || source_.loss_uses.count(outputs[0].name) || source_.updates.empty() || !source_.updates[0].name.empty()) return;
+  if (outputs.size() != 1 || source_.loss_uses.count(outputs[0].name) || source_.updates.empty() || !source_.updates[0].name.empty())
+    return;
   std::vector<std::string> targets;
   for (const ColumnSchema& column : source_.schema.columns)
     if (column.target) targets.push_back(column.name);

@@ -39,7 +39,8 @@ Value Items::residual(Call& call) {
 void Items::note_shape(Diagnostic& diagnostic, const Value& value, const std::string& what) {
   auto producer = context_.producers.find(value.tensor);
   if (producer != context_.producers.end())
-    diagnostic.notes.push_back({producer->second.loc, what + " gives " + format_shape(context_.builder.sample_shape(value.tensor)) + " here"});
+    diagnostic.notes.push_back(
+        {producer->second.loc, what + " gives " + format_shape(context_.builder.sample_shape(value.tensor)) + " here"});
 }
 
 // What is joined was named elsewhere: the places of its parts tell more than the place of the join.
@@ -62,11 +63,13 @@ Value Items::join_values(Call& call) {
   for (const Value& v : call.inputs)
     if (v.is(Kind::unknown)) return v;
   if (call.inputs.size() < 2)
-    throw SpecError(loc, "'" + op + "' needs at least two values: " + (op == "concat" ? "{concat: {dim: 0}, from: [a, b]}" : op + ": [a, b]"));
+    throw SpecError(loc,
+                    "'" + op + "' needs at least two values: " + (op == "concat" ? "{concat: {dim: 0}, from: [a, b]}" : op + ": [a, b]"));
   b.at(loc);
   if (op == "concat") {
     std::vector<Given> given = given_of(call, nullptr, {"parts", "dim"}, 1);
-    if (given.size() != 1 || given[0].name != "dim") throw SpecError(loc, "concat needs 'dim': 0 for the channels of an image, -1 for features");
+    if (given.size() != 1 || given[0].name != "dim")
+      throw SpecError(loc, "concat needs 'dim': 0 for the channels of an image, -1 for features");
     int64_t dim = integer_of(given[0].value, given[0].loc, "'dim' of concat");
     int64_t rank = b.rank(call.inputs[0].tensor);
     if (dim < -rank || dim >= rank)

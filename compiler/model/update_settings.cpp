@@ -16,8 +16,7 @@ int64_t read_every(const Node& node) {
   bool steps = written && written->unit == Quantity::Unit::steps;
   if (!steps && !node.is(Node::Kind::integer)) throw SpecError(node.loc, "'every' of an update is a number of steps, as in 2 or '2 steps'");
   double value = steps ? written->value : node.number();
-  if (!is_whole(value) || value < 1 || value > 1e9)
-    throw SpecError(node.loc, "'every' must be a whole number of steps, at least 1");
+  if (!is_whole(value) || value < 1 || value > 1e9) throw SpecError(node.loc, "'every' must be a whole number of steps, at least 1");
   return static_cast<int64_t>(value);
 }
 
@@ -30,7 +29,8 @@ UpdateSetting read_update(const Node& key, const Node& body, const Node* common_
       throw SpecError(unknown_name(name.loc, "key", name.text, kUpdateKeys));
     if (name.text == "params") {
       out.params = &value;
-      if (value.is(Node::Kind::list)) for (const Node& glob : value.items) out.match.push_back(glob.text);
+      if (value.is(Node::Kind::list))
+        for (const Node& glob : value.items) out.match.push_back(glob.text);
       else if (value.is(Node::Kind::text)) out.match.push_back(value.text);
       else throw SpecError(value.loc, "'params' is a pattern of parameter paths, or a list of them");
     } else if (name.text == "forward") {
@@ -72,7 +72,8 @@ std::vector<UpdateSetting> read_updates(const Node& spec, Diagnostics& diagnosti
                         {{train->find_key("updates")->loc, "'updates' stands here"}});
   if (updates->entries.empty()) diagnostics.error(updates->loc, "'updates' names no update");
   // A step's active updates are the bits of one number, and each has a variable for its rate.
-  if (updates->entries.size() > kMostUpdates) diagnostics.error(updates->loc, "at most " + std::to_string(kMostUpdates) + " updates make a step");
+  if (updates->entries.size() > kMostUpdates)
+    diagnostics.error(updates->loc, "at most " + std::to_string(kMostUpdates) + " updates make a step");
   for (const auto& [key, body] : updates->entries) {
     try {
       out.push_back(read_update(key, body, clip));

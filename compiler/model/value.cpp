@@ -28,9 +28,7 @@ Value Value::of_host(HostFormula formula) {
   return {.kind = Kind::host, .host = std::make_shared<const HostFormula>(std::move(formula))};
 }
 
-Value Value::of_variable(int index) {
-  return of_host({.steps = {{.op = HostFormula::Op::variable, .index = index}}});
-}
+Value Value::of_variable(int index) { return of_host({.steps = {{.op = HostFormula::Op::variable, .index = index}}}); }
 
 Value Value::of_tensor(ValueId id) { return {.kind = Kind::tensor, .tensor = id}; }
 Value Value::make_unknown() { return {.kind = Kind::unknown}; }
@@ -75,8 +73,7 @@ bool is_whole(double value) { return std::trunc(value) == value && std::fabs(val
 
 int64_t integer_of(const Value& value, Loc loc, const std::string& what) {
   if (value.is(Value::Kind::integer)) return value.whole;
-  if (value.is(Value::Kind::real) && is_whole(value.real))
-    return static_cast<int64_t>(value.real);
+  if (value.is(Value::Kind::real) && is_whole(value.real)) return static_cast<int64_t>(value.real);
   throw SpecError(loc, what + " must be an integer; it is " + show_value(value));
 }
 

@@ -8,7 +8,9 @@ namespace mlc {
 namespace {
 
 // A text in `vars` is a formula when it holds an operator, a call or a bracket, or names another variable.
-bool is_formula(const Node& node, const Node& vars) { return node.is(Node::Kind::text) && (looks_like_formula(node.text) || vars.find(node.text)); }
+bool is_formula(const Node& node, const Node& vars) {
+  return node.is(Node::Kind::text) && (looks_like_formula(node.text) || vars.find(node.text));
+}
 
 Value variable(const Node& node, const Node& vars, Env& env, Evaluator& evaluator) {
   switch (node.kind) {
@@ -50,7 +52,8 @@ void bind_vars(const Node& spec, Env& vars, Evaluator& evaluator, Diagnostics& d
 }
 
 struct SettingFormulas::State {
-  State(const Node& spec, Sources& sources) : faults(sources), library(sources), context(library, schema, rules, faults, GraphKind::predict, 1), evaluator(context) {
+  State(const Node& spec, Sources& sources)
+      : faults(sources), library(sources), context(library, schema, rules, faults, GraphKind::predict, 1), evaluator(context) {
     context.vars = &vars;
     bind_vars(spec, vars, evaluator, faults);
   }

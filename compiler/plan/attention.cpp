@@ -53,7 +53,8 @@ Shape squeezed(Shape shape) {
 
 class Finder {
 public:
-  Finder(const Graph& graph, const Target& target) : graph_(graph), target_(target), users_(graph.users()), tokens_(tokens_in_lanes(graph)), stored_(graph.ops.size(), false) {
+  Finder(const Graph& graph, const Target& target)
+      : graph_(graph), target_(target), users_(graph.users()), tokens_(tokens_in_lanes(graph)), stored_(graph.ops.size(), false) {
     for (const Store& s : graph.stores) stored_[s.value] = true;
   }
 
@@ -127,7 +128,9 @@ private:
     if (key) a.key = *key, a.query = *key == sides.a ? sides.b : sides.a;
   }
 
-  static bool is_sum(OpCode c) { return c == OpCode::reduce_sum || c == OpCode::reduce_max || c == OpCode::reduce_min || c == OpCode::reduce_prod; }
+  static bool is_sum(OpCode c) {
+    return c == OpCode::reduce_sum || c == OpCode::reduce_max || c == OpCode::reduce_min || c == OpCode::reduce_prod;
+  }
 
   // Masks are made where they are read; what else comes from outside is read from memory.
   void add_shared(ValueId operand, Attention& a, ValueId reader) {
@@ -142,7 +145,9 @@ private:
     if (!s.plain) return refuse(reader, "an operand beside the scores is read through a reshape or slice");
     if (op.per_sample || !is_elementwise(op.code) || is_expensive(op.code)) return;
     SourceList sources = sources_of(graph_, s.value);
-    if (std::all_of(sources.begin(), sources.end(), [&](const Source& in) { return in.plain && (graph_.ops[in.value].code == OpCode::iota || graph_.ops[in.value].code == OpCode::constant); }))
+    if (std::all_of(sources.begin(), sources.end(), [&](const Source& in) {
+          return in.plain && (graph_.ops[in.value].code == OpCode::iota || graph_.ops[in.value].code == OpCode::constant);
+        }))
       a.shared.insert(s.value);
   }
 
@@ -194,7 +199,8 @@ private:
     for (char l : other)
       if (own(l)) {
         if (label_extent(graph_, op, l) > kMostFeatures) return refuse(t, "a head has more than 256 features");
-        if (kept(key) && label_extent(graph_, op, l) * label_extent(graph_, op, key) * 8 > kMostSums) return refuse(t, "gradients of a head's keys do not fit the cache");
+        if (kept(key) && label_extent(graph_, op, l) * label_extent(graph_, op, key) * 8 > kMostSums)
+          return refuse(t, "gradients of a head's keys do not fit the cache");
       }
   }
 
@@ -275,7 +281,9 @@ private:
 
 }  // namespace
 
-std::vector<Attention> find_attention(const Graph& graph, const Target& target, std::vector<Refusal>* refusals) { return Finder(graph, target).run(refusals); }
+std::vector<Attention> find_attention(const Graph& graph, const Target& target, std::vector<Refusal>* refusals) {
+  return Finder(graph, target).run(refusals);
+}
 
 std::vector<Group> attention_groups(const Graph& graph, const Target& target, std::vector<Refusal>& refusals) {
   Users users = graph.users();
@@ -296,7 +304,8 @@ std::vector<Group> attention_groups(const Graph& graph, const Target& target, st
       group.form = Form::attention;
       std::set<ValueId> inside(group.body.begin(), group.body.end());
       std::function<bool(ValueId)> stays = [&](ValueId v) {
-        return std::all_of(users[v].begin(), users[v].end(), [&](ValueId u) { return is_inline(graph.ops[u].code) ? stays(u) : inside.count(u) > 0; });
+        return std::all_of(users[v].begin(), users[v].end(),
+                           [&](ValueId u) { return is_inline(graph.ops[u].code) ? stays(u) : inside.count(u) > 0; });
       };
       for (ValueId v : a.shared)
         if (a.waves.count(v) && a.waves.at(v).count(wave) && stays(v)) group.body.push_back(v);

@@ -24,7 +24,9 @@ public:
     }
     ContractLabels labels = parse_labels(graph_.ops[group_.anchor].attr.labels);
     for (size_t i = 0; i < labels.out.size(); ++i)
-      if (i != out_.key && shape[i] > 1 && (labels.a.find(labels.out[i]) == std::string::npos || labels.b.find(labels.out[i]) == std::string::npos)) out_.query = i;
+      if (i != out_.key && shape[i] > 1 &&
+          (labels.a.find(labels.out[i]) == std::string::npos || labels.b.find(labels.out[i]) == std::string::npos))
+        out_.query = i;
     out_.causal = true;
     for (ValueId v : group_.body) visit(v, shape);
     return out_;

@@ -154,12 +154,14 @@ private:
     return parent_.back();
   }
   int find(int n) {
-    while (parent_[static_cast<size_t>(n)] != n) n = parent_[static_cast<size_t>(n)] = parent_[static_cast<size_t>(parent_[static_cast<size_t>(n)])];
+    while (parent_[static_cast<size_t>(n)] != n)
+      n = parent_[static_cast<size_t>(n)] = parent_[static_cast<size_t>(parent_[static_cast<size_t>(n)])];
     return n;
   }
   void unify(int a, int b) {
     a = find(a), b = find(b);
-    if (a != b && extent_[static_cast<size_t>(a)] == extent_[static_cast<size_t>(b)]) parent_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
+    if (a != b && extent_[static_cast<size_t>(a)] == extent_[static_cast<size_t>(b)])
+      parent_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
   }
   std::vector<int> nodes(const Shape& shape) {
     std::vector<int> out;

@@ -65,7 +65,10 @@ public:
       if (is_inline(op.code) || op.group >= 0) continue;
       if (enabled && !is_special(op.code) && op.code != OpCode::contract && !is_window(op.code) && join(id)) continue;
       Group g;
-      g.form = op.code == OpCode::contract ? Form::contract : is_window(op.code) ? Form::window : is_special(op.code) ? Form::special : Form::rows;
+      g.form = op.code == OpCode::contract ? Form::contract
+               : is_window(op.code)        ? Form::window
+               : is_special(op.code)       ? Form::special
+                                           : Form::rows;
       g.anchor = id;
       g.body = {id};
       graph_.ops[id].group = static_cast<int>(groups_.size());
@@ -84,7 +87,8 @@ private:
     for (const auto& [value, tensor] : out_.state.resident)
       if (read_elsewhere(value, graph_.ops[value].group)) return true;
     for (const auto& [value, readers] : out_.state.old_readers)
-      if (const Op& op = graph_.ops[value]; op.code == OpCode::copy && users_[op.in[0]].size() > 1 && read_elsewhere(op.in[0], op.group)) return true;
+      if (const Op& op = graph_.ops[value]; op.code == OpCode::copy && users_[op.in[0]].size() > 1 && read_elsewhere(op.in[0], op.group))
+        return true;
     return false;
   }
 
@@ -95,7 +99,8 @@ private:
       auto readers = out_.state.old_readers.find(id);
       if (readers == out_.state.old_readers.end()) continue;
       std::set<ValueId> behind{id};
-      for (auto it = std::make_reverse_iterator(std::upper_bound(inside.begin(), inside.end(), id)); it != std::make_reverse_iterator(inside.begin()); ++it)
+      for (auto it = std::make_reverse_iterator(std::upper_bound(inside.begin(), inside.end(), id));
+           it != std::make_reverse_iterator(inside.begin()); ++it)
         if (behind.count(*it))
           for (const Source& s : sources_of(graph_, *it)) behind.insert(s.value);
       for (ValueId r : readers->second)
@@ -173,7 +178,8 @@ private:
   }
 
   std::optional<Reason> check(Form form, ValueId anchor, const std::vector<ValueId>& body) {
-    if (form == Form::update || form == Form::attention || form == Form::special) return Reason{"kind", "the producer has a loop of its own kind"};
+    if (form == Form::update || form == Form::attention || form == Form::special)
+      return Reason{"kind", "the producer has a loop of its own kind"};
     if (body.size() > kMostOps) return Reason{"size", "more than 64 ops in one group"};
     Members inside(body);
     std::set<ValueId> streams;
@@ -184,8 +190,10 @@ private:
           continue;
         }
         if (!s.plain) return Reason{"F2", "the index map between them is a reshape or slice"};
-        if (graph_.ops[id].code == OpCode::take && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "a table is gathered from memory"};
-        if (graph_.ops[id].code == OpCode::resample && s.value == sources_of(graph_, id)[0].value) return Reason{"F15", "an image is gathered from memory"};
+        if (graph_.ops[id].code == OpCode::take && s.value == sources_of(graph_, id)[0].value)
+          return Reason{"F15", "a table is gathered from memory"};
+        if (graph_.ops[id].code == OpCode::resample && s.value == sources_of(graph_, id)[0].value)
+          return Reason{"F15", "an image is gathered from memory"};
       }
     }
     if (streams.size() > kMostStreams) return Reason{"streams", "more than 24 values are read at once"};
@@ -205,7 +213,8 @@ private:
       return false;
     };
     auto operands = axes.operands.find(id);
-    return repeats(axes.result.at(id)) || (operands != axes.operands.end() && std::any_of(operands->second.begin(), operands->second.end(), repeats));
+    return repeats(axes.result.at(id)) ||
+           (operands != axes.operands.end() && std::any_of(operands->second.begin(), operands->second.end(), repeats));
   }
 
   // F6: everything behind the contraction or window has its shape, axis by axis.
@@ -219,8 +228,10 @@ private:
         if (std::optional<Reason> no = check_sum(anchor, id, axes)) return no;
         continue;
       }
-      if (!is_elementwise(op.code)) return Reason{"F6", window ? "only elementwise ops follow a window" : "only elementwise ops follow a contraction"};
-      if (axes.result.at(id) != axes.result.at(anchor)) return Reason{"F6", window ? "it has other axes than the window's result" : "it has other axes than the contraction"};
+      if (!is_elementwise(op.code))
+        return Reason{"F6", window ? "only elementwise ops follow a window" : "only elementwise ops follow a contraction"};
+      if (axes.result.at(id) != axes.result.at(anchor))
+        return Reason{"F6", window ? "it has other axes than the window's result" : "it has other axes than the contraction"};
       if (op.layout != graph_.ops[anchor].layout) return Reason{"layout", "it lies in another layout"};
     }
     return std::nullopt;
@@ -234,8 +245,10 @@ private:
       return Reason{"F7", "a reduction needs the whole result of the contraction"};
     if (axes.operands.at(id)[0] != axes.result.at(anchor)) return Reason{"F7", "it sums a value with other axes than the contraction's"};
     size_t row = parse_labels(product.attr.labels).out.find(roles->row);
-    if (roles->row == 0 || axes.result.at(id) != std::vector<int>{axes.result.at(anchor)[row]}) return Reason{"F7", "the sum keeps other axes than the rows of a tile"};
-    int64_t rows = product.type.shape[row], work = product.type.elements() * graph_.type(product.in[0]).shape[parse_labels(product.attr.labels).a.find(roles->k[0])];
+    if (roles->row == 0 || axes.result.at(id) != std::vector<int>{axes.result.at(anchor)[row]})
+      return Reason{"F7", "the sum keeps other axes than the rows of a tile"};
+    int64_t rows = product.type.shape[row],
+            work = product.type.elements() * graph_.type(product.in[0]).shape[parse_labels(product.attr.labels).a.find(roles->k[0])];
     if (rows < kLeastRows && work > kSerialWork) return Reason{"F7", "too few rows to share among threads"};
     const Op& vectors = graph_.ops[product.in[static_cast<size_t>(roles->vector)]];
     if (!reads_far_columns(graph_, anchor, *roles) && storage_elements(vectors.type, vectors.layout) * 4 > target_.l2 / 2)
@@ -354,7 +367,11 @@ private:
     };
     for (int root = 0; root < static_cast<int>(groups_.size()); ++root) {
       if (mark[static_cast<size_t>(root)] || groups_[static_cast<size_t>(root)].body.empty()) continue;
-      struct Frame { int group; std::vector<int> next; size_t at; };
+      struct Frame {
+        int group;
+        std::vector<int> next;
+        size_t at;
+      };
       std::vector<Frame> frames{{root, producers(root), 0}};
       mark[static_cast<size_t>(root)] = 1;
       while (!frames.empty()) {
@@ -438,7 +455,9 @@ std::string print_grouping(const Graph& graph, const Grouping& grouping, bool ex
     const Group& group = grouping.groups[g];
     std::vector<std::string> members, writes;
     for (ValueId v : group.body) members.push_back(name(v));
-    for (ValueId v : group.writes) writes.push_back("%" + std::to_string(v) + " " + format_type(graph.type(v)) + " " + print_layout(graph.ops[v].layout, graph.type(v).shape.size()));
+    for (ValueId v : group.writes)
+      writes.push_back("%" + std::to_string(v) + " " + format_type(graph.type(v)) + " " +
+                       print_layout(graph.ops[v].layout, graph.type(v).shape.size()));
     out += "group " + std::to_string(g) + " form=" + form_name(group.form) + " anchor=" + name(group.anchor);
     if (!group.members.empty()) out += " parameters=" + std::to_string(group.members.size());
     out += " members=[" + join(members, ", ") + "] writes=[" + join(writes, ", ") + "]\n";

@@ -68,8 +68,12 @@ private:
       for (size_t i = 0; from > 0 && i < op.attr.dims.size(); ++i)
         if (op.attr.dims[i] == from) return static_cast<int>(i);
       return kUnknown;
-    case OpCode::broadcast: return from > 0 && graph_.type(op.in[0]).shape[static_cast<size_t>(from)] > 1 ? static_cast<int>(op.attr.dims[static_cast<size_t>(from)]) : kUnknown;
-    case OpCode::reshape: return from > 0 ? through_reshape(graph_.type(op.in[0]).shape, op.type.shape, static_cast<size_t>(from)) : kUnknown;
+    case OpCode::broadcast:
+      return from > 0 && graph_.type(op.in[0]).shape[static_cast<size_t>(from)] > 1
+                 ? static_cast<int>(op.attr.dims[static_cast<size_t>(from)])
+                 : kUnknown;
+    case OpCode::reshape:
+      return from > 0 ? through_reshape(graph_.type(op.in[0]).shape, op.type.shape, static_cast<size_t>(from)) : kUnknown;
     default: break;
     }
     if (is_window(op.code)) return kUnknown;
@@ -157,7 +161,9 @@ public:
       bool attending = attends.count(id) > 0;
       if (op.code == OpCode::contract || (is_special(op.code) && op.code != OpCode::concat && op.code != OpCode::pad))
         for (ValueId& in : op.in) in = attending && reads_in_place(graph_, in) ? in : in_memory(in);
-      if ((op.code == OpCode::take || op.code == OpCode::resample) && is_inline(graph_.ops[op.in[0]].code) && graph_.ops[op.in[0]].code != OpCode::state) op.in[0] = copy(op.in[0], {});
+      if ((op.code == OpCode::take || op.code == OpCode::resample) && is_inline(graph_.ops[op.in[0]].code) &&
+          graph_.ops[op.in[0]].code != OpCode::state)
+        op.in[0] = copy(op.in[0], {});
       if (op.code == OpCode::contract && !attending && !has_lanes(op)) feed_lanes(op);
       graph_.ops.push_back(std::move(op));
       remap_[id] = static_cast<ValueId>(graph_.ops.size() - 1);
@@ -166,7 +172,8 @@ public:
     for (Store& s : graph_.stores) {
       s.value = remap_[s.value];
       // Scatters write to the arena alone.
-      if (is_inline(graph_.ops[s.value].code) || graph_.ops[s.value].code == OpCode::take_grad || graph_.ops[s.value].code == OpCode::resample_grad)
+      if (is_inline(graph_.ops[s.value].code) || graph_.ops[s.value].code == OpCode::take_grad ||
+          graph_.ops[s.value].code == OpCode::resample_grad)
         s.value = copy(s.value, graph_.ops[s.value].layout);
     }
   }

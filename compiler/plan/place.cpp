@@ -79,7 +79,8 @@ int64_t place_in_order(std::vector<Buffer>& buffers, const Order& order, bool ti
     b.offset = gap.offset();
     for (const Buffer::Slice& s : b.slices) {
       Placed p{b.offset + s.offset, b.offset + s.offset + s.bytes, s.first, s.last};
-      placed.insert(std::upper_bound(placed.begin(), placed.end(), p, [](const Placed& x, const Placed& y) { return x.begin < y.begin; }), p);
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), p, [](const Placed& x, const Placed& y) { return x.begin < y.begin; }),
+                    p);
     }
     arena = std::max(arena, b.offset + b.bytes);
   }
@@ -115,7 +116,8 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
   int64_t slices = 0;
   for (const Buffer& b : buffers) slices += static_cast<int64_t>(b.slices.size());
   int64_t tries = std::min(kMostTries, kWork / (slices * slices + 1));
-  Order starts[] = {sorted_by(buffers, [](const Buffer& b) { return b.bytes; }), sorted_by(buffers, [&](const Buffer& b) { return b.bytes * length(b); }), sorted_by(buffers, length)};
+  Order starts[] = {sorted_by(buffers, [](const Buffer& b) { return b.bytes; }),
+                    sorted_by(buffers, [&](const Buffer& b) { return b.bytes * length(b); }), sorted_by(buffers, length)};
   Order best_order;
   int64_t best = -1;
   bool best_tight = false;
@@ -127,8 +129,8 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
   for (const Order& order : starts)
     for (bool tight : {true, false})
       if (int64_t arena = attempt(order, tight); arena <= goal) return arena;
-  // The buffer that ends the arena, and now and then any other, takes its turn somewhat earlier, time and again. A change stays unless the arena grows
-  // by more than a slack, which shrinks to nothing: some placements take two changes, and the first alone is worse.
+  // The buffer that ends the arena, and now and then any other, takes its turn somewhat earlier, time and again. A change stays unless the
+  // arena grows by more than a slack, which shrinks to nothing: some placements take two changes, and the first alone is worse.
   uint64_t random = 1;
   for (Order& order : starts) {
     int64_t arena = place_in_order(buffers, order, false);
@@ -140,7 +142,8 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
         return static_cast<std::ptrdiff_t>((random >> 33) % static_cast<uint64_t>(n));
       };
       auto n = static_cast<std::ptrdiff_t>(order.size());
-      std::ptrdiff_t top = std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); }) - order.begin();
+      std::ptrdiff_t top =
+          std::max_element(order.begin(), order.end(), [&](size_t a, size_t b) { return end(a) < end(b); }) - order.begin();
       std::ptrdiff_t from = i % 4 == 3 ? draw(n) : top, to = draw(from + 1);
       Order changed = order;
       std::rotate(changed.begin() + to, changed.begin() + from, changed.begin() + from + 1);
@@ -153,4 +156,4 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
   return place_in_order(buffers, best_order, best_tight);
 }
 
-}  // namespace mlc
+} // namespace mlc

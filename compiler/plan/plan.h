@@ -85,7 +85,8 @@ struct Refusal {
 /// Old and new values of state within a step.
 struct StateUse {
   std::map<ValueId, TensorId> resident;               ///< see Plan::resident
-  std::map<ValueId, std::vector<ValueId>> old_readers;///< by a new value, the ops that read what it overwrites; index maps are looked through
+  std::map<ValueId, std::vector<ValueId>>
+      old_readers;///< by a new value, the ops that read what it overwrites; index maps are looked through
 };
 /// Of a graph with layouts.
 StateUse find_state_use(const Graph& graph);
@@ -93,7 +94,7 @@ StateUse find_state_use(const Graph& graph);
 void separate_old_state(Graph& graph);
 
 struct Grouping {
-  std::vector<Group> groups;           ///< in an order that respects data flow
+  std::vector<Group> groups; ///< in an order that respects data flow
   std::vector<Refusal> refusals;
   StateUse state;
 };
@@ -101,26 +102,27 @@ struct Grouping {
 struct StateLayout;
 
 struct FuseOptions {
-  bool enabled = true;                 ///< false: each op is its own group; bits of elementwise results are the same
-  bool attention = true;               ///< as in assign_layouts()
-  const StateLayout* state = nullptr;  ///< places that the state has already: parameters of an update group are neighbours there
+  bool enabled = true; ///< false: each op is its own group; bits of elementwise results are the same
+  bool attention = true; ///< as in assign_layouts()
+  const StateLayout* state = nullptr; ///< places that the state has already: parameters of an update group are neighbours there
 };
 
 /// Puts every op that computes into one group (Op::group).
 Grouping fuse(Graph& graph, const Target& target, const FuseOptions& options = {});
-/// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws InternalError.
+/// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws
+/// InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
 std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
 
 // --- order and memory ---
 
-inline constexpr int64_t kAlign = 64;   ///< bytes, of buffers and of state tensors
+inline constexpr int64_t kAlign = 64; ///< bytes, of buffers and of state tensors
 inline int64_t aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 /// Where each state tensor lies in the state arena: row-major, 64-byte aligned. Tensors of one kind that an optimizer
 /// updates alike are neighbours, so that one flat loop can walk them.
 struct StateLayout {
-  std::map<std::string, int64_t> offsets;   ///< path -> bytes
+  std::map<std::string, int64_t> offsets; ///< path -> bytes
   int64_t bytes = 0;
 };
 
@@ -130,7 +132,7 @@ struct StateLayout {
 struct Buffer {
   struct Slice {
     ValueId value;
-    int64_t offset, bytes;     ///< within the buffer
+    int64_t offset, bytes; ///< within the buffer
     int first, last;
   };
   std::vector<Slice> slices;
@@ -147,13 +149,13 @@ struct Step {
 struct Plan {
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
-  std::map<ValueId, int> buffer_of;    ///< values that lie in the arena -> index in buffers
+  std::map<ValueId, int> buffer_of; ///< values that lie in the arena -> index in buffers
   std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
-  std::map<ValueId, TensorId> resident;///< new values of state that the step itself reads, where they are stored: all readers of
-                                       ///< the old value run before, so that one place serves both
+  std::map<ValueId, TensorId> resident; ///< new values of state that the step itself reads, where they are stored: all readers of
+                                        ///< the old value run before, so that one place serves both
   int64_t arena_bytes = 0;
-  int64_t live_bytes = 0;              ///< lower bound: the greatest sum of live slices
-  int64_t offset_of(ValueId value) const;   ///< bytes in the arena; throws InternalError for values that do not lie there
+  int64_t live_bytes = 0; ///< lower bound: the greatest sum of live slices
+  int64_t offset_of(ValueId value) const; ///< bytes in the arena; throws InternalError for values that do not lie there
 };
 
 /// True when others read the value from the arena (not only stores or its own group do).
@@ -161,8 +163,8 @@ bool needs_buffer(const Graph& graph, const Users& users, ValueId value);
 
 /// The greatest sum of slices that live in one segment: no placement takes less.
 int64_t live_bytes(const std::vector<Buffer>& buffers);
-/// Sets every buffer's offset; slices of two buffers that live in one segment share no byte. Returns the arena's bytes: the lower bound for nearly
-/// all sets of lifetimes, within 5 % of it for those that programs have. The same buffers are always placed alike.
+/// Sets every buffer's offset; slices of two buffers that live in one segment share no byte. Returns the arena's bytes: the lower bound for
+/// nearly all sets of lifetimes, within 5 % of it for those that programs have. The same buffers are always placed alike.
 int64_t place_buffers(std::vector<Buffer>& buffers);
 
 StateLayout layout_state(const Graph& graph, const Grouping& grouping);
@@ -175,4 +177,4 @@ void check_state(const Graph& graph, const Grouping& grouping, const StateLayout
 void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
 std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
 
-}  // namespace mlc
+} // namespace mlc

@@ -19,7 +19,8 @@ int64_t value_bytes(const Graph& graph, ValueId v) {
 // else reads the operand then or later.
 class InPlace {
 public:
-  InPlace(const Graph& graph, const Grouping& grouping, const std::vector<int>& segment, const std::map<ValueId, std::pair<int, int>>& life, std::set<ValueId> fixed)
+  InPlace(const Graph& graph, const Grouping& grouping, const std::vector<int>& segment, const std::map<ValueId, std::pair<int, int>>& life,
+          std::set<ValueId> fixed)
       : graph_(graph), grouping_(grouping), segment_(segment), life_(life), taken_(std::move(fixed)) {
     for (size_t g = 0; g < grouping.groups.size(); ++g)
       for (ValueId v : grouping.groups[g].reads) readers_[v].push_back(static_cast<int>(g));
@@ -29,7 +30,8 @@ public:
     std::map<ValueId, ValueId> out;
     for (size_t g = 0; g < grouping_.groups.size(); ++g) {
       const Group& group = grouping_.groups[g];
-      bool reducing = group.form == Form::rows && std::any_of(group.body.begin(), group.body.end(), [&](ValueId v) { return is_reducing(graph_.ops[v].code); });
+      bool reducing = group.form == Form::rows &&
+                      std::any_of(group.body.begin(), group.body.end(), [&](ValueId v) { return is_reducing(graph_.ops[v].code); });
       if (reducing || (group.form != Form::rows && group.form != Form::contract && group.form != Form::window)) continue;
       for (ValueId result : group.writes) {
         if (!life_.count(result) || taken_.count(result)) continue;
@@ -83,7 +85,9 @@ bool read_outside(const Graph& graph, const Users& users, ValueId value, int gro
 
 }  // namespace
 
-bool needs_buffer(const Graph& graph, const Users& users, ValueId value) { return read_outside(graph, users, value, graph.ops[value].group); }
+bool needs_buffer(const Graph& graph, const Users& users, ValueId value) {
+  return read_outside(graph, users, value, graph.ops[value].group);
+}
 
 int64_t Plan::offset_of(ValueId value) const {
   auto it = buffer_of.find(value);
@@ -97,7 +101,8 @@ int64_t Plan::offset_of(ValueId value) const {
 namespace {
 
 // First and last segment of each value that lies in the arena.
-std::map<ValueId, std::pair<int, int>> lifetimes(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<int>& segment) {
+std::map<ValueId, std::pair<int, int>> lifetimes(const Graph& graph, const Grouping& grouping, const Users& users,
+                                                 const std::vector<int>& segment) {
   std::map<ValueId, std::pair<int, int>> life;
   for (size_t g = 0; g < segment.size(); ++g)
     for (ValueId v : grouping.groups[g].writes)
@@ -110,13 +115,15 @@ std::map<ValueId, std::pair<int, int>> lifetimes(const Graph& graph, const Group
 
 int64_t most_alive(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<int>& segment) {
   std::vector<Buffer> buffers;
-  for (const auto& [v, l] : lifetimes(graph, grouping, users, segment)) buffers.push_back({{{v, 0, value_bytes(graph, v), l.first, l.second}}});
+  for (const auto& [v, l] : lifetimes(graph, grouping, users, segment))
+    buffers.push_back({{{v, 0, value_bytes(graph, v), l.first, l.second}}});
   return live_bytes(buffers);
 }
 
 // Every group stands in the first segment that it can. One that makes more than it frees waits for the last: what it makes
 // lives shorter, and is in the caches when it is read. No segment is added.
-std::vector<int> put_off(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<std::set<int>>& before, std::vector<int> segment) {
+std::vector<int> put_off(const Graph& graph, const Grouping& grouping, const Users& users, const std::vector<std::set<int>>& before,
+                         std::vector<int> segment) {
   size_t n = segment.size();
   std::vector<int> latest(n, -1), order(n);
   std::map<ValueId, std::vector<size_t>> readers;
@@ -124,7 +131,8 @@ std::vector<int> put_off(const Graph& graph, const Grouping& grouping, const Use
     order[g] = static_cast<int>(g);
     for (ValueId v : grouping.groups[g].reads) readers[v].push_back(g);
   }
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] > segment[static_cast<size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return segment[static_cast<size_t>(a)] > segment[static_cast<size_t>(b)]; });
   for (int at : order) {
     auto g = static_cast<size_t>(at);
     if (latest[g] > segment[g]) {
@@ -194,7 +202,8 @@ Plan schedule(const Graph& graph, const Grouping& grouping) {
   Users users = graph.users();
   std::vector<int> late = put_off(graph, grouping, users, before, segment);
   if (most_alive(graph, grouping, users, late) < most_alive(graph, grouping, users, segment)) segment = std::move(late);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return segment[static_cast<size_t>(a)] < segment[static_cast<size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return segment[static_cast<size_t>(a)] < segment[static_cast<size_t>(b)]; });
   for (size_t i = 0; i < n; ++i) {
     int s = segment[static_cast<size_t>(order[i])];
     bool last = i + 1 == n || segment[static_cast<size_t>(order[i + 1])] != s;
@@ -260,7 +269,8 @@ void check_state(const Graph& graph, const Grouping& grouping, const StateLayout
     int64_t at = 0;
     for (const UpdateMember& m : g.members) {
       ensure(offset(m.parameter) == offset(first.parameter) + at, "plan: the parameters of an update do not lie side by side");
-      for (size_t s = 0; s < m.slots.size(); ++s) ensure(offset(m.slots[s]) == offset(first.slots[s]) + at, "plan: the slots of an update do not lie side by side");
+      for (size_t s = 0; s < m.slots.size(); ++s)
+        ensure(offset(m.slots[s]) == offset(first.slots[s]) + at, "plan: the slots of an update do not lie side by side");
       at += aligned(graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
     }
   }
@@ -284,7 +294,8 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
   std::map<ValueId, size_t> span_of;
   for (const auto& [v, index] : plan.buffer_of) {
     int64_t begin = plan.offset_of(v);
-    spans.push_back({begin, begin + value_bytes(graph, v), segment[static_cast<size_t>(graph.ops[v].group)], segment[static_cast<size_t>(graph.ops[v].group)], v});
+    spans.push_back({begin, begin + value_bytes(graph, v), segment[static_cast<size_t>(graph.ops[v].group)],
+                     segment[static_cast<size_t>(graph.ops[v].group)], v});
     span_of[v] = spans.size() - 1;
     ensure(begin >= 0 && spans.back().end <= plan.arena_bytes, "plan: a buffer lies outside the arena");
     ensure(begin % kAlign == 0, "plan: a buffer is not aligned");
@@ -306,7 +317,8 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
   // In place: the same bytes, and the operand's last reader is the group that writes the result.
   auto in_place = [&](const Span& result, const Span& operand) {
     auto it = plan.in_place.find(result.value);
-    return it != plan.in_place.end() && it->second == operand.value && result.begin == operand.begin && result.end == operand.end && operand.last == result.first;
+    return it != plan.in_place.end() && it->second == operand.value && result.begin == operand.begin && result.end == operand.end &&
+           operand.last == result.first;
   };
   auto check_pair = [&](const Span& a, const Span& b) {
     if (a.first > b.last || b.first > a.last || a.begin >= b.end || b.begin >= a.end) return;
@@ -341,13 +353,16 @@ std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan&
     const Group& g = grouping.groups[static_cast<size_t>(s.group)];
     const Op& op = graph.ops[g.anchor];
     out += "segment " + std::to_string(s.segment) + ": group " + std::to_string(s.group) + " " + form_name(g.form) + " " +
-           graph.scopes[static_cast<size_t>(op.scope)].path + "." + std::string(op_info(op.code).name) + (s.barrier_after ? " | barrier" : "") + "\n";
+           graph.scopes[static_cast<size_t>(op.scope)].path + "." + std::string(op_info(op.code).name) +
+           (s.barrier_after ? " | barrier" : "") + "\n";
   }
-  for (const auto& [result, operand] : plan.in_place) out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
+  for (const auto& [result, operand] : plan.in_place)
+    out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
   for (const Buffer& b : plan.buffers)
     for (const Buffer::Slice& s : b.slices)
-      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(s.first) + ".." + std::to_string(s.last) +
-             " offset " + std::to_string(b.offset + s.offset) + " bytes " + std::to_string(value_bytes(graph, s.value)) + "\n";
+      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(s.first) + ".." +
+             std::to_string(s.last) + " offset " + std::to_string(b.offset + s.offset) + " bytes " +
+             std::to_string(value_bytes(graph, s.value)) + "\n";
   return out;
 }
 

@@ -58,7 +58,8 @@ StateUse find_state_use(const Graph& graph) {
     if (is_inline(graph.ops[id].code)) continue;
     for (const Source& s : sources_of(graph, id)) {
       const Op& op = graph.ops[s.value];
-      if (auto it = op.code == OpCode::state ? overwritten.find(op.attr.tensor) : overwritten.end(); it != overwritten.end()) out.old_readers[it->second].push_back(id);
+      if (auto it = op.code == OpCode::state ? overwritten.find(op.attr.tensor) : overwritten.end(); it != overwritten.end())
+        out.old_readers[it->second].push_back(id);
     }
   }
   return out;

@@ -15,7 +15,8 @@ namespace {
 
 class Finder {
 public:
-  Finder(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) : graph_(graph), state_(state), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
+  Finder(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals)
+      : graph_(graph), state_(state), refusals_(refusals), users_(graph.users()), stored_(graph.ops.size(), 0) {
     for (const Store& s : graph.stores) ++stored_[s.value];
     find_slots();
     count_generations();
@@ -159,8 +160,8 @@ private:
     return false;
   }
 
-  // Elementwise ops (of the parameter's shape, as their operands are) that only this update reads, and with `shared` the new values that others
-  // read too.
+  // Elementwise ops (of the parameter's shape, as their operands are) that only this update reads, and with `shared` the new values that
+  // others read too.
   std::set<ValueId> grow(const std::vector<std::pair<std::string, Store>>& roots, bool shared) {
     std::set<ValueId> cone;
     std::vector<ValueId> queue;
@@ -199,6 +200,8 @@ private:
 
 }  // namespace
 
-std::vector<Group> find_updates(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) { return Finder(graph, state, refusals).run(); }
+std::vector<Group> find_updates(const Graph& graph, const StateLayout* state, std::vector<Refusal>& refusals) {
+  return Finder(graph, state, refusals).run();
+}
 
 }  // namespace mlc

@@ -28,7 +28,8 @@ public:
   Parser(std::string_view text, Loc loc, bool moves) : text_(text), loc_(loc), moves_(moves) { advance(); }
 
   ExprPtr run() {
-    if (text_.size() > kMostCharacters) throw SpecError(place(0, 1), "a formula has at most 100,000 characters; name its parts under 'let' or 'functions'");
+    if (text_.size() > kMostCharacters)
+      throw SpecError(place(0, 1), "a formula has at most 100,000 characters; name its parts under 'let' or 'functions'");
     if (token_.kind == Token::Kind::end) fail("a formula is expected here");
     ExprPtr e = expression();
     if (token_.kind != Token::Kind::end) unexpected();
@@ -112,7 +113,10 @@ private:
         at_ += 2;
         return make(Token::Kind::symbol, symbol);
       }
-    at_ += static_cast<unsigned char>(c) < 0x80 ? 1 : std::min<size_t>(text_.size() - at_, static_cast<unsigned char>(c) < 0xE0 ? 2 : static_cast<unsigned char>(c) < 0xF0 ? 3 : 4);
+    at_ += static_cast<unsigned char>(c) < 0x80 ? 1
+                                                : std::min<size_t>(text_.size() - at_, static_cast<unsigned char>(c) < 0xE0   ? 2
+                                                                                       : static_cast<unsigned char>(c) < 0xF0 ? 3
+                                                                                                                              : 4);
     make(Token::Kind::symbol, std::string(text_.substr(begin, at_ - begin)));
   }
 
@@ -128,7 +132,8 @@ private:
     return {loc_.file, loc_.line, loc_.col + static_cast<uint32_t>(begin), static_cast<uint32_t>(std::max<size_t>(1, end - begin))};
   }
   [[noreturn]] void fail(const std::string& what) const {
-    if (token_.kind == Token::Kind::end) throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + (last_end_ ? "; the formula ends too early" : ""));
+    if (token_.kind == Token::Kind::end)
+      throw SpecError(place(last_end_ ? last_end_ : 0, last_end_ + 1), what + (last_end_ ? "; the formula ends too early" : ""));
     throw SpecError(place(token_.begin, token_.end), what);
   }
 
@@ -319,9 +324,7 @@ private:
     Token t = token_;
     switch (t.kind) {
     case Token::Kind::number: return number();
-    case Token::Kind::text:
-      advance();
-      return make(Expr::Kind::text, t.begin, t.end, t.text);
+    case Token::Kind::text: advance(); return make(Expr::Kind::text, t.begin, t.end, t.text);
     case Token::Kind::name:
       for (const char* reserved : {"if", "else", "and", "or", "not"})
         if (t.text == reserved) fail("unexpected '" + t.text + "' in a formula");
@@ -379,7 +382,8 @@ private:
       Argument a;
       Token first = token_;
       a.loc = place(first.begin, first.end);
-      if (token_.kind == Token::Kind::name && peek() == '=' && text_.substr(at_ + std::min(text_.size() - at_, text_.substr(at_).find('=')), 2) != "==") {
+      if (token_.kind == Token::Kind::name && peek() == '=' &&
+          text_.substr(at_ + std::min(text_.size() - at_, text_.substr(at_).find('=')), 2) != "==") {
         a.name = token_.text;
         for (const Argument& other : e->arguments)
           if (other.name == a.name) fail("argument '" + a.name + "' is given twice");
@@ -456,7 +460,8 @@ bool is_identifier(std::string_view text) {
 }
 
 void check_given_name(const Node& name, const std::string& what) {
-  static constexpr std::string_view kReserved[] = {"and", "or", "not", "if", "else", "in", "true", "false", "none", "inf", "pi", "train", "data"};
+  static constexpr std::string_view kReserved[] = {"and",   "or",   "not", "if", "else",  "in",  "true",
+                                                   "false", "none", "inf", "pi", "train", "data"};
   if (!name.is(Node::Kind::text) || !is_identifier(name.text))
     throw SpecError(name.loc, what + " is a word of letters, digits and _ that begins with no digit");
   if (std::find(std::begin(kReserved), std::end(kReserved), name.text) != std::end(kReserved))
@@ -469,7 +474,8 @@ bool looks_like_formula(std::string_view text) {
   bool quoted = text.find_first_of("([+*%<>=!") != std::string_view::npos;
   // A slash or a dash also stands in paths and names: an operator has a number or a space beside it.
   for (size_t i = 1; !quoted && i + 1 < text.size(); ++i)
-    if (text[i] == '/' || text[i] == '-') quoted = (text[i - 1] == ' ' && text[i + 1] == ' ') || (text[i] == '/' && digit(text[i - 1]) && digit(text[i + 1]));
+    if (text[i] == '/' || text[i] == '-')
+      quoted = (text[i - 1] == ' ' && text[i + 1] == ' ') || (text[i] == '/' && digit(text[i - 1]) && digit(text[i + 1]));
   if (!quoted) return text.find(" if ") != std::string_view::npos && text.find(" else ") != std::string_view::npos;
   try {
     parse_formula(text, {1, 1, 1, 1});
@@ -508,7 +514,8 @@ std::string print_formula(const Expr& e) {
   }
   case Expr::Kind::index: return wrapped(*e.kids[0], 9) + "[" + print_formula(*e.kids[1]) + "]";
   case Expr::Kind::slice:
-    return wrapped(*e.kids[0], 9) + "[" + (e.kids[1] ? print_formula(*e.kids[1]) : "") + ":" + (e.kids[2] ? print_formula(*e.kids[2]) : "") + "]";
+    return wrapped(*e.kids[0], 9) + "[" + (e.kids[1] ? print_formula(*e.kids[1]) : "") + ":" +
+           (e.kids[2] ? print_formula(*e.kids[2]) : "") + "]";
   case Expr::Kind::list: return "[" + list(e.kids) + "]";
   }
   return "";

@@ -17,7 +17,8 @@ constexpr std::uintmax_t kMostBytes = 16u << 20;
 class Loader {
 public:
   /// `home`: the folder that included files must lie in; empty: anywhere.
-  Loader(Sources& sources, Diagnostics& diagnostics, std::string home) : sources_(sources), diagnostics_(diagnostics), home_(std::move(home)) {}
+  Loader(Sources& sources, Diagnostics& diagnostics, std::string home)
+      : sources_(sources), diagnostics_(diagnostics), home_(std::move(home)) {}
 
   Node file(const std::filesystem::path& path, Loc from) {
     std::error_code fault;
@@ -33,7 +34,8 @@ public:
     }
     std::ifstream in(path, std::ios::binary);
     if (!in || !std::filesystem::is_regular_file(path, fault)) {
-      diagnostics_.error(from, "cannot read " + path.string() + (std::filesystem::exists(path, fault) ? ": not a readable file" : ": no such file"));
+      diagnostics_.error(from, "cannot read " + path.string() +
+                                   (std::filesystem::exists(path, fault) ? ": not a readable file" : ": no such file"));
       return {};
     }
     if (std::filesystem::file_size(path, fault) > kMostBytes) {

@@ -12,11 +12,15 @@ std::string scalar_text(const Node& node) {
   if (!node.is(Node::Kind::text)) return node.text;
   const std::string& t = node.text;
   static const char* kWords[] = {"", "~", "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"};
-  bool plain = std::none_of(std::begin(kWords), std::end(kWords), [&](const char* w) { return t == w; }) && !parse_real(t) && !parse_integer(t) && trim(t) == t &&
-               t.find_first_of("\n\r\t\"\\") == std::string::npos && std::none_of(t.begin(), t.end(), is_control) && t.find(": ") == std::string::npos && t.find(" #") == std::string::npos && !t.empty() && t.back() != ':' &&
-               std::string_view("[]{}\"'*&!|>%@`,?:#-").find(t[0]) == std::string_view::npos && t != "---" && t != "...";
+  bool plain = std::none_of(std::begin(kWords), std::end(kWords), [&](const char* w) { return t == w; }) && !parse_real(t) &&
+               !parse_integer(t) && trim(t) == t && t.find_first_of("\n\r\t\"\\") == std::string::npos &&
+               std::none_of(t.begin(), t.end(), is_control) && t.find(": ") == std::string::npos && t.find(" #") == std::string::npos &&
+               !t.empty() && t.back() != ':' && std::string_view("[]{}\"'*&!|>%@`,?:#-").find(t[0]) == std::string_view::npos &&
+               t != "---" && t != "...";
   // A dash starts an item only before a space; a formula may start with one.
-  if (!plain && t.size() > 1 && t[0] == '-' && t[1] != ' ' && t.find_first_of(":#\n\r\"\\") == std::string::npos && std::none_of(t.begin(), t.end(), is_control) && !parse_real(t)) plain = true;
+  if (!plain && t.size() > 1 && t[0] == '-' && t[1] != ' ' && t.find_first_of(":#\n\r\"\\") == std::string::npos &&
+      std::none_of(t.begin(), t.end(), is_control) && !parse_real(t))
+    plain = true;
   if (plain) return t;
   std::string out = "\"";
   for (char c : t) {

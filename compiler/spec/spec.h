@@ -20,9 +20,9 @@ struct Assignment {
 
 /// Reads `path`, merges its includes (maps key by key, lists replace, the including file wins; a cycle is an error) and
 /// applies each `path=value` of `sets` (the value as YAML; list elements by number; origin Origin::set). Texts take `${name}`
-/// of `vars` and `${env:NAME}`. `values` are applied after the sets. A file that cannot be read, and all faults of syntax, go to `diagnostics`; the tree is then
-/// null or partial.
-/// Included files lie in the tree of the spec's folder (links followed), unless `allow_outside`.
+/// of `vars` and `${env:NAME}`. `values` are applied after the sets. A file that cannot be read, and all faults of syntax, go to
+/// `diagnostics`; the tree is then null or partial. Included files lie in the tree of the spec's folder (links followed), unless
+/// `allow_outside`.
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
                const std::vector<Assignment>& values = {}, bool allow_outside = false);
 

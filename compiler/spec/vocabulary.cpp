@@ -3,15 +3,27 @@
 #include "compiler/spec/yaml.h"
 
 #include <algorithm>
-#include <cmath>
 #include <array>
+#include <cmath>
 #include <map>
 
 namespace mlc {
 namespace {
 
 enum Kind : unsigned {
-  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024, any = 2048, none = 4096
+  integer = 1,
+  number = 2,
+  flag = 4,
+  text = 8,
+  word = 16,
+  formula = 32,
+  quantity = 64,
+  list = 128,
+  map = 256,
+  items = 512,
+  name = 1024,
+  any = 2048,
+  none = 4096
 };
 
 struct Key {
@@ -56,7 +68,8 @@ std::string snake_case(const std::string& name) {
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
     auto upper = [&](size_t at) { return at < name.size() && std::isupper(static_cast<unsigned char>(name[at])) != 0; };
-    bool word = upper(i) && i > 0 && name[i - 1] != '_' && (!upper(i - 1) || (i + 1 < name.size() && std::islower(static_cast<unsigned char>(name[i + 1]))));
+    bool word = upper(i) && i > 0 && name[i - 1] != '_' &&
+                (!upper(i - 1) || (i + 1 < name.size() && std::islower(static_cast<unsigned char>(name[i + 1]))));
     if (word) out += '_';
     out += name[i] == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
   }
@@ -134,7 +147,8 @@ bool fits(const Key& key, const Node& node) {
     if ((k & quantity) && parse_quantity(node)) return true;
     if ((k & none) && node.text == "none") return true;
     // A number by formula, or a variable's name: its value is checked where it is used.
-    return (k & (integer | number)) && (node.quoted || maybe_formula) && !(k & word) && (looks_like_formula(node.text) || node.text.find(' ') == std::string::npos);
+    return (k & (integer | number)) && (node.quoted || maybe_formula) && !(k & word) &&
+           (looks_like_formula(node.text) || node.text.find(' ') == std::string::npos);
   }
   case Node::Kind::list: return k & (list | items);
   case Node::Kind::map: return k & (map | name);
@@ -143,7 +157,9 @@ bool fits(const Key& key, const Node& node) {
 }
 
 // Below 0 for the "y)" of "loss: mse(output, y)" within {}.
-int64_t open_parentheses(const std::string& text) { return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')'); }
+int64_t open_parentheses(const std::string& text) {
+  return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')');
+}
 
 class Checker {
 public:
@@ -221,8 +237,10 @@ private:
     }
     if (full() == "lints") lints(value);
     if (full() == "model") glued_dashes(value);
-    if (full() == "threads" && value.is_number() && (value.number() < 1 || value.number() > 1024)) diagnostics_.error(value.loc, "'threads' is a number from 1 to 1024, or all");
-    if (full() == "precision" && value.text != "f32") diagnostics_.error(value.loc, "precision '" + value.text + "' is not supported by this version yet: it computes in f32");
+    if (full() == "threads" && value.is_number() && (value.number() < 1 || value.number() > 1024))
+      diagnostics_.error(value.loc, "'threads' is a number from 1 to 1024, or all");
+    if (full() == "precision" && value.text != "f32")
+      diagnostics_.error(value.loc, "precision '" + value.text + "' is not supported by this version yet: it computes in f32");
     if (value.is(Node::Kind::map) && !children_of(full()).empty()) section(value, full());
     return true;
   }
@@ -230,9 +248,12 @@ private:
   // "loss: mse(output, y)" within {}: a key, and half of a formula as its value. What is left open; 0: no such case.
   int64_t cut_formula(const Node& map, size_t at) {
     const Node& value = map.entries[at].second;
-    bool ends = std::any_of(map.entries.begin() + static_cast<int64_t>(at) + 1, map.entries.end(), [](const auto& e) { return open_parentheses(e.first.text) < 0; });
+    bool ends = std::any_of(map.entries.begin() + static_cast<int64_t>(at) + 1, map.entries.end(),
+                            [](const auto& e) { return open_parentheses(e.first.text) < 0; });
     int64_t open = value.is(Node::Kind::text) && !value.quoted && ends ? open_parentheses(value.text) : 0;
-    if (open > 0) diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted"), whole_ = false;
+    if (open > 0)
+      diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted"),
+          whole_ = false;
     return std::max<int64_t>(open, 0);
   }
 
@@ -246,10 +267,13 @@ private:
       return "";
     }
     if (key.text.find(':') != std::string::npos) d.text = "a space is needed behind the ':' of '" + key.text + "'", d.fix.clear();
-    else if (key.text.size() > 1 && key.text[0] == '-') d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
+    else if (key.text.size() > 1 && key.text[0] == '-')
+      d.text = "a space is needed behind the dash: '- " + key.text.substr(1) + "'", d.fix.clear();
     else if (std::string home = elsewhere(key.text, path); !home.empty()) {
       bool same = last_of(home) == last_of(key.text);
-      d.text = "unknown key '" + key.text + (same ? "' here; it belongs under '" + parent_of(home) + "'" : "'; did you mean '" + last_of(home) + "', under '" + parent_of(home) + "'?");
+      d.text = "unknown key '" + key.text +
+               (same ? "' here; it belongs under '" + parent_of(home) + "'"
+                     : "'; did you mean '" + last_of(home) + "', under '" + parent_of(home) + "'?");
       d.fix.clear();
       moved_.emplace_back(home, std::pair(key, value));
     }
@@ -279,14 +303,17 @@ private:
   // "-linear: 3" is a map with a strange key, where a list was meant.
   void glued_dashes(const Node& model) {
     for (const auto& [key, value] : model.entries)
-      if (key.text.size() > 1 && key.text[0] == '-') diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'"), whole_ = false;
+      if (key.text.size() > 1 && key.text[0] == '-')
+        diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'"), whole_ = false;
   }
 
   void lints(const Node& map) {
     for (const auto& [key, value] : map.entries) {
       std::vector<std::string> names = lint_names();
-      if (std::find(names.begin(), names.end(), key.text) == names.end()) diagnostics_.report(unknown_name(key.loc, "lint", key.text, names));
-      else if (value.text != "off" && value.text != "on" && !value.is(Node::Kind::boolean)) diagnostics_.error(value.loc, "a lint is on or off");
+      if (std::find(names.begin(), names.end(), key.text) == names.end())
+        diagnostics_.report(unknown_name(key.loc, "lint", key.text, names));
+      else if (value.text != "off" && value.text != "on" && !value.is(Node::Kind::boolean))
+        diagnostics_.error(value.loc, "a lint is on or off");
     }
   }
 
@@ -297,11 +324,14 @@ private:
     d.text = "'" + key.text + "' expects " + expected(row) + ", found " + found;
     if (row.kinds & word) {
       std::vector<std::string> permitted = words_of(row);
-      if (std::string near = suggest(value.text, permitted); !near.empty()) d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
+      if (std::string near = suggest(value.text, permitted); !near.empty())
+        d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
     }
-    if (std::find(std::begin(kPlannedWords), std::end(kPlannedWords), std::pair(row.path, std::string_view(value.text))) != std::end(kPlannedWords))
+    if (std::find(std::begin(kPlannedWords), std::end(kPlannedWords), std::pair(row.path, std::string_view(value.text))) !=
+        std::end(kPlannedWords))
       d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet";
-    if ((row.kinds & quantity) && value.is_number()) d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
+    if ((row.kinds & quantity) && value.is_number())
+      d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
     diagnostics_.report(std::move(d));
   }
 
@@ -315,7 +345,10 @@ Node implied(std::string_view text) {
   Node n;
   n.text = std::string(text);
   n.origin = Origin::implied;
-  n.kind = text == "true" || text == "false" ? Node::Kind::boolean : parse_integer(text) ? Node::Kind::integer : parse_real(text) ? Node::Kind::real : Node::Kind::text;
+  n.kind = text == "true" || text == "false" ? Node::Kind::boolean
+           : parse_integer(text)             ? Node::Kind::integer
+           : parse_real(text)                ? Node::Kind::real
+                                             : Node::Kind::text;
   return n;
 }
 
@@ -406,13 +439,15 @@ std::optional<Quantity> parse_quantity(const Node& node) {
 }
 
 std::vector<std::string> lint_names() {
-  return {"softmax-before-loss", "sigmoid-before-loss", "bias-before-batch-norm", "unused-value", "no-gradient", "target-in-features", "batch-of-one", "schedule-too-long", "extra-outputs"};
+  return {"softmax-before-loss", "sigmoid-before-loss", "bias-before-batch-norm", "unused-value", "no-gradient",
+          "target-in-features",  "batch-of-one",        "schedule-too-long",      "extra-outputs"};
 }
 
 std::string document_key(const std::string& path) {
   const Key* row = key_row(path);
   if (!row) return "";
-  std::string out = path + (row->planned ? "  (not in this version)" : ": " + expected(*row)) + "\n  " + replace_all(std::string(row->doc), "`", "") + "\n";
+  std::string out = path + (row->planned ? "  (not in this version)" : ": " + expected(*row)) + "\n  " +
+                    replace_all(std::string(row->doc), "`", "") + "\n";
   if (!row->fallback.empty()) out += "  default: " + std::string(row->fallback) + "\n";
   for (const std::string& child : children_of(path)) {
     const Key* c = key_row(path + "." + child);
@@ -422,11 +457,16 @@ std::string document_key(const std::string& path) {
 }
 
 std::vector<KeyInfo> key_infos() {
-  static constexpr std::pair<unsigned, const char*> kNames[] = {{integer, "integer"}, {number, "number"}, {flag, "flag"}, {text, "text"}, {word, "word"}, {formula, "formula"}, {quantity, "quantity"},
-                                                                {list, "list"}, {map, "map"}, {items, "items"}, {name, "name"}, {any, "any"}, {none, "none"}};
+  static constexpr std::pair<unsigned, const char*> kNames[] = {
+      {integer, "integer"}, {number, "number"},     {flag, "flag"}, {text, "text"}, {word, "word"},
+      {formula, "formula"}, {quantity, "quantity"}, {list, "list"}, {map, "map"},   {items, "items"},
+      {name, "name"},       {any, "any"},           {none, "none"}};
   std::vector<KeyInfo> out;
   for (const Key& k : kKeys) {
-    KeyInfo info{.path = std::string(k.path), .fallback = std::string(k.fallback), .doc = replace_all(std::string(k.doc), "`", ""), .planned = k.planned};
+    KeyInfo info{.path = std::string(k.path),
+                 .fallback = std::string(k.fallback),
+                 .doc = replace_all(std::string(k.doc), "`", ""),
+                 .planned = k.planned};
     for (auto [bit, shown] : kNames)
       if (k.kinds & bit) info.kinds.emplace_back(shown);
     if (k.kinds & word) info.words = words_of(k);

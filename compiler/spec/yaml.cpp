@@ -98,7 +98,8 @@ private:
     auto line = static_cast<uint32_t>(mark.line + 1);
     std::string_view text = sources_.line(file_, line);
     auto column = std::min(static_cast<size_t>(std::max(0, mark.column)), text.size());
-    return {file_, line, static_cast<uint32_t>(utf8_length(text.substr(0, column)) + 1), static_cast<uint32_t>(std::max<size_t>(1, length))};
+    return {file_, line, static_cast<uint32_t>(utf8_length(text.substr(0, column)) + 1),
+            static_cast<uint32_t>(std::max<size_t>(1, length))};
   }
 
   // Characters of a scalar on its first line, quotes included.
@@ -120,7 +121,8 @@ private:
   }
 
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
-    if (!tag.empty() && tag != "?" && tag != "!") throw SpecError(place(mark, 1), "YAML tags are not allowed; quote the text if it starts with '!'");
+    if (!tag.empty() && tag != "?" && tag != "!")
+      throw SpecError(place(mark, 1), "YAML tags are not allowed; quote the text if it starts with '!'");
   }
 
   // yaml-cpp takes the end of the text for a closing quote.
@@ -144,7 +146,8 @@ private:
     refuse_tag(mark, tag);
     Loc loc = place(mark, 1);
     if (!open_.empty() && open_.back().node.is(Node::Kind::map) && !open_.back().has_key)
-      throw SpecError(loc, "a key is a name: a closing bracket is missing, or a formula that starts with '" + std::string(kind == Node::Kind::map ? "{" : "[") + "' is not quoted");
+      throw SpecError(loc, "a key is a name: a closing bracket is missing, or a formula that starts with '" +
+                               std::string(kind == Node::Kind::map ? "{" : "[") + "' is not quoted");
     if (open_.size() >= kMostLevels) throw SpecError(loc, "a spec is nested at most 200 levels deep");
     Open open;
     open.node.kind = kind;
@@ -209,7 +212,9 @@ Diagnostic explain(const std::string& message, std::string_view line) {
   else if (has("unknown token") || has("block scalar")) d.text = "a value cannot start like this";
   else if (has("anchor is not defined")) d.text = "no anchor of this name stands above; quote a text that starts with '*'", hint = false;
   else d.text = "YAML syntax: " + message;
-  if (hint) d.lines.push_back("a formula is quoted where it holds ': ' or ' #', starts with one of [ { \" ' * & ! | > % @, or has a comma or bracket within [] or {}");
+  if (hint)
+    d.lines.push_back("a formula is quoted where it holds ': ' or ' #', starts with one of [ { \" ' * & ! | > % @, or has a comma or "
+                      "bracket within [] or {}");
   return d;
 }
 
@@ -232,8 +237,7 @@ Node parse_yaml(Sources& sources, uint32_t file, Diagnostics& diagnostics) {
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) {
-    }
+    while (parser.HandleNextDocument(builder)) {}
     return builder.result();
   } catch (const SpecError& e) {
     diagnostics.report(e.diagnostic);

@@ -24,8 +24,7 @@ std::vector<std::vector<const KernelText*>> make_modules(const Program& program,
   for (const KernelText& kernel : program.kernels) kernels.push_back(&kernel);
   std::stable_sort(kernels.begin(), kernels.end(),
                    [](const KernelText* a, const KernelText* b) { return a->text.size() > b->text.size(); });
-  size_t count =
-      std::min(kernels.size(), std::max(threads, (kernels.size() + kKernelsPerModule - 1) / kKernelsPerModule));
+  size_t count = std::min(kernels.size(), std::max(threads, (kernels.size() + kKernelsPerModule - 1) / kKernelsPerModule));
   std::vector<std::vector<const KernelText*>> modules(count);
   std::vector<size_t> sizes(count);
   for (const KernelText* kernel : kernels) {

@@ -15,11 +15,9 @@ struct CpuExecutable::Call {
   bool more = true;
 };
 
-CpuExecutable::CpuExecutable(const Program& program, SharedState& state, std::unique_ptr<JitCode> code,
-                             std::shared_ptr<ThreadPool> pool)
+CpuExecutable::CpuExecutable(const Program& program, SharedState& state, std::unique_ptr<JitCode> code, std::shared_ptr<ThreadPool> pool)
     : code_(std::move(code)), pool_(std::move(pool)), arena_(program.arena_bytes), batch_(program.batch),
-      scalar_stride_(kFirstScalar + static_cast<int64_t>(program.scalars.size())),
-      results_per_step_(program.results_per_step) {
+      scalar_stride_(kFirstScalar + static_cast<int64_t>(program.scalars.size())), results_per_step_(program.results_per_step) {
   ensure(program.state_bytes <= state.size(), "cpu: the state arena is smaller than the program's state");
   for (const TensorSlot& tensor : program.tensors) column_count_ += tensor.role == Role::input;
   for (const Launch& launch : program.launches) add_launch(program, launch, *code_, state);
@@ -79,16 +77,14 @@ void CpuExecutable::bind_columns(const Feed& feed) {
   ensure(feed.columns.size() == column_count_, "cpu: a call needs one column per input");
   // Kernels take all buffers as char*; columns they only read.
   for (const Moving& m : columns_)
-    args_[m.arg] =
-        static_cast<char*>(const_cast<void*>(feed.columns[static_cast<size_t>(m.place.index)])) + m.place.offset;
+    args_[m.arg] = static_cast<char*>(const_cast<void*>(feed.columns[static_cast<size_t>(m.place.index)])) + m.place.offset;
 }
 
 void CpuExecutable::begin_step(Call& call) {
   const Feed& feed = call.feed;
   for (const Moving& m : moving_) {
-    char* base = m.place.space == Space::rows
-                     ? reinterpret_cast<char*>(const_cast<int32_t*>(feed.rows + call.done * batch_))
-                     : reinterpret_cast<char*>(feed.results + call.done * results_per_step_);
+    char* base = m.place.space == Space::rows ? reinterpret_cast<char*>(const_cast<int32_t*>(feed.rows + call.done * batch_))
+                                              : reinterpret_cast<char*>(feed.results + call.done * results_per_step_);
     args_[m.arg] = base + m.place.offset;
   }
 }
@@ -108,7 +104,8 @@ template <bool kTimed> void CpuExecutable::walk(Call& call, Barrier& barrier, in
   auto run = [&](const Step& step, char** buffers, const float* scalars, int64_t begin, int64_t end) {
     int64_t from = kTimed ? now() : 0;
     step.entry(buffers, scalars, begin, end);
-    if (kTimed) call.feed.times->threads[static_cast<size_t>(thread)].push_back({call.done, static_cast<int>(&step - steps_.data()), from, now()});
+    if (kTimed)
+      call.feed.times->threads[static_cast<size_t>(thread)].push_back({call.done, static_cast<int>(&step - steps_.data()), from, now()});
   };
   do {
     const float* scalars = call.feed.scalars + call.done * scalar_stride_;
@@ -136,10 +133,8 @@ int CpuExecutable::run(const Feed& feed) {
   Barrier barrier(threads);
   if (feed.times != nullptr) feed.times->threads.resize(static_cast<size_t>(pool_->size()));
   auto work = feed.times != nullptr ? &CpuExecutable::walk<true> : &CpuExecutable::walk<false>;
-  if (threads == 1)
-    (this->*work)(call, barrier, 0, 1);
-  else
-    pool_->run([&](int thread) { (this->*work)(call, barrier, thread, threads); });
+  if (threads == 1) (this->*work)(call, barrier, 0, 1);
+  else pool_->run([&](int thread) { (this->*work)(call, barrier, thread, threads); });
   return call.done;
 }
 

@@ -8,14 +8,13 @@
 namespace mlc {
 
 class CpuExecutable : public Executable {
- public:
+public:
   /// `state` must outlive the executable. Throws InternalError for a program that points outside of its memory.
-  CpuExecutable(const Program& program, SharedState& state, std::unique_ptr<JitCode> code,
-                std::shared_ptr<ThreadPool> pool);
+  CpuExecutable(const Program& program, SharedState& state, std::unique_ptr<JitCode> code, std::shared_ptr<ThreadPool> pool);
   int run(const Feed& feed) override;
   Pages& arena() { return arena_; }
 
- private:
+private:
   struct Call;
   struct Step {
     KernelEntry entry = nullptr;

@@ -10,7 +10,7 @@ namespace mlc {
 /// While alive, this thread's float results and operands below the normal range count as zero. Restores the mode
 /// before.
 class FlushDenormals {
- public:
+public:
 #if defined(__x86_64__)
   FlushDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero); }
   ~FlushDenormals() { _mm_setcsr(before_); }
@@ -26,7 +26,7 @@ class FlushDenormals {
   FlushDenormals(const FlushDenormals&) = delete;
   FlushDenormals& operator=(const FlushDenormals&) = delete;
 
- private:
+private:
 #if defined(__x86_64__)
   static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x40;
   unsigned before_;

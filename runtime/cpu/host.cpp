@@ -95,9 +95,7 @@ int quota_cores() {
 
 } // namespace
 
-bool CpuInfo::has(const std::string& feature) const {
-  return std::find(features.begin(), features.end(), feature) != features.end();
-}
+bool CpuInfo::has(const std::string& feature) const { return std::find(features.begin(), features.end(), feature) != features.end(); }
 
 CpuInfo detect_cpu() {
   CpuInfo info;

@@ -14,7 +14,7 @@ using KernelEntry = void (*)(char** buffers, const float* scalars, int64_t tile_
 
 /// Linked machine code; its destructor frees it.
 class JitCode {
- public:
+public:
   virtual ~JitCode() = default;
   /// Throws InternalError when there is no such kernel.
   virtual KernelEntry find(const std::string& kernel) = 0;
@@ -22,7 +22,7 @@ class JitCode {
 
 /// All members may be called from several threads at once.
 class Jit {
- public:
+public:
   virtual ~Jit() = default;
   /// All that decides machine code besides the IR: LLVM version, CPU name and features, pass pipeline.
   virtual const std::string& target() const = 0;

@@ -57,9 +57,7 @@ std::string default_cache_folder() {
   return "";
 }
 
-std::string ObjectCache::path(uint64_t key, const char* extension) const {
-  return folder_ + "/" + hash_hex(key) + extension;
-}
+std::string ObjectCache::path(uint64_t key, const char* extension) const { return folder_ + "/" + hash_hex(key) + extension; }
 
 std::optional<std::vector<std::string>> ObjectCache::find(uint64_t key) const {
   if (folder_.empty()) return std::nullopt;

@@ -12,18 +12,17 @@ namespace mlc {
 std::string default_cache_folder();
 
 class ObjectCache {
- public:
+public:
   /// An empty folder name: no cache. The folder is made at the first store. Beyond `limit` bytes, store removes the
   /// oldest entries.
-  explicit ObjectCache(std::string folder, int64_t limit = int64_t{512} << 20)
-      : folder_(std::move(folder)), limit_(limit) {}
+  explicit ObjectCache(std::string folder, int64_t limit = int64_t{512} << 20) : folder_(std::move(folder)), limit_(limit) {}
 
   /// The objects stored under this key; nothing when there are none or the file is damaged.
   std::optional<std::vector<std::string>> find(uint64_t key) const;
   /// `source` is for people: it lies beside the object as KEY.ll. A cache that cannot be written is no error.
   void store(uint64_t key, const std::vector<std::string>& objects, const std::string& source) const;
 
- private:
+private:
   std::string path(uint64_t key, const char* extension) const;
   void remove_oldest() const;
 

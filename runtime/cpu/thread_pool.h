@@ -16,7 +16,7 @@ void wait_while(const std::atomic<uint32_t>& word, uint32_t old);
 
 /// A barrier for a fixed number of threads.
 class Barrier {
- public:
+public:
   explicit Barrier(int threads) : threads_(static_cast<uint32_t>(threads)) {}
 
   /// Returns when all threads have arrived. The last one calls `last()` before any goes on: it sees what all wrote
@@ -35,14 +35,14 @@ class Barrier {
     arrive([] {});
   }
 
- private:
+private:
   const uint32_t threads_;
   alignas(64) std::atomic<uint32_t> arrived_{0};
   alignas(64) std::atomic<uint32_t> phase_{0};
 };
 
 class ThreadPool {
- public:
+public:
   /// Threads start at the first run().
   explicit ThreadPool(int threads) : threads_(threads) {}
   ~ThreadPool();
@@ -55,7 +55,7 @@ class ThreadPool {
   /// system refuses threads.
   void run(const std::function<void(int)>& job);
 
- private:
+private:
   void start();
   void work(int thread);
 

@@ -31,15 +31,16 @@ struct MissingData : SpecError {
 };
 
 /// Opens what the settings name: found, decoded, transformed as far as happens at load, split. Faults of the spec are
-/// SpecErrors at its place (MissingData where there is no file); faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files "FILE: ...".
+/// SpecErrors at its place (MissingData where there is no file); faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files
+/// "FILE: ...".
 Dataset open_dataset(const DataSettings& settings);
 
 /// Only the schema, as far as the files tell it; reads the data too where they must be (tables).
 Schema read_schema(const DataSettings& settings);
 
 /// Rows for `predict`: the columns that are no targets, read from a file of any reader (told by its content and name).
-/// Tables need the feature names of the schema (in any order) or as many columns without names, and are read as `trained` says of its own; IDX images are
-/// resized as those were.
+/// Tables need the feature names of the schema (in any order) or as many columns without names, and are read as `trained` says of its own;
+/// IDX images are resized as those were.
 Dataset read_inputs(const std::string& path, const Schema& schema, const DataSettings& trained);
 
 /// The schema of a dataset of images by name (digits is one, though its pixels come as a table), which is known without its

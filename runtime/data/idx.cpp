@@ -27,7 +27,8 @@ Shape header(const std::string& path, gzFile file) {
   std::array<unsigned char, 4> magic{};
   bool read = gzread(file, magic.data(), 4) == 4;
   if (!read || magic[0] != 0 || magic[1] != 0 || magic[3] < 1 || magic[3] > 8) throw RuntimeError(path + ": not an IDX file");
-  if (magic[2] != 8) throw RuntimeError(path + ": IDX elements of type " + std::to_string(magic[2]) + "; only unsigned bytes (8) are supported");
+  if (magic[2] != 8)
+    throw RuntimeError(path + ": IDX elements of type " + std::to_string(magic[2]) + "; only unsigned bytes (8) are supported");
   Shape shape;
   int64_t total = 1;
   for (int i = 0; i < magic[3]; ++i) {

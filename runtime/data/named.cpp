@@ -12,7 +12,12 @@ namespace fs = std::filesystem;
 const std::vector<Known>& known_datasets() {
   static const std::vector<Known> table = {
       {"mnist", true, "", {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, {}, 255},
-      {"fashion_mnist", true, "", {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"}, {}, 255},
+      {"fashion_mnist",
+       true,
+       "",
+       {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
+       {},
+       255},
       {"iris", false, "species", {"setosa", "versicolor", "virginica"}, {}, 1},
       {"breast_cancer", false, "diagnosis", {"malignant", "benign"}, {}, 1},
       {"wine", false, "cultivar", {"class_0", "class_1", "class_2"}, {}, 1},
@@ -50,7 +55,8 @@ std::string bundled_folder() {
   std::error_code fault;
   fs::path program = fs::read_symlink("/proc/self/exe", fault);
   for (const char* place : {"../../specs/data", "../specs/data", "../share/mlc/data", "../../../specs/data"})
-    if (fs::path folder = program.parent_path() / place; fs::is_directory(folder, fault)) return fs::weakly_canonical(folder, fault).string();
+    if (fs::path folder = program.parent_path() / place; fs::is_directory(folder, fault))
+      return fs::weakly_canonical(folder, fault).string();
   return "specs/data";
 }
 

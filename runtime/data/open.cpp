@@ -33,7 +33,8 @@ Dataset Opener::run() {
   }
   out_.schema.train_rows = static_cast<int64_t>(out_.train.size());
   for (size_t i = 0; !schema_only_ && i < out_.columns.size(); ++i)
-    if (ColumnSchema& c = out_.schema.columns[i]; c.target && c.meaning == ColumnSchema::Meaning::index) c.counts = class_counts(c, out_.columns[i], out_.train);
+    if (ColumnSchema& c = out_.schema.columns[i]; c.target && c.meaning == ColumnSchema::Meaning::index)
+      c.counts = class_counts(c, out_.columns[i], out_.train);
   return std::move(out_);
 }
 

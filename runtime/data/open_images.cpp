@@ -32,7 +32,8 @@ void Opener::idx() {
   idx_files(files, s_.csv.target.classes, s_.transforms);
 }
 
-void Opener::idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes, const std::vector<LoadTransform>& transforms) {
+void Opener::idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes,
+                       const std::vector<LoadTransform>& transforms) {
   Shape sample;
   std::vector<int64_t> counts;
   bool labelled = !files[0].second.empty();
@@ -41,11 +42,13 @@ void Opener::idx_files(const std::vector<std::pair<std::string, std::string>>& f
     counts.push_back(shape[0]);
     shape.erase(shape.begin());
     if (shape.size() == 2) shape.insert(shape.begin(), 1);
-    if (!sample.empty() && shape != sample) throw RuntimeError(images + ": samples of shape " + format_shape(shape) + ", but " + format_shape(sample) + " in the first file");
+    if (!sample.empty() && shape != sample)
+      throw RuntimeError(images + ": samples of shape " + format_shape(shape) + ", but " + format_shape(sample) + " in the first file");
     sample = shape;
     if (labels.empty() == labelled) throw RuntimeError(images + ": either all parts have labels, or none");
     if (labelled)
-      if (Shape l = idx_shape(labels); l != Shape{counts.back()}) throw RuntimeError(labels + ": labels of shape " + format_shape(l) + " for " + std::to_string(counts.back()) + " images");
+      if (Shape l = idx_shape(labels); l != Shape{counts.back()})
+        throw RuntimeError(labels + ": labels of shape " + format_shape(l) + " for " + std::to_string(counts.back()) + " images");
   }
   for (int64_t c : counts) out_.rows += c;
   std::vector<std::byte> raw(static_cast<size_t>(out_.rows));
@@ -56,7 +59,9 @@ void Opener::idx_files(const std::vector<std::pair<std::string, std::string>>& f
   int32_t most = labels_.empty() ? 0 : *std::max_element(labels_.begin(), labels_.end());
   if (classes.empty())
     for (int32_t i = 0; i <= most; ++i) classes.push_back(std::to_string(i));
-  if (labelled && most >= static_cast<int32_t>(classes.size())) throw RuntimeError(files[0].second + ": label " + std::to_string(most) + " where there are " + std::to_string(classes.size()) + " classes");
+  if (labelled && most >= static_cast<int32_t>(classes.size()))
+    throw RuntimeError(files[0].second + ": label " + std::to_string(most) + " where there are " + std::to_string(classes.size()) +
+                       " classes");
   ColumnSchema x;
   x.name = "x";
   x.type = {DType::u8, sample};

@@ -22,7 +22,10 @@ void Opener::named(const Placed& name, const std::vector<LoadTransform>& transfo
     if (name.text == k.name) known = &k;
   if (!known) {
     std::string near = nearest(name.text, dataset_names());
-    throw SpecError({.loc = name.loc, .text = "unknown dataset '" + name.text + "'" + (near.empty() ? "; datasets are " + join(dataset_names(), ", ") : "; did you mean '" + near + "'?"), .fix = near});
+    throw SpecError({.loc = name.loc,
+                     .text = "unknown dataset '" + name.text + "'" +
+                             (near.empty() ? "; datasets are " + join(dataset_names(), ", ") : "; did you mean '" + near + "'?"),
+                     .fix = near});
   }
   out_.schema.dataset = name.text;
   if (known->images) return images(name, *known, transforms);
@@ -53,7 +56,8 @@ void Opener::images(const Placed& name, const Known& known, const std::vector<Lo
   for (const std::string& folder : s_.folders) {
     std::string base = (fs::path(folder) / known.name).string();
     looked.push_back(base);
-    std::array<std::string, 4> files = {existing_file(base + "/train-images-idx3-ubyte"), existing_file(base + "/train-labels-idx1-ubyte"), existing_file(base + "/t10k-images-idx3-ubyte"), existing_file(base + "/t10k-labels-idx1-ubyte")};
+    std::array<std::string, 4> files = {existing_file(base + "/train-images-idx3-ubyte"), existing_file(base + "/train-labels-idx1-ubyte"),
+                                        existing_file(base + "/t10k-images-idx3-ubyte"), existing_file(base + "/t10k-labels-idx1-ubyte")};
     if (std::any_of(files.begin(), files.end(), [](const std::string& f) { return f.empty(); })) continue;
     out_.source = std::string(known.name) + " in " + folder;
     parts_ = {0, 2};
@@ -62,9 +66,11 @@ void Opener::images(const Placed& name, const Known& known, const std::vector<Lo
   }
   std::string where = "dataset '" + name.text + "' was not found; looked in " + join(looked, ", ");
   if (!s_.fallback)
-    throw MissingData(Diagnostic{.loc = name.loc, .text = "dataset '" + name.text + "' was not found",
+    throw MissingData(Diagnostic{.loc = name.loc,
+                                 .text = "dataset '" + name.text + "' was not found",
                                  .lines = {"looked in " + join(looked, ", "),
-                                           "put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz into one of these folders, or set MLC_DATA"}});
+                                           "put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
+                                           "t10k-labels-idx1-ubyte.gz into one of these folders, or set MLC_DATA"}});
   const DataSettings::Fallback& fallback = *s_.fallback;
   named(fallback.dataset, fallback.transforms);
   out_.missing_dataset = where;

@@ -23,7 +23,8 @@ void Opener::assign(const std::vector<int64_t>& counts) {
   find_keys();
   if (split.train + split.val + split.test > 0) {
     SplitSettings s = split;
-    if (!one && (s.test > 0 && !out_.test.empty())) throw SpecError(s.loc, "the data come with test rows: 'split' can take 'val' from the training rows");
+    if (!one && (s.test > 0 && !out_.test.empty()))
+      throw SpecError(s.loc, "the data come with test rows: 'split' can take 'val' from the training rows");
     if (s.train == 0) s.train = std::max(0.0, 1 - s.val - s.test);
     assign_split(s);
   }
@@ -49,7 +50,8 @@ void Opener::assign_split(const SplitSettings& s) {
 }
 
 void Opener::assign_fold() {
-  if (!out_.val.empty()) throw SpecError(s_.split.loc, "'k_fold' takes its validation rows from the training rows: the data have validation rows already");
+  if (!out_.val.empty())
+    throw SpecError(s_.split.loc, "'k_fold' takes its validation rows from the training rows: the data have validation rows already");
   Parts parts = fold_rows(out_.train, keys_, s_.split, s_.seed);
   out_.train = std::move(parts.train);
   out_.val = std::move(parts.val);
@@ -61,12 +63,14 @@ void Opener::find_keys() {
   if (!s.stratify_by.text.empty() && keys_.strata.empty()) keys_.strata = codes_of(s.stratify_by, "stratify");
   bool grouped = !s.group.text.empty();
   if (grouped && s.stratify.value_or(false)) throw SpecError(s.loc, "'stratify' and 'group' exclude each other: groups stay whole");
-  if (s.stratify.value_or(false) && s.stratify_by.text.empty() && labels_.empty()) throw SpecError(s.loc, "'stratify' needs a class target, or names a column");
+  if (s.stratify.value_or(false) && s.stratify_by.text.empty() && labels_.empty())
+    throw SpecError(s.loc, "'stratify' needs a class target, or names a column");
   if (keys_.strata.empty() && !grouped && s.stratify.value_or(true)) keys_.strata = labels_;
   if (s.stratify_by.text.empty()) return;
   size_t kinds = std::set<int32_t>(keys_.strata.begin(), keys_.strata.end()).size();
   if (kinds > 2 && kinds * 5 > keys_.strata.size())
-    throw SpecError(s.stratify_by.loc, "'" + s.stratify_by.text + "' has " + std::to_string(kinds) + " different values in " + std::to_string(keys_.strata.size()) + " rows: 'stratify' needs a column of few");
+    throw SpecError(s.stratify_by.loc, "'" + s.stratify_by.text + "' has " + std::to_string(kinds) + " different values in " +
+                                           std::to_string(keys_.strata.size()) + " rows: 'stratify' needs a column of few");
 }
 
 std::vector<int32_t> Opener::codes_of(const Placed& name, const char* key) const {
@@ -83,13 +87,15 @@ std::vector<int32_t> Opener::codes_of(const Placed& name, const char* key) const
     }
     return out;
   }
-  throw SpecError(name.loc, std::string("'") + key + "' names a column of a table, or a tensor with one integer for each row; '" + name.text + "' is neither");
+  throw SpecError(name.loc, std::string("'") + key + "' names a column of a table, or a tensor with one integer for each row; '" +
+                                name.text + "' is neither");
 }
 
 void Opener::cut(std::vector<int32_t>& rows, const std::optional<RowRange>& range, const char* part) {
   if (!range) return;
   if (range->begin < 0 || range->end > static_cast<int64_t>(rows.size()) || range->begin >= range->end)
-    throw SpecError(range->loc, std::string("the part '") + part + "' has " + std::to_string(rows.size()) + " rows; " + std::to_string(range->begin) + ".." + std::to_string(range->end) + " is not within");
+    throw SpecError(range->loc, std::string("the part '") + part + "' has " + std::to_string(rows.size()) + " rows; " +
+                                    std::to_string(range->begin) + ".." + std::to_string(range->end) + " is not within");
   rows = std::vector<int32_t>(rows.begin() + range->begin, rows.begin() + range->end);
 }
 }  // namespace mlc

@@ -19,7 +19,8 @@ void Opener::synthetic() {
   for (auto [part, source] : parts()) {
     if (source->rows < 1) throw SpecError(source->loc, "a synthetic source needs 'rows'");
     if (!first) first = source;
-    if (source->x != first->x || source->y != first->y || source->classes != first->classes) throw SpecError(source->loc, "synthetic parts must have the same x and y");
+    if (source->x != first->x || source->y != first->y || source->classes != first->classes)
+      throw SpecError(source->loc, "synthetic parts must have the same x and y");
     parts_.push_back(part);
     counts.push_back(source->rows);
     out_.rows += source->rows;
@@ -28,8 +29,10 @@ void Opener::synthetic() {
   for (int64_t extent : first->x) row_bytes *= static_cast<double>(extent);
   double bytes = row_bytes * static_cast<double>(out_.rows);
   if (bytes > static_cast<double>(machine_memory()) || out_.rows > INT32_MAX)
-    throw SpecError(first->loc, "the synthetic data would have " + format_count(out_.rows) + " rows and " + format_bytes(bytes) + "; " +
-                                    (out_.rows > INT32_MAX ? "2,147,483,647 rows are the most" : "there are " + format_bytes(static_cast<double>(machine_memory())) + " of memory"));
+    throw SpecError(first->loc,
+                    "the synthetic data would have " + format_count(out_.rows) + " rows and " + format_bytes(bytes) + "; " +
+                        (out_.rows > INT32_MAX ? "2,147,483,647 rows are the most"
+                                               : "there are " + format_bytes(static_cast<double>(machine_memory())) + " of memory"));
   out_.schema.dataset = out_.source = "synthetic";
   auto stream = [](const char* what) { return static_cast<uint32_t>(hash_bytes(std::string("synthetic:") + what)); };
   int64_t in = element_count(first->x), outputs = first->classes > 0 ? first->classes : element_count(first->y);
@@ -42,13 +45,15 @@ void Opener::synthetic() {
   if (!schema_only_) {
     auto* to = reinterpret_cast<float*>(xb.writable());
     for (int64_t r = 0; r < out_.rows; ++r)
-      for (int64_t i = 0; i < in; ++i) to[r * in + i] = static_cast<float>(philox_normal(s_.seed, stream("x"), 0, static_cast<uint32_t>(r), static_cast<uint32_t>(i)));
+      for (int64_t i = 0; i < in; ++i)
+        to[r * in + i] = static_cast<float>(philox_normal(s_.seed, stream("x"), 0, static_cast<uint32_t>(r), static_cast<uint32_t>(i)));
     // Targets follow a fixed random linear map of a few inputs each, so that there is something to learn.
     int64_t terms = std::min<int64_t>(in, kSyntheticTerms);
     std::vector<float> weights;
     for (int64_t o = 0; o < outputs; ++o)
       for (int64_t t = 0; t < terms; ++t)
-        weights.push_back(static_cast<float>(philox_normal(s_.seed, stream("w"), 0, static_cast<uint32_t>(o), static_cast<uint32_t>(t)) / std::sqrt(static_cast<double>(terms))));
+        weights.push_back(static_cast<float>(philox_normal(s_.seed, stream("w"), 0, static_cast<uint32_t>(o), static_cast<uint32_t>(t)) /
+                                             std::sqrt(static_cast<double>(terms))));
     for (int64_t r = 0; r < out_.rows; ++r) {
       const float *row = to + r * in, *weight = weights.data();
       double best = 0;

@@ -49,9 +49,10 @@ bool Opener::of_indices(const Table& t, const std::vector<size_t>& chosen, Loc l
   std::string name = t.features[*std::find_if(chosen.begin(), chosen.end(), [&](size_t f) { return t.coded[f]; })];
   for (const auto& [column, category] : s_.csv.types)
     if (category && column.text == name && loc == s_.loc) loc = column.loc;
-  throw SpecError({.loc = loc,
-                   .text = "'" + name + "' is a category among numbers: encode it, or make it an input of its own for an embedding",
-                   .lines = {"encode  transforms: [{one_hot: {columns: [" + name + "]}}]", "embed   inputs: {" + name + ": " + name + ", ...}"}});
+  throw SpecError(
+      {.loc = loc,
+       .text = "'" + name + "' is a category among numbers: encode it, or make it an input of its own for an embedding",
+       .lines = {"encode  transforms: [{one_hot: {columns: [" + name + "]}}]", "embed   inputs: {" + name + ": " + name + ", ...}"}});
 }
 
 void Opener::add_indices(ColumnSchema x, const std::vector<float>& values, int64_t rows) {

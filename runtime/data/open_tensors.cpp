@@ -20,7 +20,9 @@ void Opener::tensors() {
     int64_t rows = -1;
     auto add = [&](const Placed& column, HostTensor tensor, const std::string& path) {
       if (tensor.type.shape.empty()) throw RuntimeError(path + ": '" + column.text + "' has no first axis to be the batch");
-      if (rows >= 0 && rows != tensor.type.shape[0]) throw RuntimeError(path + ": '" + column.text + "' has " + std::to_string(tensor.type.shape[0]) + " rows where others have " + std::to_string(rows));
+      if (rows >= 0 && rows != tensor.type.shape[0])
+        throw RuntimeError(path + ": '" + column.text + "' has " + std::to_string(tensor.type.shape[0]) + " rows where others have " +
+                           std::to_string(rows));
       rows = tensor.type.shape[0];
       auto it = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.first == column.text; });
       if (it == columns.end()) it = columns.insert(columns.end(), {column.text, {}});
@@ -71,7 +73,8 @@ void Opener::check_targets(const std::vector<std::pair<std::string, std::vector<
   for (const TargetSettings& t : s_.csv.targets) wanted.push_back(t.column);
   if (!s_.csv.target.column.text.empty()) wanted.push_back(s_.csv.target.column);
   for (const Placed& w : wanted)
-    if (std::find(names.begin(), names.end(), w.text) == names.end()) throw SpecError(w.loc, "the data have no tensor '" + w.text + "'; they have " + join(names, ", "));
+    if (std::find(names.begin(), names.end(), w.text) == names.end())
+      throw SpecError(w.loc, "the data have no tensor '" + w.text + "'; they have " + join(names, ", "));
 }
 
 void Opener::add_tensor(const std::string& key, const std::vector<HostTensor>& pieces) {
@@ -85,13 +88,16 @@ void Opener::add_tensor(const std::string& key, const std::vector<HostTensor>& p
   column.name = name;
   column.type = type;
   column.target = is_target;
-  column.meaning = !is_target ? ColumnSchema::Meaning::free : is_float(type.dtype) ? ColumnSchema::Meaning::number : ColumnSchema::Meaning::index;
+  column.meaning = !is_target             ? ColumnSchema::Meaning::free
+                   : is_float(type.dtype) ? ColumnSchema::Meaning::number
+                                          : ColumnSchema::Meaning::index;
   if (type.dtype == DType::u8) column.range = 255;
   size_t bytes = 0;
   for (const HostTensor& p : pieces) {
     Type other = p.type;
     other.shape.erase(other.shape.begin());
-    if (other != type) throw RuntimeError("column '" + name + "' is " + format_type(type) + " in one part and " + format_type(other) + " in another");
+    if (other != type)
+      throw RuntimeError("column '" + name + "' is " + format_type(type) + " in one part and " + format_type(other) + " in another");
     bytes += p.data.size();
   }
   Bytes data = pieces[0].data;

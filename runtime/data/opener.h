@@ -56,7 +56,8 @@ private:
 
   // --- open_images.cpp ---
   void idx();
-  void idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes, const std::vector<LoadTransform>& transforms);
+  void idx_files(const std::vector<std::pair<std::string, std::string>>& files, std::vector<std::string> classes,
+                 const std::vector<LoadTransform>& transforms);
   void resize(const std::vector<LoadTransform>& transforms);
 
   // --- open_text.cpp ---

@@ -42,7 +42,8 @@ CsvSettings feature_settings(CsvSettings csv, const std::vector<const ColumnSche
     // Features of a one-hot category stand together, in the place of its column.
     size_t category = 0;
     for (size_t f = 0; f < x->features.size();) {
-      bool of_category = !indices && category < x->categories.size() && x->features[f] == x->categories[category].column + "=" + x->categories[category].labels.at(0);
+      bool of_category = !indices && category < x->categories.size() &&
+                         x->features[f] == x->categories[category].column + "=" + x->categories[category].labels.at(0);
       csv.columns.push_back({of_category ? x->categories[category].column : x->features[f], {}});
       f += of_category ? x->categories[category++].labels.size() : 1;
     }
@@ -90,7 +91,9 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const DataSet
     for (size_t i = 1; i < inputs.size() && ending == ".safetensors"; ++i)
       if (SafetensorsFile(path).find(inputs[i]->name)) s.all->tensors.push_back({{inputs[i]->name, {}}, {inputs[i]->name, {}}});
   } else if (ending == ".csv" || ending == ".tsv" || ending == ".txt" || path == kStandardInput) {
-    if (x->features.empty()) throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) + ", no table: give a file of .safetensors or .npy");
+    if (x->features.empty())
+      throw RuntimeError(path + ": the model takes rows of shape " + format_shape(x->type.shape) +
+                         ", no table: give a file of .safetensors or .npy");
     s.reader = "csv";
     s.csv = feature_settings(trained.csv, inputs, &s.transforms);
     s.csv.inputs.clear();
@@ -114,11 +117,13 @@ Dataset read_inputs(const std::string& path, const Schema& schema, const DataSet
     const ColumnSchema* wanted = schema.find(out.schema.columns[i].name);
     if (!wanted) wanted = x;
     Type& found = out.schema.columns[i].type;
-    if (found.shape != wanted->type.shape) throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(wanted->type.shape));
+    if (found.shape != wanted->type.shape)
+      throw RuntimeError(path + ": rows of shape " + format_shape(found.shape) + "; the model takes " + format_shape(wanted->type.shape));
     auto integer = [](DType t) { return t == DType::i32 || t == DType::i64; };
     if (found.dtype == wanted->type.dtype) continue;
     if (!integer(found.dtype) || !integer(wanted->type.dtype))
-      throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " + std::string(dtype_name(wanted->type.dtype)));
+      throw RuntimeError(path + ": rows of type " + std::string(dtype_name(found.dtype)) + "; the model takes " +
+                         std::string(dtype_name(wanted->type.dtype)));
     out.columns[i] = converted(out.columns[i], found.dtype, path);
     found.dtype = wanted->type.dtype;
   }

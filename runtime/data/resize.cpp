@@ -34,7 +34,8 @@ std::vector<Tap> taps(int64_t from, int64_t to) {
 
 }  // namespace
 
-void resize_images(const std::byte* from, int64_t count, int64_t channels, int64_t h, int64_t w, int64_t new_h, int64_t new_w, std::byte* to) {
+void resize_images(const std::byte* from, int64_t count, int64_t channels, int64_t h, int64_t w, int64_t new_h, int64_t new_w,
+                   std::byte* to) {
   std::vector<Tap> rows = taps(h, new_h), columns = taps(w, new_w);
   std::vector<double> wide(static_cast<size_t>(h * new_w));
   for (int64_t plane = 0; plane < count * channels; ++plane) {
@@ -43,7 +44,8 @@ void resize_images(const std::byte* from, int64_t count, int64_t channels, int64
       for (int64_t x = 0; x < new_w; ++x) {
         const Tap& tap = columns[static_cast<size_t>(x)];
         double sum = 0;
-        for (size_t k = 0; k < tap.weights.size(); ++k) sum += tap.weights[k] * static_cast<double>(image[y * w + tap.first + static_cast<int64_t>(k)]);
+        for (size_t k = 0; k < tap.weights.size(); ++k)
+          sum += tap.weights[k] * static_cast<double>(image[y * w + tap.first + static_cast<int64_t>(k)]);
         wide[static_cast<size_t>(y * new_w + x)] = sum;
       }
     std::byte* out = to + plane * new_h * new_w;
@@ -51,7 +53,8 @@ void resize_images(const std::byte* from, int64_t count, int64_t channels, int64
       const Tap& tap = rows[static_cast<size_t>(y)];
       for (int64_t x = 0; x < new_w; ++x) {
         double sum = 0;
-        for (size_t k = 0; k < tap.weights.size(); ++k) sum += tap.weights[k] * wide[static_cast<size_t>((tap.first + static_cast<int64_t>(k)) * new_w + x)];
+        for (size_t k = 0; k < tap.weights.size(); ++k)
+          sum += tap.weights[k] * wide[static_cast<size_t>((tap.first + static_cast<int64_t>(k)) * new_w + x)];
         out[y * new_w + x] = static_cast<std::byte>(std::clamp(std::lround(sum), 0L, 255L));
       }
     }

@@ -82,7 +82,8 @@ Dealt deal_groups(const std::vector<int32_t>& order, const SplitKeys& keys, cons
   for (const std::vector<int32_t>& group : groups) {
     auto size = static_cast<double>(group.size());
     size_t part = 0;
-    if (sequential) while (part < 3 && begin + size / 2 >= ends[part]) ++part;
+    if (sequential)
+      while (part < 3 && begin + size / 2 >= ends[part]) ++part;
     else part = static_cast<size_t>(std::max_element(wanted.begin(), wanted.end()) - wanted.begin());
     begin += size;
     wanted[part] -= size;
@@ -101,7 +102,8 @@ void restore_order(std::vector<int32_t>& rows, const std::vector<int32_t>& order
 void check_sum(const SplitSettings& s) {
   double sum = s.train + s.val + s.test;
   // What binary fractions add beyond the ninth digit is nobody's.
-  if (sum > 1 + 1e-9) throw SpecError(s.loc, "the fractions of the split sum to " + format_number(std::round(sum * 1e9) / 1e9) + ", more than 1");
+  if (sum > 1 + 1e-9)
+    throw SpecError(s.loc, "the fractions of the split sum to " + format_number(std::round(sum * 1e9) / 1e9) + ", more than 1");
 }
 
 }  // namespace
@@ -132,7 +134,8 @@ Parts split_rows(const std::vector<int32_t>& rows, const SplitKeys& keys, const 
     if (fractions[p] > 0 && parts[p].empty())
       throw SpecError(s.loc, std::string("the part '") + kNames[p] + "' of the split " +
                                  (keys.groups.empty() ? "rounds to 0 of " + std::to_string(rows.size()) + " rows"
-                                                      : "gets none of the " + std::to_string(by_code(rows, keys.groups).size()) + " groups of '" + s.group.text + "'"));
+                                                      : "gets none of the " + std::to_string(by_code(rows, keys.groups).size()) +
+                                                            " groups of '" + s.group.text + "'"));
     restore_order(parts[p], order);
   }
   return {parts[0], parts[1], parts[2]};
@@ -143,8 +146,9 @@ Parts fold_rows(const std::vector<int32_t>& rows, const SplitKeys& keys, const S
   auto folds = static_cast<size_t>(s.folds);
   size_t units = keys.groups.empty() ? rows.size() : by_code(rows, keys.groups).size();
   if (folds > units)
-    throw SpecError(s.loc, "'k_fold: " + std::to_string(folds) + "' needs as many " + (keys.groups.empty() ? "training rows" : "groups of '" + s.group.text + "'") +
-                               "; there are " + std::to_string(units));
+    throw SpecError(s.loc, "'k_fold: " + std::to_string(folds) + "' needs as many " +
+                               (keys.groups.empty() ? "training rows" : "groups of '" + s.group.text + "'") + "; there are " +
+                               std::to_string(units));
   Bins parts(folds);
   if (!keys.groups.empty()) {
     Bins groups = by_first_row(order, keys.groups);
@@ -178,7 +182,8 @@ Parts fold_rows(const std::vector<int32_t>& rows, const SplitKeys& keys, const S
 std::vector<int32_t> oversampled(const std::vector<int32_t>& rows, const std::vector<int32_t>& labels) {
   std::map<int32_t, std::vector<int32_t>> classes;
   size_t most = 0;
-  for (int32_t r : rows) most = std::max(most, (classes[labels[static_cast<size_t>(r)]].push_back(r), classes[labels[static_cast<size_t>(r)]].size()));
+  for (int32_t r : rows)
+    most = std::max(most, (classes[labels[static_cast<size_t>(r)]].push_back(r), classes[labels[static_cast<size_t>(r)]].size()));
   std::vector<int32_t> out = rows;
   for (const auto& [label, members] : classes)
     for (size_t i = members.size(); i < most; ++i) out.push_back(members[i % members.size()]);

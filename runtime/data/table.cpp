@@ -38,7 +38,8 @@ std::string not_a_number(const std::string& field) {
   std::string t(trim(field));
   char* end = nullptr;
   double v = std::strtod(t.c_str(), &end);
-  if (end == t.c_str() + t.size() && std::isnan(v)) return shown(field) + " is not a number; where it means that a value is missing, data.missing.tokens names it";
+  if (end == t.c_str() + t.size() && std::isnan(v))
+    return shown(field) + " is not a number; where it means that a value is missing, data.missing.tokens names it";
   if (end == t.c_str() + t.size() && std::isinf(static_cast<float>(v))) return shown(field) + " is beyond the greatest number, 3.4e38";
   return shown(field) + " is not a number; a category is declared in data.types";
 }
@@ -92,7 +93,8 @@ private:
     }
     std::set<std::string> unique;
     for (const std::string& name : names)
-      if (!unique.insert(name).second) throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the name " + shown(name));
+      if (!unique.insert(name).second)
+        throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the name " + shown(name));
     if (names_.empty()) {
       names_ = names;
       choose();
@@ -103,7 +105,8 @@ private:
     size_t before = cells_.size();
     for (size_t i = first; i < records.size(); ++i) {
       if (records[i].fields.size() != names_.size())
-        throw RuntimeError(path + ":" + std::to_string(records[i].line) + ": " + std::to_string(records[i].fields.size()) + " fields where " + std::to_string(names_.size()) + " are expected");
+        throw RuntimeError(path + ":" + std::to_string(records[i].line) + ": " + std::to_string(records[i].fields.size()) +
+                           " fields where " + std::to_string(names_.size()) + " are expected");
       cells_.push_back({std::move(records[i].fields), nullptr, records[i].line, paths_.size() - 1});
     }
     table_.part_rows.push_back(static_cast<int64_t>(cells_.size() - before));
@@ -117,7 +120,11 @@ private:
     for (const auto& [separator, word] : {std::pair{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}})
       if (names_.size() == 1 && names_[0].find(separator) != std::string::npos)
         throw SpecError(name.loc, "the table has one column only, " + shown(names_[0]) + "; is data.delimiter " + word + "?");
-    throw SpecError({.loc = name.loc, .text = "the table has no column '" + name.text + "'" + (near.empty() ? names_.size() <= 12 ? "; columns are " + join(names_, ", ") : "" : "; did you mean '" + near + "'?"), .fix = near});
+    throw SpecError(
+        {.loc = name.loc,
+         .text = "the table has no column '" + name.text + "'" +
+                 (near.empty() ? names_.size() <= 12 ? "; columns are " + join(names_, ", ") : "" : "; did you mean '" + near + "'?"),
+         .fix = near});
   }
 
   // Which columns are features, which is the target, which are categories.
@@ -145,9 +152,11 @@ private:
     std::optional<int64_t> index = parse_integer(wanted.text);
     bool named = std::count(names_.begin(), names_.end(), wanted.text);
     auto n = static_cast<int64_t>(names_.size());
-    if (!named && index && (*index < -n || *index >= n)) throw SpecError(wanted.loc, "the table has " + std::to_string(n) + " columns; there is no column " + wanted.text);
+    if (!named && index && (*index < -n || *index >= n))
+      throw SpecError(wanted.loc, "the table has " + std::to_string(n) + " columns; there is no column " + wanted.text);
     int at = !named && index ? static_cast<int>(*index < 0 ? *index + n : *index) : column(wanted);
-    if (std::count(targets_.begin(), targets_.end(), at)) throw SpecError(wanted.loc, "the column '" + names_[static_cast<size_t>(at)] + "' is a target already");
+    if (std::count(targets_.begin(), targets_.end(), at))
+      throw SpecError(wanted.loc, "the column '" + names_[static_cast<size_t>(at)] + "' is a target already");
     targets_.push_back(at);
     settings_of_.push_back(&target);
   }
@@ -261,7 +270,8 @@ private:
       if (!numbers) {
         std::vector<std::string> some = sorted_labels(found);
         if (some.size() > 8) some.resize(8), some.push_back("...");
-        throw SpecError(settings.column.loc, "the target '" + names_[static_cast<size_t>(column)] + "' is text: give 'classes' (found: " + join(some, ", ") + ")");
+        throw SpecError(settings.column.loc, "the target '" + names_[static_cast<size_t>(column)] +
+                                                 "' is text: give 'classes' (found: " + join(some, ", ") + ")");
       }
       for (const Cells& row : cells_) target.values.push_back(static_cast<float>(*number(row.fields[static_cast<size_t>(column)])));
       table_.targets.push_back(std::move(target));
@@ -272,12 +282,15 @@ private:
       for (int64_t i = 0; i < settings.class_count; ++i) target.classes.push_back(std::to_string(i));
     if (target.classes.empty()) target.classes = sorted_labels(found);
     // Labels 0..K-1 beside given names are indices.
-    bool indices = numbers && std::none_of(found.begin(), found.end(), [&](const std::string& f) { return std::count(target.classes.begin(), target.classes.end(), f); });
+    bool indices = numbers && std::none_of(found.begin(), found.end(), [&](const std::string& f) {
+                     return std::count(target.classes.begin(), target.classes.end(), f);
+                   });
     for (const Cells& row : cells_) {
       std::string label(trim(row.fields[static_cast<size_t>(column)]));
       auto it = std::find(target.classes.begin(), target.classes.end(), label);
       std::optional<double> value = number(label);
-      bool index = it == target.classes.end() && indices && *value >= 0 && *value < static_cast<double>(target.classes.size()) && *value == std::floor(*value);
+      bool index = it == target.classes.end() && indices && *value >= 0 && *value < static_cast<double>(target.classes.size()) &&
+                   *value == std::floor(*value);
       if (it == target.classes.end() && !index) fail(row, column, shown(label) + " is none of the classes " + join(target.classes, ", "));
       target.labels.push_back(index ? static_cast<int32_t>(*value) : static_cast<int32_t>(it - target.classes.begin()));
     }
@@ -289,7 +302,8 @@ private:
   static void put_second(const Placed& label, Table::Target& target) {
     std::vector<std::string>& classes = target.classes;
     bool there = classes.size() == 2 && std::count(classes.begin(), classes.end(), label.text);
-    if (!there) throw SpecError(label.loc, "'positive' is one of two classes; the target has " + (classes.empty() ? "none" : join(classes, ", ")));
+    if (!there)
+      throw SpecError(label.loc, "'positive' is one of two classes; the target has " + (classes.empty() ? "none" : join(classes, ", ")));
     if (classes[1] == label.text) return;
     std::swap(classes[0], classes[1]);
     for (int32_t& l : target.labels) l = 1 - l;
@@ -347,8 +361,8 @@ private:
 
 }  // namespace
 
-Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms,
-                 Loc loc) {
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split,
+                 const std::vector<LoadTransform>& transforms, Loc loc) {
   return Reader(csv, split, transforms, loc).read(paths);
 }
 

@@ -33,8 +33,8 @@ struct Table {
 
 /// Reads files of one form, one after the other. `one_hot` transforms are applied, other load transforms refused. The
 /// column that `split` groups by is no feature, unless `columns` selects it.
-Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split, const std::vector<LoadTransform>& transforms,
-                 Loc loc);
+Table read_table(const std::vector<std::string>& paths, const CsvSettings& csv, const SplitSettings& split,
+                 const std::vector<LoadTransform>& transforms, Loc loc);
 
 /// Replaces NaN as `csv.fill` says: by the column's mean or median over `train_rows`, or by a number.
 void fill_missing(Table& table, const CsvSettings& csv, const std::vector<int32_t>& train_rows);

@@ -53,7 +53,8 @@ std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t
   for (const char* mark : {"\xFF\xFE", "\xFE\xFF"})
     if (text.rfind(mark, 0) == 0) throw RuntimeError(path + ": the file is UTF-16; save it as UTF-8");
   if (size_t nul = text.find('\0'); nul != std::string::npos)
-    throw RuntimeError(path + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')) + ": a NUL byte: this is no text file");
+    throw RuntimeError(path + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')) +
+                       ": a NUL byte: this is no text file");
   size_t at = text.rfind("\xEF\xBB\xBF", 0) == 0 ? 3 : 0;
   int64_t line = 1;
   for (; skip_lines > 0 && at < text.size(); --skip_lines, ++line) {
@@ -91,7 +92,8 @@ std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t
         bool ends = at >= text.size() || text[at] == delimiter || text[at] == '\n' || text[at] == '\r' || (blanks && text[at] == '\t');
         if (!ends) fail(line, "text behind a closing quote");
       } else {
-        while (at < text.size() && text[at] != delimiter && text[at] != '\n' && !(text[at] == '\r' && (at + 1 >= text.size() || text[at + 1] == '\n')) && !(blanks && text[at] == '\t'))
+        while (at < text.size() && text[at] != delimiter && text[at] != '\n' &&
+               !(text[at] == '\r' && (at + 1 >= text.size() || text[at + 1] == '\n')) && !(blanks && text[at] == '\t'))
           field += text[at++];
       }
       record.fields.push_back(std::move(field));

@@ -29,7 +29,8 @@ struct Piece {
   auto line = 1 + std::count(piece.whole.begin(), piece.whole.begin() + static_cast<std::ptrdiff_t>(at), '\n');
   std::string where = *piece.path + ":" + std::to_string(line) + ": ";
   if (fault.length == 0)
-    throw RuntimeError(where + show_token(piece.whole.substr(at, 1)) + " at offset " + std::to_string(at) + " is not UTF-8; 'tokens: byte' reads any file");
+    throw RuntimeError(where + show_token(piece.whole.substr(at, 1)) + " at offset " + std::to_string(at) +
+                       " is not UTF-8; 'tokens: byte' reads any file");
   ensure(!of_training, "text: the vocabulary has all characters of the training text");
   throw RuntimeError(where + "the " + kParts[piece.part] + " text has " + show_token(piece.whole.substr(at, fault.length)) +
                      ", which the training text lacks (it has " + std::to_string(known) + " characters); 'tokens: byte' knows every text");
@@ -52,7 +53,8 @@ private:
   // Tokens and window are those of the training source; the others may repeat them.
   void settings() {
     const SourceSettings& first = *files_[0].source;
-    if (first.window.value == 0) throw SpecError(first.loc, "a text source needs 'window', the tokens of a row, as in {path: FILE, tokens: char, window: 256}");
+    if (first.window.value == 0)
+      throw SpecError(first.loc, "a text source needs 'window', the tokens of a row, as in {path: FILE, tokens: char, window: 256}");
     out_.window = first.window.value;
     out_.stride = first.stride.value > 0 ? first.stride.value : out_.window;
     bytes_ = first.tokens.text == "byte";
@@ -64,9 +66,13 @@ private:
       if (s.stride.value > 0 && s.stride.value != out_.stride) same(s.stride.loc, "stride");
     }
     const SplitSettings& split = s_.split;
-    if (split.order_given && !split.sequential) throw SpecError(split.loc, "a text is split in order: 'order: random' would put the beginnings of windows and their ends into different parts");
-    if (split.folds > 0 || !split.group.text.empty()) throw SpecError(split.loc, "'k_fold' and 'group' need rows of their own; a text is split in order");
-    if (split.stratify.value_or(false) || !split.stratify_by.text.empty()) throw SpecError(split.loc, "'stratify' needs a class per row; a text is split in order");
+    if (split.order_given && !split.sequential)
+      throw SpecError(split.loc,
+                      "a text is split in order: 'order: random' would put the beginnings of windows and their ends into different parts");
+    if (split.folds > 0 || !split.group.text.empty())
+      throw SpecError(split.loc, "'k_fold' and 'group' need rows of their own; a text is split in order");
+    if (split.stratify.value_or(false) || !split.stratify_by.text.empty())
+      throw SpecError(split.loc, "'stratify' needs a class per row; a text is split in order");
     if (s_.oversample) throw SpecError(s_.loc, "'balance: oversample' needs a class per row; a text has one per token");
     for (const LoadTransform& t : s_.transforms) throw SpecError(t.loc, "this transform needs a table or images; these are tokens");
   }
@@ -82,7 +88,8 @@ private:
     }
     for (const TextFile& other : files_)
       if ((other.part == 1 && split.val > 0) || (other.part == 2 && split.test > 0))
-        throw SpecError(split.loc, std::string("the data come with a file for '") + kParts[other.part] + "': 'split' cannot take this part from the training text");
+        throw SpecError(split.loc, std::string("the data come with a file for '") + kParts[other.part] +
+                                       "': 'split' cannot take this part from the training text");
     if (split.train == 0) split.train = std::max(0.0, 1 - split.val - split.test);
     // Characters are counted, so that no cut falls into one; a fault of the text is found here.
     auto advance = [&](size_t at, int64_t tokens) {
@@ -111,15 +118,18 @@ private:
 
   // Each part begins at a multiple of the stride, so that row numbers are places in the stream.
   void add_windows(const Piece& piece) {
-    stream_.resize((stream_.size() + static_cast<size_t>(out_.stride) - 1) / static_cast<size_t>(out_.stride) * static_cast<size_t>(out_.stride), 0);
+    stream_.resize(
+        (stream_.size() + static_cast<size_t>(out_.stride) - 1) / static_cast<size_t>(out_.stride) * static_cast<size_t>(out_.stride), 0);
     auto begin = static_cast<int64_t>(stream_.size());
     if (auto fault = out_.vocabulary.encode(piece.text, &stream_)) fail(piece, *fault, piece.part == 0, out_.vocabulary.size());
     int64_t tokens = static_cast<int64_t>(stream_.size()) - begin;
     if (tokens <= out_.window)
-      throw SpecError(piece.loc, std::string("the part '") + kParts[piece.part] + "' has " + std::to_string(tokens) + " tokens; a window of " + std::to_string(out_.window) + " and the token behind it need " +
+      throw SpecError(piece.loc, std::string("the part '") + kParts[piece.part] + "' has " + std::to_string(tokens) +
+                                     " tokens; a window of " + std::to_string(out_.window) + " and the token behind it need " +
                                      std::to_string(out_.window + 1));
     int64_t first = begin / out_.stride, count = (tokens - 1 - out_.window) / out_.stride + 1;
-    if (first + count > std::numeric_limits<int32_t>::max()) throw SpecError(piece.loc, "the text has more windows than 2^31; a greater 'stride' makes fewer");
+    if (first + count > std::numeric_limits<int32_t>::max())
+      throw SpecError(piece.loc, "the text has more windows than 2^31; a greater 'stride' makes fewer");
     for (int64_t r = first; r < first + count; ++r) out_.parts[static_cast<size_t>(piece.part)].push_back(static_cast<int32_t>(r));
     out_.rows = first + count;
   }

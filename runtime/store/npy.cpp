@@ -24,10 +24,10 @@ struct Descriptor {
   const char* text;
   NumberFormat format;
 };
-constexpr Descriptor kDescriptors[] = {
-    {"b1", NumberFormat::boolean}, {"u1", NumberFormat::u8},  {"i1", NumberFormat::i8},  {"u2", NumberFormat::u16},
-    {"i2", NumberFormat::i16},     {"u4", NumberFormat::u32}, {"i4", NumberFormat::i32}, {"u8", NumberFormat::u64},
-    {"i8", NumberFormat::i64},     {"f2", NumberFormat::f16}, {"f4", NumberFormat::f32}, {"f8", NumberFormat::f64}};
+constexpr Descriptor kDescriptors[] = {{"b1", NumberFormat::boolean}, {"u1", NumberFormat::u8},  {"i1", NumberFormat::i8},
+                                       {"u2", NumberFormat::u16},     {"i2", NumberFormat::i16}, {"u4", NumberFormat::u32},
+                                       {"i4", NumberFormat::i32},     {"u8", NumberFormat::u64}, {"i8", NumberFormat::i64},
+                                       {"f2", NumberFormat::f16},     {"f4", NumberFormat::f32}, {"f8", NumberFormat::f64}};
 
 /// Reads the Python dictionary of a header: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }.
 class HeaderParser {
@@ -46,8 +46,7 @@ public:
         descriptor(out);
       } else if (key == "fortran_order" && !order) {
         order = true;
-        if (word() == "True")
-          throw RuntimeError(path_ + ": is stored in Fortran order; save it with numpy.ascontiguousarray(a)");
+        if (word() == "True") throw RuntimeError(path_ + ": is stored in Fortran order; save it with numpy.ascontiguousarray(a)");
       } else if (key == "shape" && !shape) {
         shape = true;
         out.shape = tuple();
@@ -115,8 +114,7 @@ private:
   }
   void descriptor(Header& out) {
     skip_blanks();
-    if (!rest_.empty() && rest_[0] == '[')
-      throw RuntimeError(path_ + ": holds records; save each field as an array of its own");
+    if (!rest_.empty() && rest_[0] == '[') throw RuntimeError(path_ + ": holds records; save each field as an array of its own");
     std::string text = quoted();
     std::string_view type = text;
     if (type.find_first_of("<>|=") == 0) {
@@ -152,8 +150,8 @@ Header read_header(const std::string& path, const Bytes& file) {
     if (__builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size))
       throw RuntimeError(path + ": has the impossible shape " + format_shape(header.shape));
   if (bytes.size() - header.data != size)
-    throw RuntimeError(path + ": shape " + format_shape(header.shape) + " needs " + std::to_string(size) +
-                       " bytes and the file has " + std::to_string(bytes.size() - header.data));
+    throw RuntimeError(path + ": shape " + format_shape(header.shape) + " needs " + std::to_string(size) + " bytes and the file has " +
+                       std::to_string(bytes.size() - header.data));
   return header;
 }
 
@@ -180,13 +178,12 @@ HostTensor read_npy(const std::string& path) {
   Bytes file = Bytes::map(path);
   Header header = read_header(path, file);
   Type type{element_type(header.format), header.shape};
-  bool same = dtype_bytes(type.dtype) == format_bytes_of(header.format) && !header.big_endian &&
-              header.format != NumberFormat::boolean && header.format != NumberFormat::u64;
+  bool same = dtype_bytes(type.dtype) == format_bytes_of(header.format) && !header.big_endian && header.format != NumberFormat::boolean &&
+              header.format != NumberFormat::u64;
   if (same && header.data % static_cast<size_t>(dtype_bytes(type.dtype)) == 0)
     return {type, file.part(header.data, static_cast<size_t>(type.bytes()))};
   Bytes copy = Bytes::allocate(static_cast<size_t>(type.bytes()));
-  if (!convert_numbers(header.format, header.big_endian, file.data() + header.data,
-                       static_cast<size_t>(type.elements()), copy.writable()))
+  if (!convert_numbers(header.format, header.big_endian, file.data() + header.data, static_cast<size_t>(type.elements()), copy.writable()))
     throw RuntimeError(path + ": holds numbers beyond 64-bit signed integers");
   return {type, copy};
 }
@@ -195,8 +192,7 @@ void write_npy(const std::string& path, const Type& type, const void* data) {
   std::string shape;
   for (int64_t extent : type.shape) shape += std::to_string(extent) + ", ";
   if (type.shape.size() > 1) shape.erase(shape.size() - 2);
-  std::string text = "{'descr': '" + std::string(descriptor_of(type.dtype)) +
-                     "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  std::string text = "{'descr': '" + std::string(descriptor_of(type.dtype)) + "', 'fortran_order': False, 'shape': (" + shape + "), }";
   text.append(63 - (10 + text.size()) % 64, ' ');
   text += '\n';
   std::string head("\x93NUMPY\x01\x00", 8);

@@ -29,8 +29,7 @@ struct Half {
   }
 };
 
-template <class From>
-From load(const std::byte* in, bool big_endian) {
+template <class From> From load(const std::byte* in, bool big_endian) {
   std::array<std::byte, sizeof(From)> raw;
   std::memcpy(raw.data(), in, sizeof(From));
   if (big_endian)
@@ -38,8 +37,7 @@ From load(const std::byte* in, bool big_endian) {
   return std::bit_cast<From>(raw);
 }
 
-template <class From, class To>
-bool convert(bool big_endian, const std::byte* in, size_t count, std::byte* out) {
+template <class From, class To> bool convert(bool big_endian, const std::byte* in, size_t count, std::byte* out) {
   if (std::same_as<From, To> && !big_endian) {
     std::memcpy(out, in, count * sizeof(From));
     return true;

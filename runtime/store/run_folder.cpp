@@ -55,7 +55,8 @@ bool is_part(const fs::path& path) {
   size_t digits = name.find_last_not_of("0123456789") + 1;
   std::string word = name.substr(0, digits);
   std::error_code error;
-  return digits < name.size() && (word == "fold" || word == "trial") && !fs::is_symlink(path, error) && fs::exists(path / "metrics.jsonl", error);
+  return digits < name.size() && (word == "fold" || word == "trial") && !fs::is_symlink(path, error) &&
+         fs::exists(path / "metrics.jsonl", error);
 }
 
 }  // namespace
@@ -86,8 +87,7 @@ RunFolder RunFolder::at(const std::string& path) {
   if (fs::exists(path, error) && !fs::is_directory(path, error)) throw RuntimeError(path + ": is a file, not a folder");
   bool empty = !fs::exists(path, error) || fs::is_empty(path, error);
   bool run = fs::exists(fs::path(path) / "spec.yaml", error) || fs::exists(fs::path(path) / "checkpoints", error);
-  if (!empty && !run)
-    throw RuntimeError(path + ": holds other files than a run's; name an empty folder or one that mlc made");
+  if (!empty && !run) throw RuntimeError(path + ": holds other files than a run's; name an empty folder or one that mlc made");
   return RunFolder(path);
 }
 

@@ -22,11 +22,11 @@ struct FormatName {
   const char* name;
   NumberFormat format;
 };
-constexpr FormatName kFormats[] = {
-    {"F32", NumberFormat::f32}, {"F64", NumberFormat::f64}, {"F16", NumberFormat::f16},   {"BF16", NumberFormat::bf16},
-    {"I64", NumberFormat::i64}, {"I32", NumberFormat::i32}, {"I16", NumberFormat::i16},   {"I8", NumberFormat::i8},
-    {"U64", NumberFormat::u64}, {"U32", NumberFormat::u32}, {"U16", NumberFormat::u16},   {"U8", NumberFormat::u8},
-    {"BOOL", NumberFormat::boolean}};
+constexpr FormatName kFormats[] = {{"F32", NumberFormat::f32},     {"F64", NumberFormat::f64}, {"F16", NumberFormat::f16},
+                                   {"BF16", NumberFormat::bf16},   {"I64", NumberFormat::i64}, {"I32", NumberFormat::i32},
+                                   {"I16", NumberFormat::i16},     {"I8", NumberFormat::i8},   {"U64", NumberFormat::u64},
+                                   {"U32", NumberFormat::u32},     {"U16", NumberFormat::u16}, {"U8", NumberFormat::u8},
+                                   {"BOOL", NumberFormat::boolean}};
 
 const char* format_name(DType dtype) {
   switch (dtype) {
@@ -43,8 +43,7 @@ const char* format_name(DType dtype) {
 /// Checks header entries one by one; every fault names the file and the tensor.
 class HeaderReader {
 public:
-  HeaderReader(const std::string& path, size_t data_begin, size_t data_size)
-      : path_(path), begin_(data_begin), size_(data_size) {}
+  HeaderReader(const std::string& path, size_t data_begin, size_t data_size) : path_(path), begin_(data_begin), size_(data_size) {}
 
   SafetensorsFile::Entry entry(const std::string& name, const Json& json) const {
     if (!json.is_object()) fail(name, "is not described by an object");
@@ -60,8 +59,7 @@ public:
     for (int64_t extent : out.shape)
       if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(extent), &bytes)) fail(name, "has an impossible shape");
     if (to - from != bytes)
-      fail(name, "of shape " + format_shape(out.shape) + " needs " + std::to_string(bytes) + " bytes and has " +
-                     std::to_string(to - from));
+      fail(name, "of shape " + format_shape(out.shape) + " needs " + std::to_string(bytes) + " bytes and has " + std::to_string(to - from));
     out.offset = begin_ + from;
     out.size = bytes;
     return out;
@@ -128,8 +126,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path), file_(B
   if (file_.size() < sizeof(length)) throw RuntimeError(path + ": is too short for a safetensors file");
   std::memcpy(&length, file_.data(), sizeof(length));
   if (length > kMaxHeader || length > file_.size() - sizeof(length))
-    throw RuntimeError(path + ": is not a safetensors file, or is cut off: its header should have " +
-                       std::to_string(length) + " bytes");
+    throw RuntimeError(path + ": is not a safetensors file, or is cut off: its header should have " + std::to_string(length) + " bytes");
   const char* text = reinterpret_cast<const char*>(file_.data()) + sizeof(length);
   Json header = parse_header(path, {text, length});
   HeaderReader reader(path, sizeof(length) + length, file_.size() - sizeof(length) - length);
@@ -160,8 +157,7 @@ HostTensor SafetensorsFile::read(const Entry& entry) const {
               entry.format != NumberFormat::u64;
   if (same && entry.offset % element == 0) return {wanted, file_.part(entry.offset, entry.size)};
   Bytes copy = Bytes::allocate(static_cast<size_t>(wanted.bytes()));
-  if (!convert_numbers(entry.format, false, file_.data() + entry.offset, static_cast<size_t>(wanted.elements()),
-                       copy.writable()))
+  if (!convert_numbers(entry.format, false, file_.data() + entry.offset, static_cast<size_t>(wanted.elements()), copy.writable()))
     throw RuntimeError(path_ + ": tensor '" + entry.name + "' holds numbers beyond 64-bit signed integers");
   return {wanted, copy};
 }
@@ -174,9 +170,7 @@ void write_safetensors(const std::string& path, const std::vector<TensorView>& t
   for (const TensorView& tensor : tensors) {
     ensure(!header.contains(tensor.name), "names of written tensors differ");
     int64_t end = offset + tensor.type.bytes();
-    header[tensor.name] = {{"dtype", format_name(tensor.type.dtype)},
-                           {"shape", tensor.type.shape},
-                           {"data_offsets", {offset, end}}};
+    header[tensor.name] = {{"dtype", format_name(tensor.type.dtype)}, {"shape", tensor.type.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -20,7 +20,8 @@ Json column_json(const ColumnSchema& c) {
   if (!c.counts.empty()) j["counts"] = c.counts;
   if (!c.features.empty()) j["features"] = c.features;
   if (c.range != 1) j["range"] = c.range;
-  for (const ColumnSchema::Category& category : c.categories) j["categories"].push_back({{"column", category.column}, {"labels", category.labels}});
+  for (const ColumnSchema::Category& category : c.categories)
+    j["categories"].push_back({{"column", category.column}, {"labels", category.labels}});
   if (!c.fills.empty()) j["fills"] = c.fills;
   return j;
 }
@@ -39,7 +40,8 @@ ColumnSchema column_of(const Json& j) {
   c.counts = j.value("counts", std::vector<int64_t>{});
   c.features = j.value("features", std::vector<std::string>{});
   c.range = j.value("range", 1.0);
-  for (const Json& category : j.value("categories", Json::array())) c.categories.push_back({category.at("column").get<std::string>(), category.at("labels").get<std::vector<std::string>>()});
+  for (const Json& category : j.value("categories", Json::array()))
+    c.categories.push_back({category.at("column").get<std::string>(), category.at("labels").get<std::vector<std::string>>()});
   c.fills = j.value("fills", std::vector<double>{});
   return c;
 }
@@ -64,8 +66,7 @@ Schema schema_from_text(const std::string& text, const std::string& path) {
     schema.byte_tokens = j.value("tokens", std::string()) == "byte";
     if (schema.byte_tokens)
       for (int b = 0; b < 256; ++b) schema.vocabulary.emplace_back(1, static_cast<char>(b));
-    else
-      schema.vocabulary = j.value("vocabulary", std::vector<std::string>{});
+    else schema.vocabulary = j.value("vocabulary", std::vector<std::string>{});
     return schema;
   } catch (const std::exception& e) {
     throw RuntimeError(path + ": the description of the data is damaged (" + e.what() + ")");

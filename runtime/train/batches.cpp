@@ -27,8 +27,8 @@ BatchWalk::BatchWalk(std::vector<int32_t> rows, int64_t batch, bool shuffle, boo
   full_ = count / batch;
   tail_ = drop_last ? 0 : count % batch;
   if (steps_per_epoch() == 0)
-    throw RuntimeError("drop_last leaves nothing to train on: " + std::to_string(count) +
-                       " training rows are fewer than batch_size " + std::to_string(batch));
+    throw RuntimeError("drop_last leaves nothing to train on: " + std::to_string(count) + " training rows are fewer than batch_size " +
+                       std::to_string(batch));
 }
 
 void BatchWalk::seek(int64_t epoch, int64_t step) {

@@ -15,7 +15,7 @@ struct BatchCall {
 /// Walks a split epoch by epoch. No batch crosses the border of two epochs; the last, smaller batch of an epoch is a
 /// call of its own, or dropped. With `shuffle` the order of an epoch is a function of (seed, epoch) alone.
 class BatchWalk {
- public:
+public:
   /// Throws RuntimeError when there is no batch at all (no rows, or drop_last with fewer rows than a batch).
   BatchWalk(std::vector<int32_t> rows, int64_t batch, bool shuffle, bool drop_last, uint64_t seed);
 
@@ -34,7 +34,7 @@ class BatchWalk {
   BatchCall next(int64_t limit) const;
   void advance(int64_t steps) { step_ += steps; }
 
- private:
+private:
   std::vector<int32_t> rows_, order_;
   int64_t batch_, full_, tail_;
   bool shuffle_;

@@ -37,8 +37,7 @@ Confusion confusion_matrix(const Predicted& predicted) {
   size_t n = static_cast<size_t>(predicted.class_count());
   Confusion counts(n, std::vector<int64_t>(n));
   std::vector<int32_t> classes = predicted_classes(predicted);
-  for (size_t i = 0; i < classes.size(); ++i)
-    ++counts.at(static_cast<size_t>(predicted.labels[i])).at(static_cast<size_t>(classes[i]));
+  for (size_t i = 0; i < classes.size(); ++i) ++counts.at(static_cast<size_t>(predicted.labels[i])).at(static_cast<size_t>(classes[i]));
   return counts;
 }
 
@@ -83,8 +82,7 @@ std::string print_confusion(const Confusion& confusion, const std::vector<std::s
 std::string print_classification(const Confusion& confusion, const std::vector<std::string>& classes) {
   std::vector<ClassScores> scores = class_scores(confusion);
   size_t names = std::max(widest(classes, confusion.size()), std::string("weighted avg").size());
-  auto line = [&](const std::string& name, const std::string& p, const std::string& r, const std::string& f,
-                  const std::string& n) {
+  auto line = [&](const std::string& name, const std::string& p, const std::string& r, const std::string& f, const std::string& n) {
     return pad_left(name, names) + pad_left(p, 11) + pad_left(r, 10) + pad_left(f, 10) + pad_left(n, 10) + "\n";
   };
   auto row = [&](const std::string& name, const ClassScores& s) {

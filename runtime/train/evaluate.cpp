@@ -31,8 +31,8 @@ void collect(const Program& program, const std::vector<float>& results, int step
     table.type = {slot.type.dtype, Shape(slot.type.shape.begin() + 1, slot.type.shape.end())};
     size_t count = static_cast<size_t>(slot.type.elements());
     for (int s = 0; s < steps; ++s) {
-      const float* from = &results[static_cast<size_t>(s) * static_cast<size_t>(program.results_per_step) +
-                                   static_cast<size_t>(slot.offset)];
+      const float* from =
+          &results[static_cast<size_t>(s) * static_cast<size_t>(program.results_per_step) + static_cast<size_t>(slot.offset)];
       if (slot.type.dtype == DType::f32) {
         table.values.insert(table.values.end(), from, from + count);
       } else {
@@ -71,8 +71,8 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap) {
   return best;
 }
 
-Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
-                         int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop) {
+Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows, int64_t batch,
+                         uint64_t seed, Keep keep, const std::atomic<bool>* stop) {
   Evaluation evaluation;
   int64_t total = static_cast<int64_t>(rows.size());
   std::map<std::string, double> weighted; // sums of losses over rows
@@ -137,7 +137,8 @@ void leave_out_ignored(Predicted& p) {
   for (size_t r = 0; r < p.labels.size(); ++r) {
     if (ignored(p.labels[r])) continue;
     p.labels[kept] = p.labels[r];
-    std::copy_n(p.scores.begin() + static_cast<int64_t>(r) * p.outputs, p.outputs, p.scores.begin() + static_cast<int64_t>(kept) * p.outputs);
+    std::copy_n(p.scores.begin() + static_cast<int64_t>(r) * p.outputs, p.outputs,
+                p.scores.begin() + static_cast<int64_t>(kept) * p.outputs);
     ++kept;
   }
   p.labels.resize(kept), p.scores.resize(kept * static_cast<size_t>(p.outputs));

@@ -37,8 +37,8 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 
 
 /// Every row once, in the order given, in batches of `batch` and a last smaller one. Ends early, with what was done,
 /// when `stop` turns true.
-Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows,
-                         int64_t batch, uint64_t seed, Keep keep, const std::atomic<bool>* stop = nullptr);
+Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows, int64_t batch,
+                         uint64_t seed, Keep keep, const std::atomic<bool>* stop = nullptr);
 
 /// What the rows of a split should give for one predicted output. One of `labels` and `targets` is empty.
 struct Truth {

@@ -20,7 +20,8 @@ public:
   NextToken(ProgramSource& source, const Schema& schema) : source_(source) {
     for (const ColumnSchema& c : schema.columns)
       if (!c.target) input_ = &c;
-    if (schema.vocabulary.empty() || !input_ || input_->type.shape.size() != 1) throw RuntimeError("this run was not trained on a text: it generates none");
+    if (schema.vocabulary.empty() || !input_ || input_->type.shape.size() != 1)
+      throw RuntimeError("this run was not trained on a text: it generates none");
     vocabulary_ = schema.vocabulary.size();
     row_.resize(static_cast<size_t>(input_->type.shape[0]));
   }
@@ -34,9 +35,12 @@ public:
     std::copy(tokens.end() - static_cast<std::ptrdiff_t>(n), tokens.end(), row_.begin());
     Evaluation e = evaluate_rows(source_, StepKind::predict, {{input_->name, row_.data()}}, {0}, 1, 0, Keep::all);
     Shape expected = {static_cast<int64_t>(row_.size()), static_cast<int64_t>(vocabulary_)};
-    if (!e.outputs.count("output")) throw RuntimeError("to generate text, a model has one output, logits of shape " + format_shape(expected));
+    if (!e.outputs.count("output"))
+      throw RuntimeError("to generate text, a model has one output, logits of shape " + format_shape(expected));
     const OutputTable& output = e.outputs.at("output");
-    if (output.type.shape != expected) throw RuntimeError("the model's output is " + format_shape(output.type.shape) + "; to generate text it must be " + format_shape(expected) + ", logits for each token's successor");
+    if (output.type.shape != expected)
+      throw RuntimeError("the model's output is " + format_shape(output.type.shape) + "; to generate text it must be " +
+                         format_shape(expected) + ", logits for each token's successor");
     auto begin = output.values.begin() + static_cast<std::ptrdiff_t>((n - 1) * vocabulary_);
     return {begin, begin + static_cast<std::ptrdiff_t>(vocabulary_)};
   }
@@ -76,10 +80,12 @@ std::optional<std::string> prompt_fault(const Schema& schema, const std::string&
   if (!fault) return std::nullopt;
   std::string place = "the prompt's character " + std::to_string(utf8_length(std::string_view(prompt).substr(0, fault->at)) + 1);
   if (fault->length == 0) return place + " is not UTF-8";
-  return place + ", " + show_token(std::string_view(prompt).substr(fault->at, fault->length)) + ", is not among the " + std::to_string(vocabulary.size()) + " characters of the training text";
+  return place + ", " + show_token(std::string_view(prompt).substr(fault->at, fault->length)) + ", is not among the " +
+         std::to_string(vocabulary.size()) + " characters of the training text";
 }
 
-void generate(ProgramSource& source, const Schema& schema, const GenerateSettings& settings, const std::function<void(const std::string&)>& emit) {
+void generate(ProgramSource& source, const Schema& schema, const GenerateSettings& settings,
+              const std::function<void(const std::string&)>& emit) {
   NextToken model(source, schema);
   if (std::optional<std::string> fault = prompt_fault(schema, settings.prompt)) throw RuntimeError(*fault);
   Vocabulary vocabulary(schema);
@@ -87,7 +93,8 @@ void generate(ProgramSource& source, const Schema& schema, const GenerateSetting
   vocabulary.encode(settings.prompt, &tokens);
   bool short_prompt = tokens.size() < model.window() && vocabulary.size() > 1;
   if (short_prompt && model.logits(tokens, 0) != model.logits(tokens, 1))
-    throw RuntimeError("the model is not causal: what stands behind a token changes what is predicted for it; attention needs causal: true");
+    throw RuntimeError(
+        "the model is not causal: what stands behind a token changes what is predicted for it; attention needs causal: true");
   for (int64_t i = 0; i < settings.length; ++i) {
     tokens.push_back(draw(model.logits(tokens, 0), settings, static_cast<uint32_t>(i)));
     emit(vocabulary.text(tokens.back()));

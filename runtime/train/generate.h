@@ -25,6 +25,7 @@ std::optional<std::string> prompt_fault(const Schema& schema, const std::string&
 /// the text of each as it comes; the model sees the last `window` tokens. A function of weights and settings alone. Throws
 /// RuntimeError: data that are no text, an output of another shape, a prompt with unknown characters, and a model that is
 /// not causal (what stands behind a token changes what is predicted for it) where the prompt is shorter than the window.
-void generate(ProgramSource& source, const Schema& schema, const GenerateSettings& settings, const std::function<void(const std::string&)>& emit);
+void generate(ProgramSource& source, const Schema& schema, const GenerateSettings& settings,
+              const std::function<void(const std::string&)>& emit);
 
 }  // namespace mlc

@@ -62,8 +62,7 @@ double auc(const Predicted& p, int64_t column, int32_t positive) {
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin;
     double hits = 0;
-    for (; end < order.size() && score(order[end]) == score(order[begin]); ++end)
-      hits += p.labels[order[end]] == positive;
+    for (; end < order.size() && score(order[end]) == score(order[begin]); ++end) hits += p.labels[order[end]] == positive;
     rank_sum += hits * (static_cast<double>(begin + 1) + static_cast<double>(end)) / 2;
     positives += hits;
     begin = end;
@@ -107,8 +106,7 @@ double r2(const Predicted& p) {
   double total = 0;
   for (int64_t o = 0; o < p.outputs; ++o) {
     double mean = 0, residual = 0, spread = 0;
-    for (int64_t r = 0; r < rows; ++r)
-      mean += p.targets[static_cast<size_t>(r * p.outputs + o)] / static_cast<double>(rows);
+    for (int64_t r = 0; r < rows; ++r) mean += p.targets[static_cast<size_t>(r * p.outputs + o)] / static_cast<double>(rows);
     for (int64_t r = 0; r < rows; ++r) {
       size_t at = static_cast<size_t>(r * p.outputs + o);
       double y = p.targets[at];
@@ -133,14 +131,11 @@ double class_metric(const MetricSettings& s, const Predicted& p) {
 double value_metric(const MetricSettings& s, const Predicted& p) {
   if (s.name == "mae") return mean_of(p, [](double a, double y) { return std::abs(a - y); });
   if (s.name == "rmse") return std::sqrt(mean_of(p, [](double a, double y) { return (a - y) * (a - y); }));
-  if (s.name == "mape")
-    return mean_of(p, [](double a, double y) { return std::abs(a - y) / std::max(std::abs(y), 0x1p-52); });
+  if (s.name == "mape") return mean_of(p, [](double a, double y) { return std::abs(a - y) / std::max(std::abs(y), 0x1p-52); });
   return r2(p);
 }
 
-bool is_value_metric(const std::string& name) {
-  return name == "mae" || name == "rmse" || name == "r2" || name == "mape";
-}
+bool is_value_metric(const std::string& name) { return name == "mae" || name == "rmse" || name == "r2" || name == "mape"; }
 
 } // namespace
 
@@ -154,9 +149,8 @@ std::vector<int32_t> predicted_classes(const Predicted& p) {
   std::vector<int32_t> classes(static_cast<size_t>(rows));
   for (int64_t r = 0; r < rows; ++r) {
     const float* row = &p.scores[static_cast<size_t>(r * p.outputs)];
-    classes[static_cast<size_t>(r)] = p.outputs == 1
-                                          ? (row[0] >= p.threshold ? 1 : 0)
-                                          : static_cast<int32_t>(std::max_element(row, row + p.outputs) - row);
+    classes[static_cast<size_t>(r)] =
+        p.outputs == 1 ? (row[0] >= p.threshold ? 1 : 0) : static_cast<int32_t>(std::max_element(row, row + p.outputs) - row);
   }
   return classes;
 }
@@ -166,12 +160,12 @@ double metric(const MetricSettings& settings, const Predicted& predicted) {
   ensure(of_classes || is_value_metric(settings.name), "metric is known");
   if (predicted.scores.empty()) return kNaN;
   if (of_classes && !predicted.classes())
-    throw RuntimeError("metric '" + settings.name +
-                       "' needs a class target; for numbers there are mae, rmse, r2, mape");
+    throw RuntimeError("metric '" + settings.name + "' needs a class target; for numbers there are mae, rmse, r2, mape");
   if (!of_classes && predicted.classes())
     throw RuntimeError("metric '" + settings.name + "' needs a number target; for classes there is accuracy, f1, ...");
   if (of_classes && row_count(predicted) != static_cast<int64_t>(predicted.labels.size()))
-    throw RuntimeError("metric '" + settings.name + "': " + std::to_string(predicted.labels.size()) + " labels for " + std::to_string(row_count(predicted)) +
+    throw RuntimeError("metric '" + settings.name + "': " + std::to_string(predicted.labels.size()) + " labels for " +
+                       std::to_string(row_count(predicted)) +
                        " predictions: the output's shape without its class axis must be that of the target");
   return of_classes ? class_metric(settings, predicted) : value_metric(settings, predicted);
 }

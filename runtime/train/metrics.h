@@ -27,8 +27,8 @@ std::vector<int32_t> predicted_classes(const Predicted& predicted);
 /// The value of a metric; not a number where it has no meaning (an AUC of one class, an R2 of equal targets).
 /// precision, recall, f1: of the positive class (index 1) of two, else the mean over classes that occur in truth or
 /// prediction, 0 where a quotient is 0/0. roc_auc: rank statistic with half for ties; over several classes the mean of
-/// one against the rest. perplexity: exp of the mean -log of the true class's probability. mae, rmse, mape: over all values; mape divides by max(|y|, 2^-52), as scikit-learn does.
-/// r2: the mean over outputs. Throws RuntimeError when the metric does not fit the predictions.
+/// one against the rest. perplexity: exp of the mean -log of the true class's probability. mae, rmse, mape: over all values; mape divides
+/// by max(|y|, 2^-52), as scikit-learn does. r2: the mean over outputs. Throws RuntimeError when the metric does not fit the predictions.
 double metric(const MetricSettings& settings, const Predicted& predicted);
 
 using MetricValues = std::vector<std::pair<std::string, double>>;

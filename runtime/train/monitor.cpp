@@ -46,8 +46,7 @@ Monitors::Monitors(const TrainSettings& settings, bool validates)
 
 // An equal value that came later stands behind.
 int64_t Monitors::rank(double value) {
-  auto at = std::find_if(ranked_.begin(), ranked_.end(),
-                         [&](double other) { return improves(value, other, rises(watched_), 0); });
+  auto at = std::find_if(ranked_.begin(), ranked_.end(), [&](double other) { return improves(value, other, rises(watched_), 0); });
   if (std::isnan(value) || at - ranked_.begin() >= keep_) return 0;
   at = ranked_.insert(at, value);
   if (static_cast<int64_t>(ranked_.size()) > keep_) ranked_.pop_back();
@@ -83,8 +82,7 @@ void Monitors::keep(const SharedState& state) {
 }
 
 void Monitors::finish(SharedState& state, TrainResult* result) const {
-  if (!kept_.empty() && result->ending != Ending::interrupted)
-    state.write(0, kept_.data(), static_cast<int64_t>(kept_.size()));
+  if (!kept_.empty() && result->ending != Ending::interrupted) state.write(0, kept_.data(), static_cast<int64_t>(kept_.size()));
   if (!best_) return;
   result->monitor = watched_;
   result->best_epoch = best_epoch_;

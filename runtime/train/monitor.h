@@ -20,7 +20,7 @@ struct Monitored {
 std::optional<double> monitored_value(const Monitored& values, const std::string& monitor);
 
 class Monitors {
- public:
+public:
   /// The best is watched by `checkpoint.monitor`, else the monitor of early stopping, else the loss (val_loss where
   /// `validates`).
   Monitors(const TrainSettings& settings, bool validates);
@@ -37,7 +37,7 @@ class Monitors {
   /// Puts kept weights back and says which epoch was the best.
   void finish(SharedState& state, TrainResult* result) const;
 
- private:
+private:
   int64_t rank(double value);
 
   std::optional<EarlyStopping> stopping_;

@@ -30,7 +30,7 @@ struct StepProgram {
 };
 
 class ProgramSource {
- public:
+public:
   virtual ~ProgramSource() = default;
   /// Compiles on first use. What is returned stays valid as long as the source.
   virtual StepProgram get(const ProgramKey& key) = 0;

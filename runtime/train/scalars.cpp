@@ -42,14 +42,13 @@ std::vector<float> HostScalars::table(const Program& program, int steps, Batches
     double k = static_cast<double>(step_);
     Rates now = rates(step_);
     variables.assign(kHostState, 0);
-    variables[kHostLr] = now.run, variables[kHostT] = k + 1, variables[kHostK] = k, variables[kHostRows] = static_cast<double>(batches.rows);
+    variables[kHostLr] = now.run, variables[kHostT] = k + 1, variables[kHostK] = k,
+    variables[kHostRows] = static_cast<double>(batches.rows);
     for (const auto& [update, rate] : now.own) variables[static_cast<size_t>(kHostRates + update)] = rate;
     for (size_t i : own) variables.push_back(states_[i]);
     begin_row(out, batches.first + s);
-    for (const ScalarRule& rule : program.scalars)
-      out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
-    for (size_t i = 0; i < own.size(); ++i)
-      states_[own[i]] = program.host_state[i].update.evaluate(variables.data());
+    for (const ScalarRule& rule : program.scalars) out.push_back(static_cast<float>(rule.formula.evaluate(variables.data())));
+    for (size_t i = 0; i < own.size(); ++i) states_[own[i]] = program.host_state[i].update.evaluate(variables.data());
   }
   return out;
 }

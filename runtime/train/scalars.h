@@ -12,7 +12,7 @@ namespace mlc {
 /// Host state of a run, step after step. `program` has all of it; the others that share the run (a last smaller batch,
 /// steps without some updates) have the same or a part.
 class HostScalars {
- public:
+public:
   HostScalars(const Program& program, uint64_t seed);
 
   /// What a step is about beside its number: batches are numbered over the run, and each draws random numbers of its own.
@@ -36,7 +36,7 @@ class HostScalars {
   const std::vector<double>& states() const { return states_; }
   void restore(std::vector<double> states, int64_t next_step);
 
- private:
+private:
   void begin_row(std::vector<float>& table, int64_t batch) const;
 
   std::vector<std::string> paths_; // of the states

@@ -37,8 +37,7 @@ std::vector<double>& RateSchedule::variables(int64_t step) {
 
 void RateSchedule::update_states() {
   const std::vector<double> old = variables(next_);
-  for (size_t i = 0; i < states_[phase_].size(); ++i)
-    states_[phase_][i] = phases_[phase_].states[i].update.evaluate(old.data());
+  for (size_t i = 0; i < states_[phase_].size(); ++i) states_[phase_][i] = phases_[phase_].states[i].update.evaluate(old.data());
 }
 
 double RateSchedule::rate(int64_t step) {
@@ -47,8 +46,7 @@ double RateSchedule::rate(int64_t step) {
   enter(step);
   const RatePhase& phase = phases_[phase_];
   bool first = step == begins_[phase_];
-  bool due =
-      phase.each == RatePhase::Each::step || (phase.each == RatePhase::Each::epoch && step % steps_per_epoch_ == 0);
+  bool due = phase.each == RatePhase::Each::step || (phase.each == RatePhase::Each::epoch && step % steps_per_epoch_ == 0);
   if (!first && due && !phase.states.empty()) update_states();
   double rate = phase.lr.evaluate(variables(step).data());
   next_ = step + 1;

@@ -24,7 +24,7 @@ struct RatePhase {
 /// Walks the phases. Steps are asked for in order, without gaps; the rate depends on the steps and events before it
 /// only.
 class RateSchedule {
- public:
+public:
   /// No phases: `base` throughout. `total_steps` 0: not known.
   RateSchedule(double base, std::vector<RatePhase> phases, int64_t steps_per_epoch, int64_t total_steps);
 
@@ -39,7 +39,7 @@ class RateSchedule {
   std::vector<double> states() const;
   void restore(const std::vector<double>& states, int64_t next_step);
 
- private:
+private:
   void enter(int64_t step);
   void update_states();
   std::vector<double>& variables(int64_t step);

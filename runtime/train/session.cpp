@@ -20,19 +20,19 @@ constexpr double kCallSeconds = 0.1;
 constexpr int64_t kMostKeptState = int64_t{8} << 20;
 
 class Session {
- public:
+public:
   explicit Session(const TrainJob& job)
-      : job_(job), settings_(job.settings),
-        counts_(count_steps(settings_, static_cast<int64_t>(job.train.rows.size()))),
+      : job_(job), settings_(job.settings), counts_(count_steps(settings_, static_cast<int64_t>(job.train.rows.size()))),
         walk_(job.train.rows, settings_.batch_size, settings_.shuffle, settings_.drop_last, settings_.seed),
         monitors_(settings_, !job.val.rows.empty()) {
     schedules_.emplace_back(job.base_lr, job.schedule, counts_.per_epoch, counts_.total);
-    for (const TrainJob::OwnSchedule& own : job.own_schedules) schedules_.emplace_back(own.base_lr, own.phases, counts_.per_epoch, counts_.total);
+    for (const TrainJob::OwnSchedule& own : job.own_schedules)
+      schedules_.emplace_back(own.base_lr, own.phases, counts_.per_epoch, counts_.total);
   }
 
   TrainResult run();
 
- private:
+private:
   void prepare();
   void resume(const TrainCounters& from);
   bool call();
@@ -150,8 +150,8 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
     return now;
   };
   HostScalars::Batches batches{batches_done(), rows};
-  std::vector<float> table = gather ? scalars_->gather_table(*step.program, call.steps, batches.first)
-                                    : scalars_->table(*step.program, call.steps, batches, rate);
+  std::vector<float> table =
+      gather ? scalars_->gather_table(*step.program, call.steps, batches.first) : scalars_->table(*step.program, call.steps, batches, rate);
   size_t per_step = static_cast<size_t>(step.program->results_per_step);
   std::vector<float> results(per_step * static_cast<size_t>(call.steps));
   Feed feed;
@@ -275,8 +275,8 @@ bool Session::validation_due() const {
 void Session::validate() {
   double start = now();
   job_.observer->on_validating();
-  Evaluation evaluation = evaluate_rows(*job_.programs, StepKind::eval, job_.columns, job_.val.rows, eval_batch_,
-                                        settings_.seed, settings_.metrics.empty() ? Keep::none : Keep::prediction, job_.stop);
+  Evaluation evaluation = evaluate_rows(*job_.programs, StepKind::eval, job_.columns, job_.val.rows, eval_batch_, settings_.seed,
+                                        settings_.metrics.empty() ? Keep::none : Keep::prediction, job_.stop);
   result_.eval_seconds += now() - start;
   if (stopped()) return;
   validated_at_ = step_;
@@ -293,8 +293,7 @@ void Session::watch() {
   if (outcome.rank > 0) job_.observer->on_ranked(outcome.rank, outcome.kept, counters());
   if (outcome.keep) monitors_.keep(*job_.state);
   // The run's result is its best checkpoint where there is one, else what early stopping goes back to.
-  if (outcome.rank == 1 || (outcome.keep && settings_.checkpoint.monitor.empty()))
-    result_values_ = {true, epoch_.val_loss, epoch_.val};
+  if (outcome.rank == 1 || (outcome.keep && settings_.checkpoint.monitor.empty())) result_values_ = {true, epoch_.val_loss, epoch_.val};
   for (RateSchedule& schedule : schedules_)
     if (std::optional<double> value = monitored_value(values, schedule.monitor())) schedule.validated(*value, rises(schedule.monitor()));
 }

@@ -9,8 +9,8 @@
 #include "runtime/train/settings.h"
 
 #include <atomic>
-#include <memory>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,7 +53,7 @@ struct EpochReport {
 };
 
 class TrainObserver {
- public:
+public:
   virtual ~TrainObserver() = default;
   virtual void on_call(const CallReport& report) = 0;
   /// Validation begins.

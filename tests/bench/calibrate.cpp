@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
       std::memcpy(to.data() + begin, from.data() + begin, part);
     });
     sink = to[kBytes / 2];
-    std::printf("{\"threads\": %d, \"gflops\": %.1f, \"copy_gbs\": %.2f}\n", threads, flops / compute * 1e-9, 2.0 * static_cast<double>(kBytes) / copy * 1e-9);
+    std::printf("{\"threads\": %d, \"gflops\": %.1f, \"copy_gbs\": %.2f}\n", threads, flops / compute * 1e-9,
+                2.0 * static_cast<double>(kBytes) / copy * 1e-9);
   }
 }

@@ -1,6 +1,6 @@
 // Formulas: parse, print, parse again to the same text; signatures.
-#include "compiler/base/text.h"
 #include "compiler/spec/formula.h"
+#include "compiler/base/text.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace mlc;

@@ -32,8 +32,7 @@ template <class F> void answers(F f) {
   try {
     f();
   } catch (const SpecError&) {
-  } catch (const RuntimeError&) {
-  }
+  } catch (const RuntimeError&) {}
 }
 
 }  // namespace mlc

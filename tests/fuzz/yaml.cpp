@@ -20,10 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       std::string text = print_spec(spec, false, sources);
       MemoryFile copy(reinterpret_cast<const uint8_t*>(text.data()), text.size());
       Node read = load_spec(again, copy.path(), {}, faults);
-      if (faults.errors() && text.find("${") == std::string::npos) throw InternalError("a printed spec does not read back:\n" + text + faults.render());
+      if (faults.errors() && text.find("${") == std::string::npos)
+        throw InternalError("a printed spec does not read back:\n" + text + faults.render());
       Schema schema;
-      schema.columns = {{.name = "x", .type = {DType::f32, {8}}},
-                        {.name = "y", .type = {DType::i32, {}}, .target = true, .meaning = ColumnSchema::Meaning::index, .classes = {"a", "b", "c"}}};
+      schema.columns = {
+          {.name = "x", .type = {DType::f32, {8}}},
+          {.name = "y", .type = {DType::i32, {}}, .target = true, .meaning = ColumnSchema::Meaning::index, .classes = {"a", "b", "c"}}};
       elaborate(spec, schema, sources, diagnostics);
     }
   });

@@ -1,9 +1,9 @@
 // mlc eval and predict: using a finished run.
 #include "compiler/base/text.h"
 #include "runtime/data/indices.h"
+#include "runtime/data/text_file.h"
 #include "runtime/store/npy.h"
 #include "runtime/store/safetensors.h"
-#include "runtime/data/text_file.h"
 #include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/labels.h"
@@ -97,7 +97,8 @@ int predict_rows(Opened& o, const Schema& schema, const DataSettings& trained, c
 
 // Prints the prompt and what follows it, token by token.
 int continue_text(Opened& o, const Schema& schema, const Arguments& a) {
-  GenerateSettings s{.prompt = a.text("prompt"), .length = a.integer("length"), .temperature = a.real("temperature"), .top_k = a.integer("top-k")};
+  GenerateSettings s{
+      .prompt = a.text("prompt"), .length = a.integer("length"), .temperature = a.real("temperature"), .top_k = a.integer("top-k")};
   if (s.length < 1) throw UsageError("--length is at least 1\n");
   if (!(s.temperature >= 0) || std::isinf(s.temperature)) throw UsageError("--temperature is 0 or more\n");
   if (s.top_k < 0) throw UsageError("--top-k is 0 or more\n");
@@ -122,12 +123,17 @@ int continue_text(Opened& o, const Schema& schema, const Arguments& a) {
 }  // namespace
 
 int predict_command(int argc, char** argv) {
-  Arguments a("predict", "Applies a run's best (else last) weights to the rows of a file: CSV, IDX, npy or safetensors (tensor x); prints CSV, or writes a file. With --prompt it continues a text.", {"RUN"});
+  Arguments a("predict",
+              "Applies a run's best (else last) weights to the rows of a file: CSV, IDX, npy or safetensors (tensor x); prints CSV, or "
+              "writes a file. With --prompt it continues a text.",
+              {"RUN"});
   a.add()("input", po::value<std::string>()->value_name("FILE"), "rows to predict; - is CSV on standard input");
-  a.add()("output", po::value<std::string>()->value_name("FILE"), ".csv, .safetensors (output, probability, class) or .npy (output); default: CSV on standard output");
+  a.add()("output", po::value<std::string>()->value_name("FILE"),
+          ".csv, .safetensors (output, probability, class) or .npy (output); default: CSV on standard output");
   a.add()("prompt", po::value<std::string>()->value_name("TEXT"), "text to continue, for a run of 'reader: text'; - is standard input");
   a.add()("length", po::value<int64_t>()->default_value(500)->value_name("N"), "with --prompt: tokens to add");
-  a.add()("temperature", po::value<double>()->default_value(1.0, "1")->value_name("T"), "with --prompt: below 1 likelier tokens, 0 always the likeliest");
+  a.add()("temperature", po::value<double>()->default_value(1.0, "1")->value_name("T"),
+          "with --prompt: below 1 likelier tokens, 0 always the likeliest");
   a.add()("top-k", po::value<int64_t>()->default_value(0)->value_name("K"), "with --prompt: draw among the K likeliest tokens (0: all)");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
@@ -169,7 +175,8 @@ int eval_command(int argc, char** argv) {
   nlohmann::ordered_json json = {{"part", part}, {"rows", rows.size()}};
   std::string text = fmt::format("{} rows of {}\n", format_count(static_cast<long long>(rows.size())), part);
   if (std::isfinite(e.loss)) json[part + "_loss"] = e.loss, text += fmt::format("  {:<12}{}\n", "loss", number4(e.loss));
-  for (const auto& [name, value] : measure(e, truth.truths, train)) json[part + "_" + name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
+  for (const auto& [name, value] : measure(e, truth.truths, train))
+    json[part + "_" + name] = value, text += fmt::format("  {:<12}{}\n", name, number4(value));
   for (const Truth& t : truth.truths)
     if (!t.labels.empty()) text += class_reports(predictions_of(e, t, train.threshold), t, data.schema, bind_reports(o.spec));
   std::cout << (a.flag("json") ? json.dump() + "\n" : text);

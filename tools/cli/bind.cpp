@@ -26,7 +26,8 @@ public:
   int64_t integer(const Node& n, const std::string& key, int64_t least) {
     double v = number(n, key);
     if (v != std::floor(v)) throw SpecError(n.loc, "'" + key + "' expects a whole number, found " + format_number(v));
-    if (v < static_cast<double>(least)) throw SpecError(n.loc, "'" + key + "' must be at least " + std::to_string(least) + ", found " + format_number(v));
+    if (v < static_cast<double>(least))
+      throw SpecError(n.loc, "'" + key + "' must be at least " + std::to_string(least) + ", found " + format_number(v));
     if (v > 1e15) throw SpecError(n.loc, "'" + key + "' is too large: " + format_number(v));
     return static_cast<int64_t>(v);
   }
@@ -44,7 +45,8 @@ public:
   }
   Shape shape(const Node& n, const std::string& key) {
     Shape out;
-    if (n.is(Node::Kind::list)) for (const Node& i : n.items) out.push_back(integer(i, key, 1));
+    if (n.is(Node::Kind::list))
+      for (const Node& i : n.items) out.push_back(integer(i, key, 1));
     else out.push_back(integer(n, key, 1));
     return out;
   }
@@ -129,10 +131,10 @@ std::vector<LoadTransform> bind_transforms(Binder& b, const Node* list) {
 
 void bind_classes(Binder& b, const Node& node, TargetSettings& target) {
   target.class_target = true;
-  if (node.is(Node::Kind::list)) for (const Node& i : node.items) target.classes.push_back(i.text);
+  if (node.is(Node::Kind::list))
+    for (const Node& i : node.items) target.classes.push_back(i.text);
   else target.class_count = b.integer(node, "classes", 2);
 }
-
 
 // `target: species`, or several by name: `target: {species: species, width: petal_width}` with `classes` by name too.
 void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
@@ -153,7 +155,8 @@ void bind_targets(Binder& b, const Node& data, CsvSettings& csv) {
   }
   auto each = [&](const Node* node, const char* key, auto apply) {
     if (!node) return;
-    if (!node->is(Node::Kind::map)) throw SpecError(node->loc, "with several targets '" + std::string(key) + "' goes by their names: {" + names[0] + ": ...}");
+    if (!node->is(Node::Kind::map))
+      throw SpecError(node->loc, "with several targets '" + std::string(key) + "' goes by their names: {" + names[0] + ": ...}");
     for (const auto& [name, value] : node->entries) {
       auto at = std::find(names.begin(), names.end(), name.text);
       if (at == names.end()) throw SpecError(unknown_name(name.loc, "target", name.text, names));
@@ -181,10 +184,12 @@ void bind_csv(Binder& b, const Node& data, CsvSettings& csv) {
     }
   if (const Node* n = data.find("missing")) {
     csv.missing_loc = n->loc;
-    if (const Node* t = n->find("tokens")) for (const Placed& p : b.names(*t, "tokens")) csv.missing.push_back(p.text);
+    if (const Node* t = n->find("tokens"))
+      for (const Placed& p : b.names(*t, "tokens")) csv.missing.push_back(p.text);
     const Node* fill = n->find("fill");
     if (!fill) throw SpecError(n->loc, "'missing' needs 'fill': mean, median, drop or a number");
-    if (fill->text != "mean" && fill->text != "median" && fill->text != "drop" && !parse_real(fill->text)) throw SpecError(fill->loc, "'fill' is mean, median, drop or a number");
+    if (fill->text != "mean" && fill->text != "median" && fill->text != "drop" && !parse_real(fill->text))
+      throw SpecError(fill->loc, "'fill' is mean, median, drop or a number");
     csv.fill = fill->text;
   }
   bind_targets(b, data, csv);
@@ -203,14 +208,16 @@ void bind_folds(Binder& b, const Node& split, SplitSettings& to) {
     if (folds) to.folds = b.integer(*folds, "k_fold", 2);
     if (fold && !folds) throw SpecError(fold->loc, "'fold' is the number of one of the folds: 'k_fold' is missing");
     if (fold) to.fold = b.integer(*fold, "fold", 1), to.fold_named = true;
-    if (fold && to.fold > to.folds) throw SpecError(fold->loc, "'fold' is a number from 1 to " + std::to_string(to.folds) + ", found " + std::to_string(to.fold));
+    if (fold && to.fold > to.folds)
+      throw SpecError(fold->loc, "'fold' is a number from 1 to " + std::to_string(to.folds) + ", found " + std::to_string(to.fold));
     if (folds && val) throw SpecError(val->loc, "'k_fold' makes the validation rows: 'val' cannot stand beside it");
   });
 }
 
 std::optional<RowRange> bind_range(Binder& b, const Node* n) {
   if (!n) return std::nullopt;
-  if (n->is(Node::Kind::list) && n->items.size() == 2) return RowRange{b.integer(n->items[0], "subset", 0), b.integer(n->items[1], "subset", 1), n->loc};
+  if (n->is(Node::Kind::list) && n->items.size() == 2)
+    return RowRange{b.integer(n->items[0], "subset", 0), b.integer(n->items[1], "subset", 1), n->loc};
   size_t dots = n->text.find("..");
   if (dots != std::string::npos) {
     auto begin = parse_integer(n->text.substr(0, dots)), end = parse_integer(n->text.substr(dots + 2));
@@ -222,7 +229,8 @@ std::optional<RowRange> bind_range(Binder& b, const Node* n) {
 }  // namespace
 
 const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "mae", "rmse", "r2", "mape", "perplexity"};
+  static const std::vector<std::string> names = {"accuracy", "top_k", "precision", "recall", "f1",        "roc_auc",
+                                                 "mae",      "rmse",  "r2",        "mape",   "perplexity"};
   return names;
 }
 
@@ -256,7 +264,8 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
   else if (home) s.folders.push_back(std::string(home) + "/.cache/mlc/data");
 
   const Node *dataset = data->find("dataset"), *reader = data->find("reader");
-  if (dataset && reader) diagnostics.error(reader->loc, "'dataset' and 'reader' exclude each other", {{dataset->loc, "'dataset' stands here"}});
+  if (dataset && reader)
+    diagnostics.error(reader->loc, "'dataset' and 'reader' exclude each other", {{dataset->loc, "'dataset' stands here"}});
   if (!dataset && !reader) diagnostics.error(data->loc, "'data' needs 'dataset' or 'reader'");
   if (dataset) s.dataset = b.placed(*dataset);
   if (reader) s.reader = reader->text;
@@ -312,20 +321,24 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
   Binder b(spec, diagnostics);
   if (const Node* n = spec.find("seed")) b.guard([&] { t.seed = static_cast<uint64_t>(b.integer(*n, "seed", 0)); });
   if (const Node* eval = spec.find("eval")) {
-    if (const Node* n = eval->find("threshold")) b.guard([&] {
-      t.threshold = b.number(*n, "threshold");
-      if (!(t.threshold >= 0 && t.threshold <= 1)) throw SpecError(n->loc, "'threshold' is a probability, 0..1; it is " + format_number(t.threshold));
-    });
-    if (const Node* list = eval->find("metrics"))
-      for (const Node& item : list->items) b.guard([&] {
-        bool map = item.is(Node::Kind::map) && item.entries.size() == 1;
-        const Node& name = map ? item.entries[0].first : item;
-        if (std::find(metric_names().begin(), metric_names().end(), name.text) == metric_names().end()) throw SpecError(unknown_name(name.loc, "metric", name.text, metric_names()));
-        MetricSettings m{name.text, name.text, 5};
-        if (map && name.text == "top_k") m.k = b.integer(item.entries[0].second, "top_k", 1);
-        if (name.text == "top_k") m.key = "top_" + std::to_string(m.k);
-        t.metrics.push_back(m);
+    if (const Node* n = eval->find("threshold"))
+      b.guard([&] {
+        t.threshold = b.number(*n, "threshold");
+        if (!(t.threshold >= 0 && t.threshold <= 1))
+          throw SpecError(n->loc, "'threshold' is a probability, 0..1; it is " + format_number(t.threshold));
       });
+    if (const Node* list = eval->find("metrics"))
+      for (const Node& item : list->items)
+        b.guard([&] {
+          bool map = item.is(Node::Kind::map) && item.entries.size() == 1;
+          const Node& name = map ? item.entries[0].first : item;
+          if (std::find(metric_names().begin(), metric_names().end(), name.text) == metric_names().end())
+            throw SpecError(unknown_name(name.loc, "metric", name.text, metric_names()));
+          MetricSettings m{name.text, name.text, 5};
+          if (map && name.text == "top_k") m.k = b.integer(item.entries[0].second, "top_k", 1);
+          if (name.text == "top_k") m.key = "top_" + std::to_string(m.k);
+          t.metrics.push_back(m);
+        });
   }
   const Node* train = spec.find("train");
   if (!train || !train->is(Node::Kind::map)) return t;
@@ -347,10 +360,12 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
     const Node* n = train->find("time");
     if (!n) return;
     std::optional<Quantity> q = parse_quantity(*n);
-    if (!q || q->unit != Quantity::Unit::seconds || q->value <= 0) throw SpecError(n->loc, "'time' is written with its unit, as in '10 min' or '90 s'");
+    if (!q || q->unit != Quantity::Unit::seconds || q->value <= 0)
+      throw SpecError(n->loc, "'time' is written with its unit, as in '10 min' or '90 s'");
     t.seconds = q->value;
   });
-  if (!train->find("epochs") && !train->find("steps") && !train->find("time")) diagnostics.error(train->loc, "'train' needs 'epochs', 'steps' or 'time'");
+  if (!train->find("epochs") && !train->find("steps") && !train->find("time"))
+    diagnostics.error(train->loc, "'train' needs 'epochs', 'steps' or 'time'");
   b.guard([&] {
     if (const Node* n = train->find("batch_size")) t.batch_size = b.integer(*n, "batch_size", 1);
   });
@@ -374,7 +389,9 @@ TrainSettings bind_train(const Node& spec, Diagnostics& diagnostics) {
     std::vector<std::string> known = t.monitors();
     // Whether an output's metric is there is known with the model: names are checked again then.
     bool several = train->find("updates") || (spec.find("model") && spec.find("model")->find("outputs"));
-    if (several && m && m->text.starts_with("val_") && std::any_of(t.metrics.begin(), t.metrics.end(), [&](const MetricSettings& s) { return m->text.ends_with("_" + s.key); })) return m->text;
+    if (several && m && m->text.starts_with("val_") &&
+        std::any_of(t.metrics.begin(), t.metrics.end(), [&](const MetricSettings& s) { return m->text.ends_with("_" + s.key); }))
+      return m->text;
     if (m && std::find(known.begin(), known.end(), m->text) == known.end()) throw SpecError(unknown_monitor(m->loc, m->text, known));
     return m ? m->text : "val_loss";
   };
@@ -407,7 +424,8 @@ std::vector<std::string> bind_reports(const Node& spec) {
   const Node* eval = spec.find("eval");
   const Node* list = eval ? eval->find("report") : nullptr;
   if (list && list->is(Node::Kind::list))
-    for (const Node& item : list->items) out.push_back(item.is(Node::Kind::map) && !item.entries.empty() ? item.entries[0].first.text : item.text);
+    for (const Node& item : list->items)
+      out.push_back(item.is(Node::Kind::map) && !item.entries.empty() ? item.entries[0].first.text : item.text);
   return out;
 }
 

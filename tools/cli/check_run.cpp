@@ -12,11 +12,14 @@ void check_run(const Node& spec, const Model& model, const TrainSettings& settin
     const Node* columns = data->find("columns");
     for (size_t i = 0; columns && i < columns->items.size(); ++i)
       if (columns->items[i].text == feature) loc = columns->items[i].loc;
-    diagnostics.warning(loc, "target-in-features", "the feature '" + feature + "' tells the target of every row; leave it out of 'columns'");
+    diagnostics.warning(loc, "target-in-features",
+                        "the feature '" + feature + "' tells the target of every row; leave it out of 'columns'");
   }
   if (schema.train_rows == 0 || !spec.find("train")) return;
   if (settings.drop_last && schema.train_rows < settings.batch_size)
-    throw SpecError(spec.find("train")->find("drop_last")->loc, "drop_last leaves nothing to train on: there are " + std::to_string(schema.train_rows) + " training rows, fewer than batch_size " + std::to_string(settings.batch_size));
+    throw SpecError(spec.find("train")->find("drop_last")->loc,
+                    "drop_last leaves nothing to train on: there are " + std::to_string(schema.train_rows) +
+                        " training rows, fewer than batch_size " + std::to_string(settings.batch_size));
   StepCounts counts = count_steps(settings, schema.train_rows);
   int64_t tail = schema.train_rows % settings.batch_size;
   if (settings.drop_last || schema.train_rows < settings.batch_size) tail = 0;

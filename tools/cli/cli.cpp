@@ -29,7 +29,8 @@ std::string g_colour = "auto", g_progress = "auto";
 bool g_json = false;
 
 std::string chosen(const std::string& option, const std::string& word) {
-  if (word != "auto" && word != "always" && word != "never") throw UsageError("--" + option + " is auto, always or never, not '" + word + "'\n");
+  if (word != "auto" && word != "always" && word != "never")
+    throw UsageError("--" + option + " is auto, always or never, not '" + word + "'\n");
   return word;
 }
 
@@ -38,7 +39,8 @@ void print_events(const Diagnostics& diagnostics) {
   const Sources& sources = diagnostics.sources();
   for (const Diagnostic& d : diagnostics.sorted()) {
     nlohmann::ordered_json event = {{"event", "message"}, {"severity", d.severity == Severity::error ? "error" : "warning"}};
-    if (d.loc) event.update({{"file", sources.name(d.loc.file)}, {"line", d.loc.line}, {"col", d.loc.col}, {"end_col", d.loc.col + d.loc.len}});
+    if (d.loc)
+      event.update({{"file", sources.name(d.loc.file)}, {"line", d.loc.line}, {"col", d.loc.col}, {"end_col", d.loc.col + d.loc.len}});
     event.update({{"code", d.code}, {"text", d.text}, {"fix", d.fix}});
     std::cout << event_line(event) << "\n";
   }
@@ -48,16 +50,20 @@ void print_events(const Diagnostics& diagnostics) {
 }  // namespace
 
 void Arguments::add_spec_options() {
-  add()("set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"), "set a value of the spec, as in train.optimizer.lr=0.1; may be repeated");
+  add()("set", po::value<std::vector<std::string>>()->composing()->value_name("PATH=VALUE"),
+        "set a value of the spec, as in train.optimizer.lr=0.1; may be repeated");
   add()("seed", po::value<std::string>()->value_name("N"), "seed of all randomness (default: the spec's, 0)");
   add()("threads", po::value<std::string>()->value_name("N"), "CPU threads (default: all physical cores); results do not depend on it");
   add()("device", po::value<std::string>()->value_name("NAME"), "auto, cpu or reference (default: the spec's, auto)");
   add()("allow-outside", po::bool_switch(), "let the spec read files outside of its folder");
-  add()("color", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "colours in messages: auto (on a terminal), always or never");
+  add()("color", po::value<std::string>()->default_value("auto")->value_name("WHEN"),
+        "colours in messages: auto (on a terminal), always or never");
   add()("werror", po::bool_switch(), "treat warnings as errors");
-  add()("lanes", po::value<int64_t>()->default_value(0)->value_name("N"), "f32 lanes of vectors: 4, 8 or 16 (default: the CPU's, 0); results do not depend on it");
+  add()("lanes", po::value<int64_t>()->default_value(0)->value_name("N"),
+        "f32 lanes of vectors: 4, 8 or 16 (default: the CPU's, 0); results do not depend on it");
   add()("no-fusion", po::bool_switch(), "every op is a kernel of its own");
-  add()("disable-pass", po::value<std::vector<std::string>>()->composing()->value_name("NAME"), "leave out a pass of the compiler; templates: only generic loops");
+  add()("disable-pass", po::value<std::vector<std::string>>()->composing()->value_name("NAME"),
+        "leave out a pass of the compiler; templates: only generic loops");
   add()("no-cache", po::bool_switch(), "compile anew");
 }
 
@@ -91,7 +97,8 @@ bool Arguments::parse(int argc, char** argv) {
     std::vector<std::string> names;
     for (const auto& o : options_.options()) names.push_back("--" + o->long_name());
     std::string near = nearest(e.get_option_name(), names);
-    throw UsageError("unknown option '" + e.get_option_name() + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" + usage());
+    throw UsageError("unknown option '" + e.get_option_name() + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" +
+                     usage());
   } catch (const po::error& e) {
     throw UsageError(std::string(e.what()) + "\n" + usage());
   }
@@ -187,7 +194,8 @@ std::string help() {
 void print_error(const std::string& text) {
   std::vector<std::string> lines = message_lines(text);
   std::cerr << "mlc: error: " << join(lines, "\n  ") << "\n";
-  if (g_json) std::cout << event_line({{"event", "message"}, {"severity", "error"}, {"code", ""}, {"text", text}, {"fix", ""}}) << std::endl;
+  if (g_json)
+    std::cout << event_line({{"event", "message"}, {"severity", "error"}, {"code", ""}, {"text", text}, {"fix", ""}}) << std::endl;
 }
 
 int dispatch(int argc, char** argv) {
@@ -200,7 +208,8 @@ int dispatch(int argc, char** argv) {
   for (const Command& c : commands())
     if (c.listed) names.push_back(c.name);
   std::string near = suggest(name, names);
-  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\nmlc --help lists the commands\n");
+  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
+                   "\nmlc --help lists the commands\n");
 }
 
 }  // namespace

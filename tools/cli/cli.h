@@ -23,7 +23,8 @@ struct UsageError : std::runtime_error {
 /// Command line of one command. `positional` names the arguments by place; one in brackets, "[NAME]", may be left out.
 class Arguments {
 public:
-  Arguments(std::string command, std::string summary, std::vector<std::string> positional) : command_(std::move(command)), summary_(std::move(summary)), positional_(std::move(positional)), options_("options") {}
+  Arguments(std::string command, std::string summary, std::vector<std::string> positional)
+      : command_(std::move(command)), summary_(std::move(summary)), positional_(std::move(positional)), options_("options") {}
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
   /// A command line that --help shows.
   void example(std::string text) { example_ = std::move(text); }
@@ -38,7 +39,9 @@ public:
   int64_t integer(const std::string& name) const { return values_[name].as<int64_t>(); }
   double real(const std::string& name) const { return values_[name].as<double>(); }
   bool flag(const std::string& name) const { return values_.count(name) && values_[name].as<bool>(); }
-  std::vector<std::string> list(const std::string& name) const { return values_.count(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{}; }
+  std::vector<std::string> list(const std::string& name) const {
+    return values_.count(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
+  }
   /// The `--set` arguments, those that --seed, --threads and --device stand for included.
   std::vector<std::string> sets() const;
 

@@ -22,7 +22,9 @@ std::string bash() {
          "  local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}\n"
          "  COMPREPLY=()\n"
          "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-         "    COMPREPLY=($(compgen -W '" + names(" ", false) + "' -- \"$word\"))\n"
+         "    COMPREPLY=($(compgen -W '" +
+         names(" ", false) +
+         "' -- \"$word\"))\n"
          "  elif [ \"$command\" = doc ]; then\n"
          "    COMPREPLY=($(compgen -W \"$(mlc doc all 2>/dev/null | sed 's/^[a-z]*: //')\" -- \"$word\"))\n"
          "  elif [[ $word == -* ]]; then\n"
@@ -37,7 +39,9 @@ std::string zsh() {
          "# mlc completion zsh: put `source <(mlc completion zsh)` behind compinit in ~/.zshrc\n"
          "_mlc() {\n"
          "  if (( CURRENT == 2 )); then\n"
-         "    local -a list=('" + names("' '", true) + "')\n"
+         "    local -a list=('" +
+         names("' '", true) +
+         "')\n"
          "    _describe command list\n"
          "  elif [[ $words[2] == doc ]]; then\n"
          "    compadd -- ${=$(mlc doc all 2>/dev/null | sed 's/^[a-z]*: //')}\n"
@@ -54,9 +58,10 @@ std::string fish() {
   std::string out = "# mlc completion fish: mlc completion fish > ~/.config/fish/completions/mlc.fish\n";
   for (const Command& c : commands())
     if (c.listed) out += std::string("complete -c mlc -f -n __fish_use_subcommand -a ") + c.name + " -d '" + c.summary + "'\n";
-  return out +
-         "complete -c mlc -f -n '__fish_seen_subcommand_from doc' -a \"(mlc doc all 2>/dev/null | sed 's/^[a-z]*: //' | string split ' ')\"\n"
-         "complete -c mlc -n 'string match -q -- \"-*\" (commandline -ct)' -a \"(mlc (commandline -opc)[2] --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*')\"\n";
+  return out + "complete -c mlc -f -n '__fish_seen_subcommand_from doc' -a \"(mlc doc all 2>/dev/null | sed 's/^[a-z]*: //' | string split "
+               "' ')\"\n"
+               "complete -c mlc -n 'string match -q -- \"-*\" (commandline -ct)' -a \"(mlc (commandline -opc)[2] --help 2>/dev/null | grep "
+               "-oE -- '--[a-z][a-z-]*')\"\n";
 }
 
 }  // namespace

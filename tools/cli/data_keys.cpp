@@ -15,6 +15,7 @@ struct KeyUse {
 
 const std::vector<KeyUse>& key_uses() {
   static const std::vector<std::string> kFiles = {"csv", "idx", "npy", "safetensors", "synthetic", "text"};
+  // clang-format off
   static const std::vector<KeyUse> table = {
       {"path", kFiles}, {"train", kFiles}, {"val", kFiles}, {"test", kFiles},
       {"header", {"csv"}}, {"skip_rows", {"csv"}}, {"delimiter", {"csv"}},
@@ -23,6 +24,7 @@ const std::vector<KeyUse>& key_uses() {
       {"target", {"csv", "table", "npy", "safetensors"}},
       {"classes", {"csv", "table", "idx", "npy", "safetensors", "text"}},
   };
+  // clang-format on
   return table;
 }
 

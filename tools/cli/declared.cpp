@@ -66,7 +66,9 @@ private:
     } else if (s_.reader == "csv" && !s_.csv.columns.empty() && s_.transforms.empty()) {
       auto features = static_cast<int64_t>(s_.csv.columns.size());
       for (const Placed& c : s_.csv.columns) features -= c.text == s_.csv.target.column.text;
-      if (!s_.csv.header && std::none_of(s_.csv.columns.begin(), s_.csv.columns.end(), [&](const Placed& c) { return c.text == s_.csv.target.column.text; })) features -= !s_.csv.target.column.text.empty();
+      if (!s_.csv.header &&
+          std::none_of(s_.csv.columns.begin(), s_.csv.columns.end(), [&](const Placed& c) { return c.text == s_.csv.target.column.text; }))
+        features -= !s_.csv.target.column.text.empty();
       input("x", {features});
     }
     if (schema_.columns.empty()) missing_.push_back("model: {inputs: {x: SHAPE}, layers: [...]}");
@@ -76,13 +78,20 @@ private:
   void input(const std::string& name, const Shape& shape) {
     if (shape.empty()) return;
     bool bytes = s_.reader == "idx" || s_.reader == "image_folder" || !s_.dataset.text.empty();
-    ColumnSchema x{.name = name, .type = {bytes ? DType::u8 : of_categories(name) ? DType::i32 : DType::f32, shape}, .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free, .range = bytes ? 255.0 : 1.0};
+    ColumnSchema x{.name = name,
+                   .type = {bytes                 ? DType::u8
+                            : of_categories(name) ? DType::i32
+                                                  : DType::f32,
+                            shape},
+                   .meaning = s_.reader == "csv" ? Meaning::number : Meaning::free,
+                   .range = bytes ? 255.0 : 1.0};
     if (of_categories(name)) x.categories.push_back({name, {}});   // labels that the data would tell
     schema_.columns.push_back(std::move(x));
   }
 
   bool category(const std::string& column) const {
-    return std::any_of(s_.csv.types.begin(), s_.csv.types.end(), [&](const auto& type) { return type.second && type.first.text == column; });
+    return std::any_of(s_.csv.types.begin(), s_.csv.types.end(),
+                       [&](const auto& type) { return type.second && type.first.text == column; });
   }
 
   // An input of indices: all of its columns are categories that no transform encodes.
@@ -103,11 +112,14 @@ private:
     ColumnSchema y{.name = t.name, .type = {DType::i32, {}}, .target = true, .meaning = Meaning::index, .classes = class_names(t)};
     if (s_.reader == "csv") {
       if (t.column.text.empty()) return;
-      if (!t.class_target && !category(t.column.text)) y = {.name = t.name, .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
+      if (!t.class_target && !category(t.column.text))
+        y = {.name = t.name, .type = {DType::f32, {1}}, .target = true, .meaning = Meaning::number};
       else if (y.classes.empty()) return missing_.push_back("data.classes");
     } else if (y.classes.empty()) {
       std::string tensor = t.column.text.empty() ? "y" : t.column.text;
-      if (s_.train && std::none_of(s_.train->tensors.begin(), s_.train->tensors.end(), [&](const auto& e) { return e.first.text == tensor; })) return;
+      if (s_.train &&
+          std::none_of(s_.train->tensors.begin(), s_.train->tensors.end(), [&](const auto& e) { return e.first.text == tensor; }))
+        return;
       return missing_.push_back("data.classes");
     }
     schema_.columns.push_back(std::move(y));
@@ -121,6 +133,8 @@ private:
 
 }  // namespace
 
-std::variant<Schema, std::vector<std::string>> declared_schema(const Node& spec, const DataSettings& settings) { return Declaration(spec, settings).read(); }
+std::variant<Schema, std::vector<std::string>> declared_schema(const Node& spec, const DataSettings& settings) {
+  return Declaration(spec, settings).read();
+}
 
 }  // namespace mlc

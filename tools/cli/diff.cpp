@@ -95,7 +95,8 @@ std::string diff_layers(const Model& a, const Model& b) {
     for (const LayerRow& r : m.layers()) path = std::max(path, r.path.size()), op = std::max(op, r.op.size());
     std::vector<std::string> out;
     for (const LayerRow& r : m.layers())
-      out.push_back(fmt::format("{}  {}  {}{}", r.path, r.op, format_shape(r.output), r.parameters ? "  " + format_count(r.parameters) + " parameters" : ""));
+      out.push_back(fmt::format("{}  {}  {}{}", r.path, r.op, format_shape(r.output),
+                                r.parameters ? "  " + format_count(r.parameters) + " parameters" : ""));
     return out;
   };
   return indented(diff_lines(rows(a), rows(b)), "  ");
@@ -152,7 +153,10 @@ void section(const char* title, const std::string& text) { std::cout << title <<
 }  // namespace
 
 int diff_command(int argc, char** argv) {
-  Arguments a("diff", "Shows what differs between two specs or two runs: values of the spec, layers, parameters, ops, kernels, memory; of runs, the results too.", {"BEFORE", "AFTER"});
+  Arguments a("diff",
+              "Shows what differs between two specs or two runs: values of the spec, layers, parameters, ops, kernels, memory; of runs, "
+              "the results too.",
+              {"BEFORE", "AFTER"});
   a.add_spec_options();
   a.example("mlc diff specs/iris.yaml specs/wine.yaml\n  mlc diff runs/mnist/2026-01-01_10-00-00 runs/mnist/latest");
   if (!a.parse(argc, argv)) return kDone;
@@ -165,12 +169,15 @@ int diff_command(int argc, char** argv) {
   section("parameters", change("trained", m.parameter_count(), n.parameter_count()));
   if (left.compiled && right.compiled) {
     const Compiled &x = *left.compiled, &y = *right.compiled;
-    std::string ops = change("ops", static_cast<int64_t>(x.graph.ops.size()), static_cast<int64_t>(y.graph.ops.size())) + diff_counts(count_ops(x.graph), count_ops(y.graph));
+    std::string ops = change("ops", static_cast<int64_t>(x.graph.ops.size()), static_cast<int64_t>(y.graph.ops.size())) +
+                      diff_counts(count_ops(x.graph), count_ops(y.graph));
     section("graph of a step", ops);
     std::string kernels = change("kernels", static_cast<int64_t>(x.kernels.size()), static_cast<int64_t>(y.kernels.size())) +
-                          change("launches", static_cast<int64_t>(x.plan.steps.size()), static_cast<int64_t>(y.plan.steps.size())) + diff_counts(count_groups(x), count_groups(y));
+                          change("launches", static_cast<int64_t>(x.plan.steps.size()), static_cast<int64_t>(y.plan.steps.size())) +
+                          diff_counts(count_groups(x), count_groups(y));
     section("kernels", kernels);
-    section("memory", change("weights", role_bytes(m, false), role_bytes(n, false), true) + change("optimizer", role_bytes(m, true), role_bytes(n, true), true) +
+    section("memory", change("weights", role_bytes(m, false), role_bytes(n, false), true) +
+                          change("optimizer", role_bytes(m, true), role_bytes(n, true), true) +
                           change("step", x.plan.arena_bytes, y.plan.arena_bytes, true));
   }
   if (!left.summary.is_null() && !right.summary.is_null()) section("results", diff_results(left.summary, right.summary));

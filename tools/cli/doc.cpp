@@ -34,8 +34,13 @@ std::string brief(const std::string& doc) {
 std::string list_row(const std::string& name, const std::string& text) { return fmt::format("  {:<26} {}\n", name, brief(text)); }
 
 std::string overview() {
-  static const std::pair<const char*, const char*> kTitles[] = {{"block", "layers"}, {"function", "functions and activations"}, {"loss", "losses"}, {"optimizer", "optimizers"},
-                                                                {"schedule", "schedules"}, {"transform", "transforms"}, {"primitive", "primitives of formulas"}};
+  static const std::pair<const char*, const char*> kTitles[] = {{"block", "layers"},
+                                                                {"function", "functions and activations"},
+                                                                {"loss", "losses"},
+                                                                {"optimizer", "optimizers"},
+                                                                {"schedule", "schedules"},
+                                                                {"transform", "transforms"},
+                                                                {"primitive", "primitives of formulas"}};
   std::string out = "topics\n";
   for (const Topic& t : topics()) out += list_row(t.name, t.summary);
   out += "sections of a spec\n";
@@ -71,7 +76,10 @@ std::string search(const std::string& word) {
 }  // namespace
 
 int doc_command(int argc, char** argv) {
-  Arguments a("doc", "Documents an op, loss, optimizer, schedule, transform or function (linear), a key of a spec (train.epochs) or a topic (lints); another word is searched for; without a name everything is listed.", {"[NAME]"});
+  Arguments a("doc",
+              "Documents an op, loss, optimizer, schedule, transform or function (linear), a key of a spec (train.epochs) or a topic "
+              "(lints); another word is searched for; without a name everything is listed.",
+              {"[NAME]"});
   a.example("mlc doc conv2d\n  mlc doc train.early_stopping\n  mlc doc momentum");
   if (!a.parse(argc, argv)) return kDone;
   std::string name = a.text("NAME");
@@ -100,7 +108,8 @@ int doctor_command(int argc, char** argv) {
   namespace fs = std::filesystem;
   CpuInfo cpu = detect_cpu();
   std::cout << fmt::format("cpu       {}, {} cores, {} lanes ({})\n", cpu.name, cpu.cores, cpu.vector_lanes, join(cpu.features, " "));
-  std::cout << fmt::format("caches    L1 {}, L2 {}, L3 {}\n", format_bytes(static_cast<double>(cpu.l1)), format_bytes(static_cast<double>(cpu.l2)), format_bytes(static_cast<double>(cpu.l3)));
+  std::cout << fmt::format("caches    L1 {}, L2 {}, L3 {}\n", format_bytes(static_cast<double>(cpu.l1)),
+                           format_bytes(static_cast<double>(cpu.l2)), format_bytes(static_cast<double>(cpu.l3)));
   std::cout << "device    " << (cpu.supported() ? "cpu: compiled code runs here" : "reference only: no AVX2 with FMA, no NEON") << "\n";
   try {
     std::vector<std::string> target = split(load_jit().target(), '\n');
@@ -113,11 +122,13 @@ int doctor_command(int argc, char** argv) {
   const char* cuda = std::getenv("MLC_CUDA_PATH");
   std::string toolkit = cuda ? cuda : "/usr/local/cuda";
   bool driver = fs::exists("/dev/nvidia0", fault);
-  std::cout << "cuda      not used by this version; toolkit " << (fs::exists(toolkit + "/lib64/libnvrtc.so", fault) ? "found" : "not found") << " in " << toolkit << ", " << (driver ? "a GPU is there" : "no GPU (/dev/nvidia0 is missing)") << "\n";
+  std::cout << "cuda      not used by this version; toolkit " << (fs::exists(toolkit + "/lib64/libnvrtc.so", fault) ? "found" : "not found")
+            << " in " << toolkit << ", " << (driver ? "a GPU is there" : "no GPU (/dev/nvidia0 is missing)") << "\n";
   std::cout << "cache     " << default_cache_folder() << "\n";
   std::cout << "tables    " << bundled_folder() << (fs::is_directory(bundled_folder(), fault) ? "" : " (missing)") << "\n";
   const char* data = std::getenv("MLC_DATA");
-  std::cout << "data      MLC_DATA " << (data ? data : "is not set") << (data && !fs::is_directory(data, fault) ? " (no such folder)" : "") << "; then ./data" << (fs::is_directory("data", fault) ? "" : " (not there)") << "\n";
+  std::cout << "data      MLC_DATA " << (data ? data : "is not set") << (data && !fs::is_directory(data, fault) ? " (no such folder)" : "")
+            << "; then ./data" << (fs::is_directory("data", fault) ? "" : " (not there)") << "\n";
   std::cout << "datasets  " << join(dataset_names(), ", ") << "\n";
   return kDone;
 }

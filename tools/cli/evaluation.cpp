@@ -21,7 +21,8 @@ void check_metric(const Node& item, const Schema& schema, Diagnostics& diagnosti
   bool any = false, classes = false, numbers = false;
   int64_t most = 0, k = 0;
   Loc loc = name.loc;
-  if (item.is(Node::Kind::map) && item.entries[0].second.is(Node::Kind::integer)) k = item.entries[0].second.integer(), loc = item.entries[0].second.loc;
+  if (item.is(Node::Kind::map) && item.entries[0].second.is(Node::Kind::integer))
+    k = item.entries[0].second.integer(), loc = item.entries[0].second.loc;
   for (const ColumnSchema& c : schema.columns) {
     any |= c.target;
     if (c.target) most = std::max(most, static_cast<int64_t>(c.classes.size()));
@@ -30,16 +31,23 @@ void check_metric(const Node& item, const Schema& schema, Diagnostics& diagnosti
   }
   bool of_classes = is_class_metric(name.text);
   if (!any) diagnostics.error(name.loc, "metric '" + name.text + "' needs a target; the data have none");
-  else if (of_classes && !classes) diagnostics.error(name.loc, "metric '" + name.text + "' needs a class target; for numbers there are mae, rmse, r2, mape");
-  else if (name.text == "top_k" && k > most) diagnostics.error(loc, "top_k of " + std::to_string(k) + " always holds: the target has " + std::to_string(most) + " classes");
-  else if (!of_classes && !numbers) diagnostics.error(name.loc, "metric '" + name.text + "' needs a number target; for classes there are accuracy, f1, ...");
+  else if (of_classes && !classes)
+    diagnostics.error(name.loc, "metric '" + name.text + "' needs a class target; for numbers there are mae, rmse, r2, mape");
+  else if (name.text == "top_k" && k > most)
+    diagnostics.error(loc, "top_k of " + std::to_string(k) + " always holds: the target has " + std::to_string(most) + " classes");
+  else if (!of_classes && !numbers)
+    diagnostics.error(name.loc, "metric '" + name.text + "' needs a number target; for classes there are accuracy, f1, ...");
 }
 
 void check_report(const Node& name, const Schema& schema, Diagnostics& diagnostics) {
-  bool classes = std::any_of(schema.columns.begin(), schema.columns.end(), [](const ColumnSchema& c) { return c.target && c.meaning == ColumnSchema::Meaning::index; });
-  if (std::count(kPlannedReports.begin(), kPlannedReports.end(), name.text)) diagnostics.error(name.loc, "report '" + name.text + "' is not supported by this version yet");
-  else if (!std::count(kReports.begin(), kReports.end(), name.text)) diagnostics.report(unknown_name(name.loc, "report", name.text, kReports));
-  else if (name.text == "generate" && schema.vocabulary.empty()) diagnostics.error(name.loc, "report 'generate' needs a text: data of 'reader: text'");
+  bool classes = std::any_of(schema.columns.begin(), schema.columns.end(),
+                             [](const ColumnSchema& c) { return c.target && c.meaning == ColumnSchema::Meaning::index; });
+  if (std::count(kPlannedReports.begin(), kPlannedReports.end(), name.text))
+    diagnostics.error(name.loc, "report '" + name.text + "' is not supported by this version yet");
+  else if (!std::count(kReports.begin(), kReports.end(), name.text))
+    diagnostics.report(unknown_name(name.loc, "report", name.text, kReports));
+  else if (name.text == "generate" && schema.vocabulary.empty())
+    diagnostics.error(name.loc, "report 'generate' needs a text: data of 'reader: text'");
   else if (name.text != "generate" && !classes) diagnostics.error(name.loc, "report '" + name.text + "' needs a class target");
 }
 

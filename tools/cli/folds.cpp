@@ -52,8 +52,8 @@ bool is_measured(const std::string& key, const nlohmann::ordered_json& value) {
   return named && key != "test_rows" && key != "test_seconds" && (value.is_number() || value.is_null());
 }
 
-int train_folds(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
-                nlohmann::ordered_json* summary) {
+int train_folds(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look,
+                Reuse& reuse, nlohmann::ordered_json* summary) {
   int64_t count = first.folds();
   folder.clear_for_series();
   folder.write("spec.yaml", first.kept_spec());
@@ -99,7 +99,9 @@ int train_folds(Run& first, const Arguments& arguments, const std::vector<Assign
   json["seconds"] = seconds;
   for (const char* key : {"device", "threads", "dataset"}) json[key] = last[key];
   json["run"] = folder.path();
-  printer.summary("\n" + table_of(columns, static_cast<size_t>(count)) + "run folders " + folder.path() + "/fold1 to fold" + std::to_string(count) + "\n", json);
+  printer.summary("\n" + table_of(columns, static_cast<size_t>(count)) + "run folders " + folder.path() + "/fold1 to fold" +
+                      std::to_string(count) + "\n",
+                  json);
   *summary = json;
   return kDone;
 }

@@ -39,15 +39,18 @@ public:
       for (const GradientTask::At& at : task.at) width = std::max(width, title(task, at).size());
     std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}\n", "gradient", width, "elements", "probes", "difference");
     for (const GradientTask& task : gradients.tasks) {
-      std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input, kSeconds / static_cast<double>(task.of_loss ? losses : definitions));
+      std::vector<GradientDifference> found =
+          check_gradient(gradients.graph, task.probe, input, kSeconds / static_cast<double>(task.of_loss ? losses : definitions));
       for (size_t i = 0; i < found.size(); ++i) {
         std::string difference = found[i].probes == 0 ? "with all" : fmt::format("{:.1e}", found[i].worst);
-        std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes, difference, found[i].off ? "  off" : "");
+        std::cout << fmt::format("{:<{}}  {:>10}  {:>6}  {:>10}{}\n", title(task, task.at[i]), width, found[i].elements, found[i].probes,
+                                 difference, found[i].off ? "  off" : "");
         if (found[i].off) fault(task, task.at[i], found[i]);
         checked_ += 1;
       }
     }
-    for (const auto& [name, reason] : gradients.unchecked) std::cout << name << ": not checked; the spec does not use it, and on samples of shape [3, 4]: " << reason << "\n";
+    for (const auto& [name, reason] : gradients.unchecked)
+      std::cout << name << ": not checked; the spec does not use it, and on samples of shape [3, 4]: " << reason << "\n";
     if (report(diagnostics_, false)) return false;
     std::cout << fmt::format("{} gradients agree with central differences, {} rows in f64\n", checked_, batch);
     return true;

@@ -71,7 +71,8 @@ char guess_delimiter(const std::string& path) {
       if (records.empty()) continue;
       size_t fields = records[0].fields.size();
       size_t look = std::min<size_t>(records.size(), 20);
-      bool even = std::all_of(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(look), [&](const CsvRecord& r) { return r.fields.size() == fields; });
+      bool even = std::all_of(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(look),
+                              [&](const CsvRecord& r) { return r.fields.size() == fields; });
       if (even && fields > most) most = fields, best = d;
     } catch (const RuntimeError&) {
       // A quote that is none under this delimiter.
@@ -84,7 +85,10 @@ char guess_delimiter(const std::string& path) {
 std::string scalar(const std::string& text) {
   static const std::set<std::string> kWords = {"null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"};
   bool number = parse_real(text).has_value() || parse_integer(text).has_value();
-  bool plain = !text.empty() && !kWords.count(text) && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == ' ' || c == '/' || c >= 0x80; }) && text.front() != ' ' && text.back() != ' ';
+  bool plain = !text.empty() && !kWords.count(text) &&
+               std::all_of(text.begin(), text.end(),
+                           [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == ' ' || c == '/' || c >= 0x80; }) &&
+               text.front() != ' ' && text.back() != ' ';
   if (plain || number) return text;
   std::string out = "\"";
   for (char c : text) {
@@ -106,7 +110,8 @@ std::string flow(const std::vector<std::string>& texts) {
 std::vector<std::string> labels(const Column& c) {
   std::vector<std::string> out;
   for (const auto& [label, count] : c.counts) out.push_back(label);
-  if (c.numeric) std::stable_sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) { return *parse_real(a) < *parse_real(b); });
+  if (c.numeric)
+    std::stable_sort(out.begin(), out.end(), [](const std::string& a, const std::string& b) { return *parse_real(a) < *parse_real(b); });
   return out;
 }
 
@@ -122,7 +127,8 @@ public:
   }
 
   std::string spec(const std::string& data_path) const {
-    std::string out = fmt::format("# Made by `mlc init {}`: {}, {}. A start to edit; `mlc doc` explains every key.\n", fs::path(path_).filename().string(), plural(rows_, "row"), plural(columns_.size(), "column"));
+    std::string out = fmt::format("# Made by `mlc init {}`: {}, {}. A start to edit; `mlc doc` explains every key.\n",
+                                  fs::path(path_).filename().string(), plural(rows_, "row"), plural(columns_.size(), "column"));
     out += "name: " + scalar(fs::path(path_).stem().string()) + "\nseed: 42\n";
     return out + data(data_path) + model() + train() + eval();
   }
@@ -137,13 +143,17 @@ private:
     std::vector<CsvRecord> records = read_csv(path_, delimiter_, 0);
     if (records.size() < 2) throw RuntimeError(path_ + ": the table has no rows");
     // A first line without numbers names the columns, as long as the lines below hold some.
-    auto numbers = [](const CsvRecord& r) { return std::count_if(r.fields.begin(), r.fields.end(), [](const std::string& f) { return parse_real(trim(f)).has_value(); }); };
+    auto numbers = [](const CsvRecord& r) {
+      return std::count_if(r.fields.begin(), r.fields.end(), [](const std::string& f) { return parse_real(trim(f)).has_value(); });
+    };
     std::set<std::string> unique(records[0].fields.begin(), records[0].fields.end());
     header_ = numbers(records[0]) == 0 && unique.size() == records[0].fields.size() && !unique.count("");
-    for (size_t i = 0; i < records[0].fields.size(); ++i) columns_.push_back({.name = header_ ? std::string(trim(records[0].fields[i])) : "c" + std::to_string(i)});
+    for (size_t i = 0; i < records[0].fields.size(); ++i)
+      columns_.push_back({.name = header_ ? std::string(trim(records[0].fields[i])) : "c" + std::to_string(i)});
     for (size_t r = header_ ? 1 : 0; r < records.size(); ++r) {
       if (records[r].fields.size() != columns_.size())
-        throw RuntimeError(path_ + ":" + std::to_string(records[r].line) + ": " + std::to_string(records[r].fields.size()) + " fields where " + std::to_string(columns_.size()) + " are expected");
+        throw RuntimeError(path_ + ":" + std::to_string(records[r].line) + ": " + std::to_string(records[r].fields.size()) +
+                           " fields where " + std::to_string(columns_.size()) + " are expected");
       for (size_t i = 0; i < columns_.size(); ++i) columns_[i].values.emplace_back(trim(records[r].fields[i]));
       ++rows_;
     }
@@ -165,7 +175,9 @@ private:
     if (distinct < 2) throw RuntimeError(path_ + ": the target '" + t.name + "' has one value only");
     // Few whole numbers that come again and again are classes.
     classes_ = !t.numeric || (t.whole && distinct <= kMostCategories && distinct * 5 <= rows_);
-    if (!t.numeric && distinct > 1000) throw RuntimeError(path_ + ": the target '" + t.name + "' is text with " + std::to_string(distinct) + " values; choose another with --target");
+    if (!t.numeric && distinct > 1000)
+      throw RuntimeError(path_ + ": the target '" + t.name + "' is text with " + std::to_string(distinct) +
+                         " values; choose another with --target");
     if (t.missing) drop_ = true;
   }
 
@@ -195,7 +207,8 @@ private:
   std::string data(const std::string& data_path) const {
     const Column& t = columns_[target_];
     std::string out = "data:\n  reader: csv\n  path: " + scalar(data_path) + "\n";
-    if (delimiter_ != ',') out += std::string("  delimiter: ") + (delimiter_ == '\t' ? "tab" : "\"" + std::string(1, delimiter_) + "\"") + "\n";
+    if (delimiter_ != ',')
+      out += std::string("  delimiter: ") + (delimiter_ == '\t' ? "tab" : "\"" + std::string(1, delimiter_) + "\"") + "\n";
     if (!header_) out += "  header: false                  # the first line holds values: columns are c0, c1, ...\n";
     if (!left_out_.empty()) {
       out += "  # Left out: " + join(left_out_, ", ") + ".\n";
@@ -218,9 +231,12 @@ private:
       out += "  classes: " + flow(labels(t)) + "\n";
       size_t most = 0, least = rows_;
       for (const auto& [label, count] : t.counts) most = std::max(most, count), least = std::min(least, count);
-      if (most > 4 * least) out += fmt::format("  # The rarest class has {}, the commonest {}: see `balance: oversample`, or `weight` of the loss.\n", plural(least, "row"), format_count(static_cast<long long>(most)));
+      if (most > 4 * least)
+        out += fmt::format("  # The rarest class has {}, the commonest {}: see `balance: oversample`, or `weight` of the loss.\n",
+                           plural(least, "row"), format_count(static_cast<long long>(most)));
     }
-    out += rows_ >= 200 ? "  split: {train: 0.7, val: 0.15, test: 0.15}\n" : "  split: {train: 0.8, test: 0.2}    # too few rows for a validation set\n";
+    out += rows_ >= 200 ? "  split: {train: 0.7, val: 0.15, test: 0.15}\n"
+                        : "  split: {train: 0.8, test: 0.2}    # too few rows for a validation set\n";
     out += "  transforms:\n";
     if (!categories_.empty()) out += "    - one_hot: {columns: " + flow(categories_) + "}\n";
     return out + "    - standardize                  # mean 0, deviation 1, as measured on the training rows\n";
@@ -237,19 +253,23 @@ private:
     const Column& t = columns_[target_];
     out += "  - {linear: 1, as: raw}\n";
     // The network works on numbers around 0, whatever the target's unit.
-    return out + fmt::format("  - expr: {:.4g} + {:.4g} * raw      # mean and deviation of {}\n", t.mean, t.spread > 0 ? t.spread : 1.0, t.name);
+    return out +
+           fmt::format("  - expr: {:.4g} + {:.4g} * raw      # mean and deviation of {}\n", t.mean, t.spread > 0 ? t.spread : 1.0, t.name);
   }
 
   std::string train() const {
     size_t batch = rows_ < 500 ? 16 : rows_ < 20000 ? 32 : 128;
     size_t epochs = std::clamp<size_t>(6000 * batch / std::max<size_t>(1, rows_), 5, 100);
-    std::string out = fmt::format("train:\n  epochs: {}\n  batch_size: {}\n  loss: {}\n  optimizer: {{type: adamw, lr: 0.001}}\n  schedule: cosine\n", epochs, batch, classes_ ? "cross_entropy" : "mse");
+    std::string out =
+        fmt::format("train:\n  epochs: {}\n  batch_size: {}\n  loss: {}\n  optimizer: {{type: adamw, lr: 0.001}}\n  schedule: cosine\n",
+                    epochs, batch, classes_ ? "cross_entropy" : "mse");
     if (rows_ >= 200) out += "  early_stopping: {monitor: val_loss, patience: 10, restore_best: true}\n";
     return out;
   }
 
   std::string eval() const {
-    return classes_ ? "eval:\n  metrics: [accuracy, f1]\n  report: [confusion_matrix, classification_report]\n" : "eval:\n  metrics: [mae, rmse, r2]\n";
+    return classes_ ? "eval:\n  metrics: [accuracy, f1]\n  report: [confusion_matrix, classification_report]\n"
+                    : "eval:\n  metrics: [mae, rmse, r2]\n";
   }
 
   std::string path_;
@@ -264,9 +284,11 @@ private:
 }  // namespace
 
 int init_command(int argc, char** argv) {
-  Arguments a("init", "Writes a first spec for a table: types of columns, missing values, target, split, model, each choice explained.", {"TABLE"});
+  Arguments a("init", "Writes a first spec for a table: types of columns, missing values, target, split, model, each choice explained.",
+              {"TABLE"});
   a.add()("target", po::value<std::string>()->default_value("")->value_name("COLUMN"), "the column to predict (default: the last)");
-  a.add()("out", po::value<std::string>()->default_value("")->value_name("FILE"), "the spec to write (default: beside the table, its name with .yaml; - prints it)");
+  a.add()("out", po::value<std::string>()->default_value("")->value_name("FILE"),
+          "the spec to write (default: beside the table, its name with .yaml; - prints it)");
   a.example("mlc init houses.csv --target price && mlc run houses.yaml");
   if (!a.parse(argc, argv)) return kDone;
   fs::path table = a.text("TABLE");
@@ -275,10 +297,12 @@ int init_command(int argc, char** argv) {
   fs::path out = a.text("out").empty() ? table.parent_path() / (table.stem().string() + ".yaml") : fs::path(a.text("out"));
   std::error_code fault;
   if (fs::exists(out, fault)) throw RuntimeError(out.string() + " exists; name another file with --out");
-  fs::path folder = fs::absolute(out).parent_path(), relative = fs::absolute(table).lexically_normal().lexically_relative(folder.lexically_normal());
+  fs::path folder = fs::absolute(out).parent_path(),
+           relative = fs::absolute(table).lexically_normal().lexically_relative(folder.lexically_normal());
   bool within = !relative.empty() && *relative.begin() != "..";
   write_file(out.string(), writer.spec(within ? relative.string() : fs::absolute(table).lexically_normal().string()));
-  std::cout << "wrote " << out.string() << ": predicts " << writer.verdict() << "\nnext: mlc run " << out.string() << (within ? "" : " --allow-outside") << "\n";
+  std::cout << "wrote " << out.string() << ": predicts " << writer.verdict() << "\nnext: mlc run " << out.string()
+            << (within ? "" : " --allow-outside") << "\n";
   return kDone;
 }
 

@@ -32,7 +32,8 @@ void print_table(const Checked& c) {
   }
   std::cout << fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}\n", "layer", path, "op", op, "output", shape, "parameters");
   for (const LayerRow& r : c.model->layers())
-    std::cout << fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}\n", std::string(2 * static_cast<size_t>(r.depth), ' ') + r.path, path, r.op, op, format_shape(r.output), shape, r.parameters ? format_count(r.parameters) : "");
+    std::cout << fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}\n", std::string(2 * static_cast<size_t>(r.depth), ' ') + r.path, path, r.op,
+                             op, format_shape(r.output), shape, r.parameters ? format_count(r.parameters) : "");
   std::cout << fmt::format("{} parameters, {}\n", format_count(c.model->parameter_count()), outputs_text(*c.model));
 }
 
@@ -41,25 +42,31 @@ std::string size_text(int64_t n) { return format_bytes(static_cast<double>(n)); 
 void print_memory(const Checked& c, const Compiled& compiled) {
   int64_t weights = 0, slots = 0;
   for (const StateTensor& t : c.model->state()) (t.tensor.role == Role::slot ? slots : weights) += t.tensor.type.bytes();
-  std::cout << fmt::format("step of batch {}: {} ops, {} kernels in {} launches; memory {} (weights {}, optimizer {}, step {})\n", c.batch, compiled.graph.ops.size(), compiled.kernels.size(), compiled.plan.steps.size(),
-                           size_text(compiled.state.bytes + compiled.plan.arena_bytes), size_text(weights), size_text(slots), size_text(compiled.plan.arena_bytes));
+  std::cout << fmt::format("step of batch {}: {} ops, {} kernels in {} launches; memory {} (weights {}, optimizer {}, step {})\n", c.batch,
+                           compiled.graph.ops.size(), compiled.kernels.size(), compiled.plan.steps.size(),
+                           size_text(compiled.state.bytes + compiled.plan.arena_bytes), size_text(weights), size_text(slots),
+                           size_text(compiled.plan.arena_bytes));
 }
 
 std::string print_memory_plan(const Compiled& c) {
   std::vector<std::pair<const Buffer*, const Buffer::Slice*>> slices;
   for (const Buffer& b : c.plan.buffers)
     for (const Buffer::Slice& s : b.slices) slices.push_back({&b, &s});
-  std::stable_sort(slices.begin(), slices.end(), [](const auto& x, const auto& y) { return x.first->offset + x.second->offset < y.first->offset + y.second->offset; });
+  std::stable_sort(slices.begin(), slices.end(),
+                   [](const auto& x, const auto& y) { return x.first->offset + x.second->offset < y.first->offset + y.second->offset; });
   std::string out = fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", "value", "type", "size", "segments", "offset");
   for (const auto& [b, s] : slices) {
     const Op& op = c.graph.ops[s->value];
     std::string name = fmt::format("{}.{} %{}", c.graph.scopes[static_cast<size_t>(op.scope)].path, op_info(op.code).name, s->value);
     if (name.size() > 44) name = "..." + name.substr(name.size() - 41);
-    out += fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", name, format_type(op.type), size_text(storage_elements(op.type, op.layout) * dtype_bytes(op.type.dtype)), fmt::format("{}..{}", s->first, s->last),
-                       b->offset + s->offset);
+    out += fmt::format("{:<44} {:<22} {:>10} {:>10} {:>12}\n", name, format_type(op.type),
+                       size_text(storage_elements(op.type, op.layout) * dtype_bytes(op.type.dtype)),
+                       fmt::format("{}..{}", s->first, s->last), b->offset + s->offset);
   }
   return out + fmt::format("peak {} bytes; live at most {} ({:.1f} % above)\n", c.plan.arena_bytes, c.plan.live_bytes,
-                           c.plan.live_bytes ? 100.0 * static_cast<double>(c.plan.arena_bytes - c.plan.live_bytes) / static_cast<double>(c.plan.live_bytes) : 0.0);
+                           c.plan.live_bytes ? 100.0 * static_cast<double>(c.plan.arena_bytes - c.plan.live_bytes) /
+                                                   static_cast<double>(c.plan.live_bytes)
+                                             : 0.0);
 }
 
 // "500MB", "2GB", "64KB" or bytes; 0 for no text.
@@ -69,11 +76,11 @@ int64_t memory_bytes(const std::string& text) {
   double number = 0;
   try {
     number = std::stod(text, &end);
-  } catch (const std::exception&) {
-  }
+  } catch (const std::exception&) {}
   static const std::map<std::string, double> kUnits = {{"", 1}, {"B", 1}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}};
   auto unit = kUnits.find(text.substr(end));
-  if (end == 0 || unit == kUnits.end() || !(number > 0) || number * unit->second > 1e18) throw UsageError("--memory is a size such as 500MB or 2GB, not '" + text + "'\n");
+  if (end == 0 || unit == kUnits.end() || !(number > 0) || number * unit->second > 1e18)
+    throw UsageError("--memory is a size such as 500MB or 2GB, not '" + text + "'\n");
   return static_cast<int64_t>(number * unit->second);
 }
 
@@ -94,16 +101,21 @@ void print_largest_batch(Checked& c, const Arguments& a, int64_t memory) {
     (need(middle) <= memory ? fits : beyond) = middle;
   }
   if (fits == 0) std::cout << fmt::format("no batch fits {}: a step of two rows needs {}\n", size_text(memory), size_text(need(2)));
-  else std::cout << fmt::format("largest batch within {}: {}{}, {}\n", size_text(memory), beyond > kMost ? "at least " : "", fits, size_text(need(fits)));
+  else
+    std::cout << fmt::format("largest batch within {}: {}{}, {}\n", size_text(memory), beyond > kMost ? "at least " : "", fits,
+                             size_text(need(fits)));
 }
 
 }  // namespace
 
 int check_command(int argc, char** argv) {
-  Arguments a("check", "Checks a spec against its data's schema: layers, shapes, parameters, memory of a step. No device is used.", {"SPEC"});
+  Arguments a("check", "Checks a spec against its data's schema: layers, shapes, parameters, memory of a step. No device is used.",
+              {"SPEC"});
   a.add()("plan", po::bool_switch(), "every value of the step that lies in memory: size, lifetime, offset, and the peak");
-  a.add()("memory", po::value<std::string>()->default_value("")->value_name("SIZE"), "also the largest batch whose step fits SIZE, such as 500MB or 2GB");
-  a.add()("grad", po::bool_switch(), "compare the gradients of the loss and of the spec's own definitions with central differences, on rows of the data");
+  a.add()("memory", po::value<std::string>()->default_value("")->value_name("SIZE"),
+          "also the largest batch whose step fits SIZE, such as 500MB or 2GB");
+  a.add()("grad", po::bool_switch(),
+          "compare the gradients of the loss and of the spec's own definitions with central differences, on rows of the data");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   if (a.flag("grad")) return check_gradients(a) ? kDone : kFault;
@@ -123,7 +135,9 @@ int check_command(int argc, char** argv) {
 }
 
 int show_command(int argc, char** argv) {
-  Arguments a("show", "Prints the effective spec, each value with its origin: file and line, --set, or default. The output reads back as a spec.", {"SPEC"});
+  Arguments a("show",
+              "Prints the effective spec, each value with its origin: file and line, --set, or default. The output reads back as a spec.",
+              {"SPEC"});
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   Sources sources;
@@ -136,8 +150,17 @@ int show_command(int argc, char** argv) {
 
 namespace {
 
-const std::map<std::string, std::string> kStages = {{"graph", "graph"}, {"grad", "graph"}, {"simplified", "simplify"}, {"layouts", "assign_layouts"}, {"fused", "fuse"}, {"plan", "schedule"},
-                                                    {"loops", "lower"}, {"llvm", "emit"},  {"asm", "emit"},            {"c", "lower"},     {"spec", ""}};
+const std::map<std::string, std::string> kStages = {{"graph", "graph"},
+                                                    {"grad", "graph"},
+                                                    {"simplified", "simplify"},
+                                                    {"layouts", "assign_layouts"},
+                                                    {"fused", "fuse"},
+                                                    {"plan", "schedule"},
+                                                    {"loops", "lower"},
+                                                    {"llvm", "emit"},
+                                                    {"asm", "emit"},
+                                                    {"c", "lower"},
+                                                    {"spec", ""}};
 
 // A value by its place in the spec, without its number.
 std::string value_name(const Graph& graph, ValueId v) {
@@ -157,7 +180,9 @@ std::string total_text(const Compiled& c) {
 
 std::string refusals_text(const Compiled& c) {
   std::string out;
-  for (const Refusal& r : c.grouping.refusals) out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", value_name(c.graph, r.producer), value_name(c.graph, r.consumer), r.rule, r.reason);
+  for (const Refusal& r : c.grouping.refusals)
+    out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", value_name(c.graph, r.producer), value_name(c.graph, r.consumer), r.rule,
+                       r.reason);
   return out;
 }
 
@@ -170,7 +195,8 @@ std::string comparable_groups(const Compiled& c, bool refusals) {
     std::vector<std::string> ops;
     for (ValueId v : group.body) ops.emplace_back(op_info(c.graph.ops[v].code).name);
     GroupCost cost = group_cost(c.graph, group);
-    out += fmt::format("{} {}: {}; {:.3g} MFLOP, reads {}, writes {}\n", form_name(group.form), value_name(c.graph, group.anchor), ops_text(ops), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes));
+    out += fmt::format("{} {}: {}; {:.3g} MFLOP, reads {}, writes {}\n", form_name(group.form), value_name(c.graph, group.anchor),
+                       ops_text(ops), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes));
   }
   return out + total_text(c) + (refusals ? refusals_text(c) : "");
 }
@@ -182,7 +208,9 @@ std::string explain(const Compiled& c, const Sources& sources) {
   for (size_t g = 0; g < c.grouping.groups.size(); ++g) {
     const Group& group = c.grouping.groups[g];
     GroupCost cost = group_cost(c.graph, group);
-    out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form), value_name(c.graph, group.anchor), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes), size_text(cost.saved_bytes));
+    out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form),
+                       value_name(c.graph, group.anchor), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes),
+                       size_text(cost.saved_bytes));
     std::map<std::pair<uint32_t, uint32_t>, std::vector<std::string>> lines;
     for (ValueId v : group.body) lines[{c.graph.ops[v].loc.file, c.graph.ops[v].loc.line}].emplace_back(op_info(c.graph.ops[v].code).name);
     for (const auto& [place, ops] : lines) {
@@ -196,11 +224,15 @@ std::string explain(const Compiled& c, const Sources& sources) {
 }
 
 void add_dump_options(Arguments& a) {
-  a.add()("stage", po::value<std::string>()->default_value("fused")->value_name("NAME"), "spec, graph, grad, simplified, layouts, fused, plan, loops, c (C99), llvm or asm");
-  a.add()("explain", po::bool_switch(), "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
-  a.add()("diff", po::value<std::string>()->value_name("OTHER"), "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
+  a.add()("stage", po::value<std::string>()->default_value("fused")->value_name("NAME"),
+          "spec, graph, grad, simplified, layouts, fused, plan, loops, c (C99), llvm or asm");
+  a.add()("explain", po::bool_switch(),
+          "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
+  a.add()("diff", po::value<std::string>()->value_name("OTHER"),
+          "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
   a.add()("batch", po::value<int64_t>()->default_value(0)->value_name("N"), "batch size (default: the spec's)");
-  a.add()("cpu", po::value<std::string>()->value_name("NAME"), "asm: for another CPU, such as haswell or aarch64:neoverse-n1; --lanes is its width");
+  a.add()("cpu", po::value<std::string>()->value_name("NAME"),
+          "asm: for another CPU, such as haswell or aarch64:neoverse-n1; --lanes is its width");
   a.add()("program", po::value<std::string>()->default_value("train")->value_name("NAME"), "train, eval or predict");
   a.add_spec_options();
 }
@@ -240,7 +272,8 @@ std::optional<std::string> stage_text(const Arguments& a) {
 }  // namespace
 
 int dump_ir_command(int argc, char** argv) {
-  constexpr const char* kSummary = "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, layouts, fused, plan, loops, c, llvm, asm.";
+  constexpr const char* kSummary = "Prints a level of the compiler: spec, graph, grad (the whole step before simplification), simplified, "
+                                   "layouts, fused, plan, loops, c, llvm, asm.";
   Arguments a("dump-ir", kSummary, {"SPEC"});
   add_dump_options(a);
   if (!a.parse(argc, argv)) return kDone;
@@ -284,7 +317,8 @@ int opt_command(int argc, char** argv) {
     Graph graph = parse_graph(sources, sources.add(a.text("FILE"), text.str()));
     std::string pass = a.text("pass");
     const auto& names = pass_names();
-    if (pass != "print" && std::find(names.begin(), names.end(), pass) == names.end()) throw UsageError("passes are print, " + join(names, ", ") + "\n");
+    if (pass != "print" && std::find(names.begin(), names.end(), pass) == names.end())
+      throw UsageError("passes are print, " + join(names, ", ") + "\n");
     std::cout << (pass == "print" ? print_graph(graph) : run_pass(std::move(graph), pass, options));
   } catch (const SpecError& e) {
     diagnostics.report(e.diagnostic);

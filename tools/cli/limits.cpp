@@ -37,7 +37,9 @@ loops::Kernel multiply_adds(int threads, int chains) {
   k.buffers.push_back({KernelBuffer::Kind::argument, DType::f32, 0, true, "out", {}});
   k.tiles = threads;
   Writer w(k);
-  auto at = [&](int64_t base, Reg tile) { return Access{.buffer = 0, .at = {base, tile == kNoReg ? decltype(Address::terms){} : decltype(Address::terms){{tile, kLanes}}}}; };
+  auto at = [&](int64_t base, Reg tile) {
+    return Access{.buffer = 0, .at = {base, tile == kNoReg ? decltype(Address::terms){} : decltype(Address::terms){{tile, kLanes}}}};
+  };
   Reg factor = w.load(at(0, kNoReg), true), addend = w.load(at(kLanes, kNoReg), true);
   w.begin_for(0, kTurns);
   std::vector<Reg> sums;

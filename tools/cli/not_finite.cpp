@@ -11,7 +11,8 @@ namespace mlc {
 
 std::string Training::not_finite_text(const TrainJob::Failure& failure) {
   wait("looking for the first value that is not finite");
-  Graph graph = model_->build(GraphKind::train, failure.key.batch, {.active = failure.key.active, .phase = failure.key.phase, .gather = failure.key.gather});
+  Graph graph = model_->build(GraphKind::train, failure.key.batch,
+                              {.active = failure.key.active, .phase = failure.key.phase, .gather = failure.key.gather});
   StepInput<float> in;
   std::map<TensorId, Array<float>> state;
   const Columns columns = columns_of(data_);
@@ -47,10 +48,17 @@ std::string Training::not_finite_text(const TrainJob::Failure& failure) {
   const Op& op = graph.ops[first->op];
   const std::string& path = graph.scopes[static_cast<size_t>(op.scope)].path;
   bool leaf = op.code == OpCode::state || op.code == OpCode::input;
-  std::string what = leaf ? "'" + graph.tensors[static_cast<size_t>(op.attr.tensor)].path + "' holds" : fmt::format("'{}' ({}) gives", path, op_info(op.code).name);
+  std::string what = leaf ? "'" + graph.tensors[static_cast<size_t>(op.attr.tensor)].path + "' holds"
+                          : fmt::format("'{}' ({}) gives", path, op_info(op.code).name);
   std::string place = op.loc ? fmt::format(" ({}:{})", sources_.name(op.loc.file), op.loc.line) : "";
-  return fmt::format("the first value that is not finite: {} {}{}{}", what, std::isnan(first->value) ? "nan" : first->value > 0 ? "inf" : "-inf", place,
-                     op.code == OpCode::state ? ": the step before made it so" : op.code == OpCode::input ? ": the data hold it" : ", of finite operands");
+  return fmt::format("the first value that is not finite: {} {}{}{}", what,
+                     std::isnan(first->value) ? "nan"
+                     : first->value > 0       ? "inf"
+                                              : "-inf",
+                     place,
+                     op.code == OpCode::state   ? ": the step before made it so"
+                     : op.code == OpCode::input ? ": the data hold it"
+                                                : ", of finite operands");
 }
 
 }  // namespace mlc

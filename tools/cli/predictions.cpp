@@ -62,7 +62,8 @@ void Predictions::write_csv(std::ostream& out) const {
     const OutputTable* value = table(evaluation_, output.prefix() + "value");
     Column c{{}, probability ? probability : value ? value : table(evaluation_, output.name), {}, &classes_of(output)};
     if (c.scores->type.shape.size() > 1)
-      throw RuntimeError("a row of the result " + (prefix.empty() ? "" : "'" + output.name + "' ") + "is " + format_shape(c.scores->type.shape) + ", no line of CSV: give --output FILE.safetensors" +
+      throw RuntimeError("a row of the result " + (prefix.empty() ? "" : "'" + output.name + "' ") + "is " +
+                         format_shape(c.scores->type.shape) + ", no line of CSV: give --output FILE.safetensors" +
                          (prefix.empty() ? " or FILE.npy" : ""));
     int64_t n = c.scores->type.elements();
     bool labelled = probability && !c.labels->empty();
@@ -102,7 +103,9 @@ void Predictions::write_tensors(const std::string& path) const {
 }
 
 void Predictions::write_npy(const std::string& path) const {
-  if (model_.outputs().size() != 1) throw RuntimeError(path + " would hold one tensor, and the model has " + std::to_string(model_.outputs().size()) + " outputs: give --output FILE.safetensors");
+  if (model_.outputs().size() != 1)
+    throw RuntimeError(path + " would hold one tensor, and the model has " + std::to_string(model_.outputs().size()) +
+                       " outputs: give --output FILE.safetensors");
   const OutputTable& t = evaluation_.outputs.at(model_.outputs()[0].name);
   mlc::write_npy(path, {DType::f32, rows_of(t)}, t.values.data());
 }

@@ -13,7 +13,8 @@ namespace mlc {
 class Predictions {
 public:
   /// All must outlive this.
-  Predictions(const Evaluation& evaluation, const Model& model, const Schema& schema) : evaluation_(evaluation), model_(model), schema_(schema) {}
+  Predictions(const Evaluation& evaluation, const Model& model, const Schema& schema)
+      : evaluation_(evaluation), model_(model), schema_(schema) {}
 
   /// A line per row: the class and probabilities, the value, or the raw output. With several outputs the columns of each start
   /// with its name. Throws RuntimeError for an output whose rows are no lines.

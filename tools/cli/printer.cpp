@@ -82,7 +82,8 @@ void Printer::on_call(const CallReport& r) {
 namespace {
 
 nlohmann::ordered_json report_json(const char* event, const EpochReport& r) {
-  nlohmann::ordered_json json = {{"event", event}, {"epoch", r.epoch}, {"step", r.step}, {"seconds", r.elapsed}, {"train_loss", r.train_loss}};
+  nlohmann::ordered_json json = {
+      {"event", event}, {"epoch", r.epoch}, {"step", r.step}, {"seconds", r.elapsed}, {"train_loss", r.train_loss}};
   for (const auto& [name, value] : r.train) json["train_" + name] = value;
   if (r.val_loss) json["val_loss"] = *r.val_loss;
   for (const auto& [name, value] : r.val) json["val_" + name] = value;
@@ -118,7 +119,8 @@ void Printer::on_epoch(const EpochReport& r) {
   bool best = r.best && r.val_loss;
   // Of more than 30 epochs one in n has a line, the best of the n where one was the best so far; of an unknown number two a second.
   int64_t each = settings_.epochs > 30 ? (settings_.epochs + 19) / 20 : 1;
-  bool due = settings_.epochs > 0 ? r.epoch % each == 0 || r.epoch == settings_.epochs : Clock::now() - printed_ >= std::chrono::milliseconds(500);
+  bool due =
+      settings_.epochs > 0 ? r.epoch % each == 0 || r.epoch == settings_.epochs : Clock::now() - printed_ >= std::chrono::milliseconds(500);
   (best ? best_ : last_) = line;
   if (best) last_.clear();
   if (due || r.epoch == 1) print_held(r.epoch == settings_.epochs);

@@ -36,9 +36,7 @@ public:
   void on_validating() override { wait("validating"); }
   void on_epoch(const EpochReport& report) override;
   void on_last(const TrainCounters& counters) override { save_("last", counters); }
-  void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) override {
-    save_(folder_.insert_ranked(rank, kept), counters);
-  }
+  void on_ranked(int64_t rank, int64_t kept, const TrainCounters& counters) override { save_(folder_.insert_ranked(rank, kept), counters); }
   /// One line of a series with its event.
   void line(const std::string& text, const nlohmann::ordered_json& event);
   void summary(const std::string& text, const nlohmann::ordered_json& event);

@@ -81,11 +81,13 @@ private:
       r.us = times_.launch[i], r.least_us = times_.least[i];
       r.part = static_cast<size_t>(time_part(c.graph, anchor));
       const std::string& path = c.graph.scopes[static_cast<size_t>(anchor.scope)].path;
-      r.what = g.form == Form::update ? fmt::format("update of {} parameters", g.members.size()) : path + (path.empty() ? "" : ".") + std::string(op_info(anchor.code).name);
+      r.what = g.form == Form::update ? fmt::format("update of {} parameters", g.members.size())
+                                      : path + (path.empty() ? "" : ".") + std::string(op_info(anchor.code).name);
       if (g.form != Form::update && g.body.size() > 1) r.what += fmt::format(" +{}", g.body.size() - 1);
       r.flops = cost.flops;
       r.bytes = static_cast<double>(cost.read_bytes + cost.written_bytes);
-      share_out(c.graph, g, r.us, [&](const Op& op, double us) { lines_[{op.loc.file, op.loc.line}][static_cast<size_t>(time_part(c.graph, op))] += us; });
+      share_out(c.graph, g, r.us,
+                [&](const Op& op, double us) { lines_[{op.loc.file, op.loc.line}][static_cast<size_t>(time_part(c.graph, op))] += us; });
     }
   }
 
@@ -95,7 +97,9 @@ private:
     if (memory > r.us) return "cache";
     return compute >= memory ? "compute" : "memory";
   }
-  double of_limit(const KernelRow& r) const { return r.us > 0 ? std::max(r.flops / (limits_.gflops * 1e3), r.bytes / (limits_.gbytes * 1e3)) / r.us : 0; }
+  double of_limit(const KernelRow& r) const {
+    return r.us > 0 ? std::max(r.flops / (limits_.gflops * 1e3), r.bytes / (limits_.gbytes * 1e3)) / r.us : 0;
+  }
 
   std::vector<size_t> by_time() const {
     std::vector<size_t> order(rows_.size());
@@ -113,10 +117,13 @@ private:
   }
 
   void print() {
-    std::string text = fmt::format("step    {:.1f} us, mean of {} steps of batch {}, {} thread{}, {} lanes\n", times_.step, static_cast<int64_t>(times_.steps), batch_, bench_->threads(), bench_->threads() == 1 ? "" : "s",
+    std::string text = fmt::format("step    {:.1f} us, mean of {} steps of batch {}, {} thread{}, {} lanes\n", times_.step,
+                                   static_cast<int64_t>(times_.steps), batch_, bench_->threads(), bench_->threads() == 1 ? "" : "s",
                                    bench_->options().target.lanes);
-    text += fmt::format("limits  {:.0f} GFLOP/s of multiply-adds, {:.1f} GB/s of copies through memory, measured now\n\n", limits_.gflops, limits_.gbytes);
-    text += fmt::format("{:<40} {:<8} {:>9} {:>6} {:>8} {:>7} {:>6}  {}\n", "kernel", "part", "us", "share", "GFLOP/s", "GB/s", "limit", "bound by");
+    text += fmt::format("limits  {:.0f} GFLOP/s of multiply-adds, {:.1f} GB/s of copies through memory, measured now\n\n", limits_.gflops,
+                        limits_.gbytes);
+    text += fmt::format("{:<40} {:<8} {:>9} {:>6} {:>8} {:>7} {:>6}  {}\n", "kernel", "part", "us", "share", "GFLOP/s", "GB/s", "limit",
+                        "bound by");
     double rest = 0;
     int small = 0;
     for (size_t i : by_time()) {
@@ -126,14 +133,19 @@ private:
         continue;
       }
       std::string what = r.what.size() > 40 ? "..." + r.what.substr(r.what.size() - 37) : r.what;
-      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us, 100 * r.us / times_.step, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
+      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}% {:>8.1f} {:>7.1f} {:>5.0f}%  {}\n", what, kParts[r.part], r.us,
+                          100 * r.us / times_.step, r.flops / r.us * 1e-3, r.bytes / r.us * 1e-3, 100 * of_limit(r), bound(r));
     }
-    if (small) text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest, 100 * rest / times_.step);
-    text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", times_.step - times_.busy, 100 * (times_.step - times_.busy) / times_.step);
+    if (small)
+      text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n", fmt::format("{} kernels below 0.5 %", small), "", rest,
+                          100 * rest / times_.step);
+    text += fmt::format("{:<40} {:<8} {:>9.1f} {:>5.1f}%\n\n", "barriers and waiting", "", times_.step - times_.busy,
+                        100 * (times_.step - times_.busy) / times_.step);
     text += fmt::format("{:<52} {:>9} {:>9} {:>9} {:>6}\n", "line of the spec", "forward", "backward", "update", "share");
     for (const auto& [place, us] : lines_) {
       double sum = us[0] + us[1] + us[2] + us[3];
-      text += fmt::format("{:<52} {:>9.1f} {:>9.1f} {:>9.1f} {:>5.1f}%\n", line_name(place.first, place.second), us[0] + us[1], us[2], us[3], 100 * sum / times_.step);
+      text += fmt::format("{:<52} {:>9.1f} {:>9.1f} {:>9.1f} {:>5.1f}%\n", line_name(place.first, place.second), us[0] + us[1], us[2],
+                          us[3], 100 * sum / times_.step);
     }
     std::cout << text;
   }
@@ -144,16 +156,37 @@ private:
   }
 
   nlohmann::ordered_json json() {
-    nlohmann::ordered_json out = {{"event", "profile"}, {"spec", path_}, {"batch", batch_}, {"threads", bench_->threads()}, {"lanes", bench_->options().target.lanes}, {"steps", static_cast<int64_t>(times_.steps)},
-                                  {"step_us", times_.step}, {"waiting_us", times_.step - times_.busy}, {"limit_gflops", limits_.gflops}, {"limit_gbytes", limits_.gbytes}};
+    nlohmann::ordered_json out = {{"event", "profile"},
+                                  {"spec", path_},
+                                  {"batch", batch_},
+                                  {"threads", bench_->threads()},
+                                  {"lanes", bench_->options().target.lanes},
+                                  {"steps", static_cast<int64_t>(times_.steps)},
+                                  {"step_us", times_.step},
+                                  {"waiting_us", times_.step - times_.busy},
+                                  {"limit_gflops", limits_.gflops},
+                                  {"limit_gbytes", limits_.gbytes}};
     for (size_t i : by_time()) {
       const KernelRow& r = rows_[i];
-      out["kernels"].push_back({{"kernel", r.what}, {"launch", i}, {"form", form_name(group_of(i).form)}, {"part", kParts[r.part]}, {"us", r.us}, {"least_us", r.least_us}, {"share", r.us / times_.step}, {"flops", r.flops}, {"bytes", r.bytes},
-                                {"of_limit", of_limit(r)}, {"bound", bound(r)}});
+      out["kernels"].push_back({{"kernel", r.what},
+                                {"launch", i},
+                                {"form", form_name(group_of(i).form)},
+                                {"part", kParts[r.part]},
+                                {"us", r.us},
+                                {"least_us", r.least_us},
+                                {"share", r.us / times_.step},
+                                {"flops", r.flops},
+                                {"bytes", r.bytes},
+                                {"of_limit", of_limit(r)},
+                                {"bound", bound(r)}});
     }
     for (const auto& [place, us] : lines_)
-      out["lines"].push_back({{"file", place.first ? sources_.name(place.first) : ""}, {"line", place.second}, {"text", place.first ? trimmed(sources_.line(place.first, place.second)) : ""},
-                              {"forward_us", us[0] + us[1]}, {"backward_us", us[2]}, {"update_us", us[3]}});
+      out["lines"].push_back({{"file", place.first ? sources_.name(place.first) : ""},
+                              {"line", place.second},
+                              {"text", place.first ? trimmed(sources_.line(place.first, place.second)) : ""},
+                              {"forward_us", us[0] + us[1]},
+                              {"backward_us", us[2]},
+                              {"update_us", us[3]}});
     return out;
   }
 
@@ -167,8 +200,14 @@ private:
       for (const LaunchTimes::Span& s : (*spans_)[t]) {
         if (s.step >= kTraced) continue;
         const KernelRow& r = rows_[static_cast<size_t>(s.launch)];
-        events.push_back({{"name", r.what}, {"cat", kParts[r.part]}, {"ph", "X"}, {"ts", 1e-3 * static_cast<double>(s.begin - start)}, {"dur", 1e-3 * static_cast<double>(s.end - s.begin)},
-                          {"pid", 1}, {"tid", t}, {"args", {{"step", s.step}, {"launch", s.launch}}}});
+        events.push_back({{"name", r.what},
+                          {"cat", kParts[r.part]},
+                          {"ph", "X"},
+                          {"ts", 1e-3 * static_cast<double>(s.begin - start)},
+                          {"dur", 1e-3 * static_cast<double>(s.end - s.begin)},
+                          {"pid", 1},
+                          {"tid", t},
+                          {"args", {{"step", s.step}, {"launch", s.launch}}}});
       }
     std::ofstream out(path);
     out << nlohmann::ordered_json{{"traceEvents", events}, {"displayTimeUnit", "ns"}}.dump() << "\n";
@@ -187,11 +226,15 @@ private:
 }  // namespace
 
 int profile_command(int argc, char** argv) {
-  Arguments a("profile", "Measures the kernels of a training step: time, share, FLOP/s, bytes/s beside this machine's limits, and the time of each line of the spec. Nothing is written but --trace.", {"SPEC"});
+  Arguments a("profile",
+              "Measures the kernels of a training step: time, share, FLOP/s, bytes/s beside this machine's limits, and the time of each "
+              "line of the spec. Nothing is written but --trace.",
+              {"SPEC"});
   namespace po = boost::program_options;
   a.add()("steps", po::value<int64_t>()->default_value(200)->value_name("N"), "steps to measure, after 10 that are not");
   a.add()("json", po::bool_switch(), "one JSON object on standard output");
-  a.add()("trace", po::value<std::string>()->value_name("FILE"), "also write the first 5 steps as a Chrome trace (chrome://tracing, Perfetto)");
+  a.add()("trace", po::value<std::string>()->value_name("FILE"),
+          "also write the first 5 steps as a Chrome trace (chrome://tracing, Perfetto)");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   return Profile(a).run();

@@ -42,7 +42,8 @@ void Progress::add(const CallReport& r) {
 double Progress::share() const { return last_.total_steps ? static_cast<double>(last_.step) / static_cast<double>(last_.total_steps) : 0; }
 
 std::string Progress::place() const {
-  if (last_.epochs || !last_.total_steps) return fmt::format("epoch {}{}", last_.epoch, last_.epochs ? fmt::format("/{}", last_.epochs) : "");
+  if (last_.epochs || !last_.total_steps)
+    return fmt::format("epoch {}{}", last_.epoch, last_.epochs ? fmt::format("/{}", last_.epochs) : "");
   std::string total = std::to_string(last_.total_steps);
   return fmt::format("step {:>{}}/{}", last_.step, total.size(), total);
 }
@@ -54,15 +55,21 @@ std::string Progress::loss() {
 }
 
 std::string Progress::bar(int width) {
-  double part = last_.epochs || !last_.total_steps ? static_cast<double>(last_.step_in_epoch) / static_cast<double>(std::max<int64_t>(1, last_.steps_per_epoch)) : share();
+  double part = last_.epochs || !last_.total_steps
+                    ? static_cast<double>(last_.step_in_epoch) / static_cast<double>(std::max<int64_t>(1, last_.steps_per_epoch))
+                    : share();
   std::string head = place(), bar = "  [", percent = fmt::format("  {:3.0f}%", part * 100);
   for (int i = 0; i < kBar; ++i) bar += i < static_cast<int>(part * kBar) ? '#' : '.';
   bar += "]";
-  std::string rows = fmt::format("  {:>5} rows/s", number3(rows_per_second_)), steps = fmt::format("  {:>5} it/s", number3(steps_per_second_));
+  std::string rows = fmt::format("  {:>5} rows/s", number3(rows_per_second_)),
+              steps = fmt::format("  {:>5} it/s", number3(steps_per_second_));
   std::string loss_text = loss();
-  std::string eta = last_.total_steps && steps_per_second_ > 0 ? fmt::format("  ETA {}", clock_text(static_cast<double>(last_.total_steps - last_.step) / steps_per_second_)) : "";
-  for (const std::string& text : {head + bar + percent + steps + rows + loss_text + eta, head + bar + percent + steps + loss_text + eta, head + bar + percent + loss_text + eta, head + percent + loss_text + eta,
-                                  head + percent + loss_text, head + percent})
+  std::string eta = last_.total_steps && steps_per_second_ > 0
+                        ? fmt::format("  ETA {}", clock_text(static_cast<double>(last_.total_steps - last_.step) / steps_per_second_))
+                        : "";
+  for (const std::string& text :
+       {head + bar + percent + steps + rows + loss_text + eta, head + bar + percent + steps + loss_text + eta,
+        head + bar + percent + loss_text + eta, head + percent + loss_text + eta, head + percent + loss_text, head + percent})
     if (static_cast<int>(text.size()) < width) return text;
   return "";
 }

@@ -98,8 +98,14 @@ int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summ
   StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
   int64_t epochs = (counts.total + counts.per_epoch - 1) / counts.per_epoch;
   bool quiet = look.quiet || look.part;
-  Printer::Settings settings{.quiet = quiet, .json = look.json && !look.part, .terminal = shows_progress(), .epochs = epochs, .waiting = quiet ? nullptr : &waiting_, .by_epoch = settings_.epochs > 0 || epochs > 1};
-  Printer printer(settings, folder, [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
+  Printer::Settings settings{.quiet = quiet,
+                             .json = look.json && !look.part,
+                             .terminal = shows_progress(),
+                             .epochs = epochs,
+                             .waiting = quiet ? nullptr : &waiting_,
+                             .by_epoch = settings_.epochs > 0 || epochs > 1};
+  Printer printer(settings, folder,
+                  [&](const std::string& name, const TrainCounters& counters) { save(folder.checkpoint(name), counters); });
   print_header(printer, folder);
   if (!look.part && !data_.missing_dataset.empty()) printer.message(fallback_text());
   for (const std::string& note : notes_)
@@ -116,7 +122,8 @@ int Run::train(RunFolder& folder, const Look& look, nlohmann::ordered_json* summ
   bool verbose = arguments_.flag("verbose") && !quiet && bench_->device_name() == "cpu";
   if (verbose) job.programs = &recorder;
   TrainResult result = mlc::train(job);
-  if (const Compiled* c = verbose ? recorder.compiled() : nullptr) layer_times_ = layer_times(*c, step_times(*c, recorder.spans()), model_->layers());
+  if (const Compiled* c = verbose ? recorder.compiled() : nullptr)
+    layer_times_ = layer_times(*c, step_times(*c, recorder.spans()), model_->layers());
   return finish(printer, folder, result, before, summary);
 }
 
@@ -126,7 +133,8 @@ void Run::save(const std::string& path, const TrainCounters& counters) {
   std::vector<TensorView> views;
   for (const StateTensor& t : model_->state()) {
     auto it = bench_->layout().offsets.find(t.tensor.path);
-    if (it != bench_->layout().offsets.end() && t.thaw <= counters.step) views.push_back({t.tensor.path, t.tensor.type, bench_->state().data() + it->second});
+    if (it != bench_->layout().offsets.end() && t.thaw <= counters.step)
+      views.push_back({t.tensor.path, t.tensor.type, bench_->state().data() + it->second});
   }
   std::vector<int64_t> at = {counters.epoch, counters.step_in_epoch, counters.step};
   views.push_back({"train.counters", {DType::i64, {3}}, at.data()});
@@ -142,16 +150,30 @@ void Run::print_header(Printer& printer, const RunFolder& folder) {
   if (!data_.val.empty()) rows += ", " + format_count(static_cast<long long>(data_.val.size())) + " val";
   if (!data_.test.empty()) rows += ", " + format_count(static_cast<long long>(data_.test.size())) + " test";
   const Node* name = spec_.find("name");
-  std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(), bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes) : "reference (interpreter)";
-  printer.header({{"run", (name ? name->text + "  " : "") + path_},
-                  {"device", device},
-                  {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
-                  {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
-                  {"memory", fmt::format("{}: weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms", format_bytes(static_cast<double>(c.state.bytes + c.plan.arena_bytes)), format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
-                                         format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
-                  {"folder", folder.path()}},
-                 {{"event", "header"}, {"spec", path_}, {"device", bench_->device_name()}, {"threads", bench_->threads()}, {"dataset", data_.source},
-                  {"train_rows", data_.train.size()}, {"val_rows", data_.val.size()}, {"test_rows", data_.test.size()}, {"parameters", model_->parameter_count()}, {"seed", settings_.seed}, {"run", folder.path()}});
+  std::string device = bench_->device_name() == "cpu" ? fmt::format("cpu, {} thread{}, {} lanes", bench_->threads(),
+                                                                    bench_->threads() == 1 ? "" : "s", bench_->options().target.lanes)
+                                                      : "reference (interpreter)";
+  printer.header(
+      {{"run", (name ? name->text + "  " : "") + path_},
+       {"device", device},
+       {"data", (data_.missing_dataset.empty() ? "" : "FALLBACK: ") + data_.source + "  " + rows},
+       {"model", format_count(model_->parameter_count()) + " parameters, " + outputs_text(*model_)},
+       {"memory", fmt::format("{}: weights {}, optimizer {}, step {}; {} kernels, compiled in {:.0f} ms",
+                              format_bytes(static_cast<double>(c.state.bytes + c.plan.arena_bytes)),
+                              format_bytes(static_cast<double>(weights)), format_bytes(static_cast<double>(optimizer)),
+                              format_bytes(static_cast<double>(c.plan.arena_bytes)), c.program.kernels.size(), bench_->compile_ms())},
+       {"folder", folder.path()}},
+      {{"event", "header"},
+       {"spec", path_},
+       {"device", bench_->device_name()},
+       {"threads", bench_->threads()},
+       {"dataset", data_.source},
+       {"train_rows", data_.train.size()},
+       {"val_rows", data_.val.size()},
+       {"test_rows", data_.test.size()},
+       {"parameters", model_->parameter_count()},
+       {"seed", settings_.seed},
+       {"run", folder.path()}});
 }
 
 std::string Run::ending_text(const TrainResult& r, const RunFolder& folder) const {
@@ -160,18 +182,30 @@ std::string Run::ending_text(const TrainResult& r, const RunFolder& folder) cons
     const Node* loss = train.find("loss");
     Loc loc = loss ? loss->loc : train.loc;
     std::string last = folder.checkpoint("last");
-    return (r.cause.empty() ? "" : r.cause + "\n") + fmt::format("stopped: the loss ({}:{}) is not a number ({}) at step {}; a smaller learning rate or train.clip may help; {}\n", sources_.name(loc.file), loc.line, r.train_loss, r.counters.step,
-                       fs::exists(last) ? "the last good weights are in " + last : "no weights were kept: train.checkpoint.every keeps them");
+    return (r.cause.empty() ? "" : r.cause + "\n") +
+           fmt::format("stopped: the loss ({}:{}) is not a number ({}) at step {}; a smaller learning rate or train.clip may help; {}\n",
+                       sources_.name(loc.file), loc.line, r.train_loss, r.counters.step,
+                       fs::exists(last) ? "the last good weights are in " + last
+                                        : "no weights were kept: train.checkpoint.every keeps them");
   }
-  if (r.ending == Ending::interrupted) return fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step, folder.checkpoint("last"));
-  std::string best = r.monitor.empty() || r.best_epoch == 0 ? "" : fmt::format("best was epoch {} with {} {}", r.best_epoch, r.monitor, number4(r.best_value));
+  if (r.ending == Ending::interrupted)
+    return fmt::format("interrupted at epoch {} step {}; weights are in {}\n", r.counters.epoch + 1, r.counters.step,
+                       folder.checkpoint("last"));
+  std::string best = r.monitor.empty() || r.best_epoch == 0
+                         ? ""
+                         : fmt::format("best was epoch {} with {} {}", r.best_epoch, r.monitor, number4(r.best_value));
   if (r.ending != Ending::early_stopping) return best.empty() ? "" : best + "\n";
   const EarlyStopping& e = *settings_.early_stopping;
-  return fmt::format("early stopping: {} has not improved for {} validations{}\n", e.monitor, std::max<int64_t>(1, e.patience), best.empty() ? "" : "; " + best);
+  return fmt::format("early stopping: {} has not improved for {} validations{}\n", e.monitor, std::max<int64_t>(1, e.patience),
+                     best.empty() ? "" : "; " + best);
 }
 
 int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, double before, nlohmann::ordered_json* summary) {
-  nlohmann::ordered_json json = {{"event", "summary"}, {"parameters", model_->parameter_count()}, {"epochs", r.counters.epoch}, {"steps", r.counters.step}, {"train_loss", r.train_loss}};
+  nlohmann::ordered_json json = {{"event", "summary"},
+                                 {"parameters", model_->parameter_count()},
+                                 {"epochs", r.counters.epoch},
+                                 {"steps", r.counters.step},
+                                 {"train_loss", r.train_loss}};
   for (const auto& [name, value] : r.train) json["train_" + name] = value;
   bool stopped = r.ending == Ending::not_finite, whole = !stopped && r.ending != Ending::interrupted;
   std::string text = ending_text(r, folder);
@@ -194,10 +228,12 @@ int Run::finish(Printer& printer, RunFolder& folder, const TrainResult& r, doubl
   text += results.text() + reports + layer_times_;
   double eval_seconds = r.eval_seconds + seconds_since(begin_) - eval_begin;
   double total = seconds_since(begin_);
-  text += fmt::format("{} epochs, {} steps, {} a step; data {}, compile {:.0f} ms, train {}, eval {}, total {}\n", r.counters.epoch, r.counters.step, duration_text(1e-3 * r.step_ms), duration_text(data_seconds_), bench_->compile_ms(),
+  text += fmt::format("{} epochs, {} steps, {} a step; data {}, compile {:.0f} ms, train {}, eval {}, total {}\n", r.counters.epoch,
+                      r.counters.step, duration_text(1e-3 * r.step_ms), duration_text(data_seconds_), bench_->compile_ms(),
                       duration_text(r.train_seconds), duration_text(eval_seconds), duration_text(total));
   if (!data_.missing_dataset.empty()) text += "FALLBACK: trained on " + data_.source + "; " + data_.missing_dataset + "\n";
-  text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() + (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
+  text += "run folder " + folder.path() + "\nnext: mlc predict " + folder.path() +
+          (data_.schema.vocabulary.empty() ? " --input FILE\n" : " --prompt TEXT\n");
   json["step_ms"] = r.step_ms;
   json["compile_ms"] = bench_->compile_ms();
   json["load_ms"] = bench_->load_ms();
@@ -240,12 +276,13 @@ std::string Run::evaluate_test(nlohmann::ordered_json& json, Results& results) {
   results.add("test", e.loss, values);
   std::string text;
   for (const Truth& truth : test.truths)
-    if (!truth.labels.empty()) text += class_reports(predictions_of(e, truth, settings_.threshold), truth, data_.schema, bind_reports(spec_));
+    if (!truth.labels.empty())
+      text += class_reports(predictions_of(e, truth, settings_.threshold), truth, data_.schema, bind_reports(spec_));
   return text;
 }
 
-int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
-               nlohmann::ordered_json* summary) {
+int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look,
+               Reuse& reuse, nlohmann::ordered_json* summary) {
   if (first.folds() > 0) return train_folds(first, arguments, values, folder, look, reuse, summary);
   if (!first.make_ready(&reuse)) return kFault;
   int status = first.train(folder, look, summary);
@@ -257,11 +294,13 @@ int run_command(int argc, char** argv) {
   Arguments a("run", "Trains a spec and writes a run folder: the effective spec, metrics.jsonl, checkpoints.", {"SPEC"});
   namespace po = boost::program_options;
   a.add()("out", po::value<std::string>()->value_name("DIR"), "run folder (default: runs/NAME/TIME)");
-  a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"), "the line of progress: auto (on a terminal), always or never");
+  a.add()("progress", po::value<std::string>()->default_value("auto")->value_name("WHEN"),
+          "the line of progress: auto (on a terminal), always or never");
   a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the run folder");
   a.add()("verbose,v", po::bool_switch(), "also print where the time of a step goes, by layer");
   a.add()("json", po::bool_switch(), "one JSON object a line on standard output");
-  a.add()("tune", po::bool_switch(), "first measure how contractions are best tiled here; kept for later runs on this machine, results keep their bits");
+  a.add()("tune", po::bool_switch(),
+          "first measure how contractions are best tiled here; kept for later runs on this machine, results keep their bits");
   a.add_spec_options();
   if (!a.parse(argc, argv)) return kDone;
   Run run(a);
@@ -272,7 +311,8 @@ int run_command(int argc, char** argv) {
   nlohmann::ordered_json summary;
   int status = train_spec(run, a, {}, folder, {a.flag("quiet"), a.flag("json"), false}, reuse, &summary);
   if (a.flag("quiet") && !a.flag("json") && status != kFault) std::cout << folder.path() << "\n";
-  if (status == kStopped && a.flag("quiet")) std::cerr << "mlc: error: step " << summary["steps"] << ": " << summary["stopped"].get<std::string>() << "\n";
+  if (status == kStopped && a.flag("quiet"))
+    std::cerr << "mlc: error: step " << summary["steps"] << ": " << summary["stopped"].get<std::string>() << "\n";
   return status;
 }
 

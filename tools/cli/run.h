@@ -65,7 +65,7 @@ bool interrupted();
 
 /// Trains a spec with these values put into it, once, or once for each fold of data.split.k_fold (run folders fold1,
 /// fold2, ... within `folder`); `summary` then holds the means. `first` has been read.
-int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look, Reuse& reuse,
-               nlohmann::ordered_json* summary);
+int train_spec(Run& first, const Arguments& arguments, const std::vector<Assignment>& values, RunFolder& folder, const Look& look,
+               Reuse& reuse, nlohmann::ordered_json* summary);
 
 }  // namespace mlc

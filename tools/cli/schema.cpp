@@ -63,7 +63,9 @@ private:
     for (const KeyInfo* k : children(path)) {
       Json value = key(*k);
       value["description"] = k->doc;
-      if (!k->fallback.empty()) value["default"] = parse_real(k->fallback) || k->fallback == "true" || k->fallback == "false" ? Json::parse(k->fallback) : Json(k->fallback);
+      if (!k->fallback.empty())
+        value["default"] =
+            parse_real(k->fallback) || k->fallback == "true" || k->fallback == "false" ? Json::parse(k->fallback) : Json(k->fallback);
       properties[k->path.substr(k->path.rfind('.') + 1)] = std::move(value);
     }
     return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
@@ -90,9 +92,11 @@ private:
     if (has(k.kinds, "flag")) forms.push_back(of_type("boolean"));
     if (has(k.kinds, "word")) forms.push_back({{"enum", k.words}});
     if (has(k.kinds, "quantity")) forms.push_back({{"type", "string"}, {"pattern", "[a-zA-Z%]\\s*$"}});
-    if (has(k.kinds, "text") || has(k.kinds, "formula") || has(k.kinds, "name")) forms.push_back(any_of({of_type("string"), of_type("number")}));
+    if (has(k.kinds, "text") || has(k.kinds, "formula") || has(k.kinds, "name"))
+      forms.push_back(any_of({of_type("string"), of_type("number")}));
     if (has(k.kinds, "none")) forms.push_back({{"const", "none"}});
-    if (has(k.kinds, "items")) forms.push_back({{"type", "array"}, {"items", reference(k.path.find("transforms") == std::string::npos ? "item" : "transform")}});
+    if (has(k.kinds, "items"))
+      forms.push_back({{"type", "array"}, {"items", reference(k.path.find("transforms") == std::string::npos ? "item" : "transform")}});
     if (has(k.kinds, "list")) forms.push_back(of_type("array"));
     if (has(k.kinds, "map") || has(k.kinds, "name")) forms.push_back(children(k.path).empty() ? of_type("object") : section(k.path));
     return any_of(forms);
@@ -100,22 +104,30 @@ private:
 
   // Items, or a map of them with its borders.
   static Json network() {
-    Json properties = {{"layers", reference("items")}, {"inputs", of_type("object")}, {"outputs", true}, {"mode", {{"enum", {"train", "eval"}}}}};
-    return any_of({reference("items"), {{"type", "object"}, {"required", {"layers"}}, {"properties", properties}, {"additionalProperties", false}}});
+    Json properties = {
+        {"layers", reference("items")}, {"inputs", of_type("object")}, {"outputs", true}, {"mode", {{"enum", {"train", "eval"}}}}};
+    return any_of(
+        {reference("items"), {{"type", "object"}, {"required", {"layers"}}, {"properties", properties}, {"additionalProperties", false}}});
   }
 
   Json update() const {
-    Json properties = {{"params", reference("names")}, {"forward", {{"type", "object"}, {"additionalProperties", reference("number")}}},
-                       {"loss", reference("loss")}, {"optimizer", reference("optimizer")},
+    Json properties = {{"params", reference("names")},
+                       {"forward", {{"type", "object"}, {"additionalProperties", reference("number")}}},
+                       {"loss", reference("loss")},
+                       {"optimizer", reference("optimizer")},
                        {"schedule", any_of({reference("schedule"), {{"type", "array"}, {"items", reference("schedule")}}})},
-                       {"every", any_of({of_type("integer"), of_type("string")})}, {"clip", section("train.clip")}};
+                       {"every", any_of({of_type("integer"), of_type("string")})},
+                       {"clip", section("train.clip")}};
     return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   }
 
   Json definition(const std::string& section) const {
     Json properties = Json::object();
     for (const std::string& name : definition_keys(section)) properties[name] = name == "layers" ? reference("items") : Json(true);
-    return any_of({of_type("string"), of_type("number"), reference("items"), {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}});
+    return any_of({of_type("string"),
+                   of_type("number"),
+                   reference("items"),
+                   {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}});
   }
 
   // --- definitions ---
@@ -166,8 +178,10 @@ private:
     }
     for (const std::string& name : structural_ops()) names.push_back(name);
     ops["layers"] = ops["residual"] = ops["shortcut"] = reference("items");
-    ops["add"] = ops["mul"] = ops["matmul"] = any_of({{{"type", "array"}, {"items", of_type("string")}}, of_type("object"), of_type("null")});
-    ops["concat"] = {{"type", "object"}, {"properties", {{"dim", reference("number")}}}, {"required", {"dim"}}, {"additionalProperties", false}};
+    ops["add"] = ops["mul"] = ops["matmul"] =
+        any_of({{{"type", "array"}, {"items", of_type("string")}}, of_type("object"), of_type("null")});
+    ops["concat"] = {
+        {"type", "object"}, {"properties", {{"dim", reference("number")}}}, {"required", {"dim"}}, {"additionalProperties", false}};
     ops["expr"] = reference("number");
     if (transform) {
       ops["resize"] = true;
@@ -191,14 +205,18 @@ private:
       if (e.kind != kind) continue;
       names.push_back(e.name);
       Json properties = {{"type", true}};
-      if (kind == "schedule") properties["warmup"] = properties["for"] = {{"type", "string"}, {"description", "with its unit, as in 500 steps"}};
-      for (size_t i = kind == "loss" ? std::min<size_t>(2, e.arguments.size()) : 0; i < e.arguments.size(); ++i) properties[e.arguments[i].name] = argument(e.arguments[i]);
-      cases.push_back({{"if", {{"properties", {{"type", {{"const", e.name}}}}}, {"required", {"type"}}}}, {"then", {{"description", e.doc}, {"properties", properties}, {"additionalProperties", false}}}});
+      if (kind == "schedule")
+        properties["warmup"] = properties["for"] = {{"type", "string"}, {"description", "with its unit, as in 500 steps"}};
+      for (size_t i = kind == "loss" ? std::min<size_t>(2, e.arguments.size()) : 0; i < e.arguments.size(); ++i)
+        properties[e.arguments[i].name] = argument(e.arguments[i]);
+      cases.push_back({{"if", {{"properties", {{"type", {{"const", e.name}}}}}, {"required", {"type"}}}},
+                       {"then", {{"description", e.doc}, {"properties", properties}, {"additionalProperties", false}}}});
     }
     if (kind == "schedule") {
       names.emplace_back("formula");
       Json properties = {{"type", true}, {"lr", reference("number")}, {"warmup", of_type("string")}, {"for", of_type("string")}};
-      cases.push_back({{"if", {{"properties", {{"type", {{"const", "formula"}}}}}, {"required", {"type"}}}}, {"then", {{"properties", properties}, {"additionalProperties", false}}}});
+      cases.push_back({{"if", {{"properties", {{"type", {{"const", "formula"}}}}}, {"required", {"type"}}}},
+                       {"then", {{"properties", properties}, {"additionalProperties", false}}}});
     }
     Json map = {{"type", "object"}, {"required", {"type"}}, {"properties", {{"type", open_words(names)}}}, {"allOf", cases}};
     std::vector<Json> forms = {open_words(names), map};
@@ -209,8 +227,14 @@ private:
 
   Json rule() const {
     return {{"type", "object"},
-            {"properties", {{"match", reference("names")}, {"op", of_type("string")}, {"lr", reference("number")}, {"weight_decay", reference("number")}, {"frozen", any_of({of_type("boolean"), of_type("string")})},
-                            {"load", of_type("string")}, {"rename", of_type("object")}}}};
+            {"properties",
+             {{"match", reference("names")},
+              {"op", of_type("string")},
+              {"lr", reference("number")},
+              {"weight_decay", reference("number")},
+              {"frozen", any_of({of_type("boolean"), of_type("string")})},
+              {"load", of_type("string")},
+              {"rename", of_type("object")}}}};
   }
 
   std::vector<EntryInfo> entries_;
@@ -220,7 +244,8 @@ private:
 }  // namespace
 
 int schema_command(int argc, char** argv) {
-  Arguments a("schema", "Prints the JSON Schema (draft 2020-12) of specs. Editors with a YAML language server complete and check with it.", {});
+  Arguments a("schema", "Prints the JSON Schema (draft 2020-12) of specs. Editors with a YAML language server complete and check with it.",
+              {});
   a.example("mlc schema > mlc.schema.json\n  then, as the first line of a spec: # yaml-language-server: $schema=mlc.schema.json");
   if (!a.parse(argc, argv)) return kDone;
   std::cout << Schema().make().dump(1) << "\n";

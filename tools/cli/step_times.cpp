@@ -40,7 +40,8 @@ private:
   StepRecorder& recorder_;
 };
 
-StepRecorder::StepRecorder(Workbench& bench, int64_t batch, int64_t skip, int64_t most) : bench_(bench), batch_(batch), skip_(skip), most_(most) {}
+StepRecorder::StepRecorder(Workbench& bench, int64_t batch, int64_t skip, int64_t most)
+    : bench_(bench), batch_(batch), skip_(skip), most_(most) {}
 StepRecorder::~StepRecorder() = default;
 
 StepProgram StepRecorder::get(const ProgramKey& key) {
@@ -84,7 +85,8 @@ void share_out(const Graph& graph, const Group& group, double us, const std::fun
   auto weight = [&](ValueId v) {
     const Op& op = graph.ops[v];
     if (op.code == OpCode::contract) return op_flops(graph, v) / 32;
-    return static_cast<double>(is_reducing(op.code) ? graph.type(op.in[0]).elements() : op.type.elements()) * (is_expensive(op.code) ? 4 : 1) / 8;
+    return static_cast<double>(is_reducing(op.code) ? graph.type(op.in[0]).elements() : op.type.elements()) *
+           (is_expensive(op.code) ? 4 : 1) / 8;
   };
   double total = 0;
   for (ValueId v : group.body) total += weight(v);
@@ -124,7 +126,8 @@ std::string layer_times(const Compiled& c, const StepTimes& times, const std::ve
     table.push_back({path, order.count(path) ? layers[order.at(path)].op : "", cell(before), cell(us[2]), cell(sum), share(sum)});
   }
   table.push_back({"waiting", "", "", "", cell(times.step - times.busy), share(times.step - times.busy)});
-  return fmt::format("time by layer: {:.1f} us a step, mean of {} steps\n", times.step, static_cast<int64_t>(times.steps)) + format_table(table);
+  return fmt::format("time by layer: {:.1f} us a step, mean of {} steps\n", times.step, static_cast<int64_t>(times.steps)) +
+         format_table(table);
 }
 
 }  // namespace mlc

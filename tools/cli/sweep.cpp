@@ -1,6 +1,6 @@
 // mlc sweep: trains a spec with many settings and compares the results.
-#include "compiler/base/text.h"
 #include "runtime/train/sweep.h"
+#include "compiler/base/text.h"
 #include "tools/cli/folds.h"
 #include "tools/cli/run.h"
 #include "tools/cli/table.h"
@@ -61,7 +61,8 @@ SweepAxis read_axis(const Node& key, const Node& over, const Node& spec) {
   axis.low = bound(range.items[0], key.text), axis.high = bound(range.items[1], key.text);
   if (!(axis.low < axis.high)) throw SpecError(range.loc, "the range of '" + key.text + "' must rise");
   if (axis.kind == SweepAxis::Kind::log && axis.low <= 0) throw SpecError(range.items[0].loc, "a log range lies above 0");
-  if (axis.kind == SweepAxis::Kind::integer && (axis.low != std::floor(axis.low) || axis.high != std::floor(axis.high))) throw SpecError(range.loc, "an int range has whole bounds");
+  if (axis.kind == SweepAxis::Kind::integer && (axis.low != std::floor(axis.low) || axis.high != std::floor(axis.high)))
+    throw SpecError(range.loc, "an int range has whole bounds");
   return axis;
 }
 
@@ -92,25 +93,31 @@ BoundSweep bind_sweep(const Node& spec, const TrainSettings& train, Diagnostics&
       diagnostics.report(e.diagnostic);
     }
   };
-  const Node *method = sweep->find("method"), *objective = sweep->find("objective"), *over = sweep->find("over"), *trials = sweep->find("trials");
+  const Node *method = sweep->find("method"), *objective = sweep->find("objective"), *over = sweep->find("over"),
+             *trials = sweep->find("trials");
   s.random = method && method->text == "random";
   if (!objective) diagnostics.error(sweep->loc, "'sweep' needs 'objective', as in 'max val_accuracy'");
   else guard([&] { read_objective(*objective, train, s); });
-  if (!over || over->entries.empty()) diagnostics.error(over ? over->loc : sweep->loc, "'sweep' needs 'over', the settings to try: {train.optimizer.lr: [0.1, 0.01]}");
-  else for (const auto& [key, value] : over->entries) guard([&, &key = key, &value = value] {
-    s.axes.push_back(read_axis(key, value, spec));
-    out.over.push_back(&value);
-    if (!s.random && s.axes.back().kind != SweepAxis::Kind::choice)
-      throw SpecError(value.loc, "a grid needs lists: write the values of '" + key.text + "', or 'method: random'");
-  });
+  if (!over || over->entries.empty())
+    diagnostics.error(over ? over->loc : sweep->loc, "'sweep' needs 'over', the settings to try: {train.optimizer.lr: [0.1, 0.01]}");
+  else
+    for (const auto& [key, value] : over->entries)
+      guard([&, &key = key, &value = value] {
+        s.axes.push_back(read_axis(key, value, spec));
+        out.over.push_back(&value);
+        if (!s.random && s.axes.back().kind != SweepAxis::Kind::choice)
+          throw SpecError(value.loc, "a grid needs lists: write the values of '" + key.text + "', or 'method: random'");
+      });
   if (trials && (!trials->is(Node::Kind::integer) || trials->integer() < 1 || trials->integer() > kMostTrials))
     diagnostics.error(trials->loc, "'trials' is a whole number from 1 to " + std::to_string(kMostTrials));
   else if (trials) s.trials = trials->integer();
   else if (s.random) diagnostics.error(sweep->loc, "a random sweep needs 'trials', their number");
   if (diagnostics.errors() || s.random) return out;
   int64_t grid = grid_size(s, kMostTrials + 1);
-  if (s.trials > grid) diagnostics.error(trials->loc, "the grid has " + std::to_string(grid) + " points; 'trials: " + std::to_string(s.trials) + "' are more");
-  else if (!trials && grid > kMostTrials) diagnostics.error(over->loc, "the grid has more than " + std::to_string(kMostTrials) + " points; 'trials' bounds them");
+  if (s.trials > grid)
+    diagnostics.error(trials->loc, "the grid has " + std::to_string(grid) + " points; 'trials: " + std::to_string(s.trials) + "' are more");
+  else if (!trials && grid > kMostTrials)
+    diagnostics.error(over->loc, "the grid has more than " + std::to_string(kMostTrials) + " points; 'trials' bounds them");
   else if (!trials) s.trials = grid;
   return out;
 }
@@ -146,7 +153,10 @@ public:
     if (!base_.read(&reuse_)) return kFault;
     sweep_ = bind_sweep(base_.spec(), base_.settings(), base_.diagnostics());
     if (!base_.diagnostics().errors() && starts_with(sweep_.settings.objective, "val_") && !base_.validates())
-      base_.diagnostics().error(base_.spec().find("sweep")->find("objective")->loc, "'" + sweep_.settings.objective + "' needs validation rows, and the data have none: give 'data.split.val', 'data.split.k_fold' or 'data.val'");
+      base_.diagnostics().error(
+          base_.spec().find("sweep")->find("objective")->loc,
+          "'" + sweep_.settings.objective +
+              "' needs validation rows, and the data have none: give 'data.split.val', 'data.split.k_fold' or 'data.val'");
     if (base_.diagnostics().errors()) return report(base_.diagnostics(), false), kFault;
     kept_ = base_.kept_spec(true);
     base_.leave(reuse_);
@@ -197,7 +207,8 @@ private:
     t.status = train_spec(run, arguments_, values, part, {.part = true}, reuse_, &t.summary);
     if (t.status == kFault) return kFault;
     const std::string& objective = sweep_.settings.objective;
-    if (t.status == kDone && t.summary.contains(objective) && t.summary[objective].is_number()) t.objective = t.summary[objective].get<double>();
+    if (t.status == kDone && t.summary.contains(objective) && t.summary[objective].is_number())
+      t.objective = t.summary[objective].get<double>();
     nlohmann::ordered_json event = {{"event", "trial"}, {"trial", t.number}, {"trials", trials_.size()}};
     std::string line = fmt::format("trial {}/{}", t.number, trials_.size());
     for (size_t a = 0; a < t.values.size(); ++a) {
@@ -207,7 +218,9 @@ private:
     for (const auto& [key, value] : t.summary.items())
       if (key != "event") event[key] = value;
     event["objective"] = t.objective;
-    line += t.status == kStopped ? "  the loss is not a number" : t.status == kInterrupted ? "  interrupted" : "  " + objective + " " + number4(t.objective);
+    line += t.status == kStopped       ? "  the loss is not a number"
+            : t.status == kInterrupted ? "  interrupted"
+                                       : "  " + objective + " " + number4(t.objective);
     printer.line(line + "  " + duration_text(t.summary["seconds"].get<double>()), event);
     return t.status;
   }
@@ -234,7 +247,9 @@ private:
     printer.summary("", json);
     if (!arguments_.flag("json")) std::cout << table(order);
     if (!arguments_.flag("json") && !arguments_.flag("quiet")) {
-      if (best) std::cerr << "best: trial " << best->number << "; its run folder is " << folder.file("trial" + std::to_string(best->number)) << "\n";
+      if (best)
+        std::cerr << "best: trial " << best->number << "; its run folder is " << folder.file("trial" + std::to_string(best->number))
+                  << "\n";
       else std::cerr << "no trial gave a number for " << sweep_.settings.objective << "\n";
     }
     return was_interrupted ? kInterrupted : best ? kDone : kStopped;
@@ -246,7 +261,8 @@ private:
     for (const SweepAxis& axis : sweep_.settings.axes) heading.push_back(axis.path);
     for (const Trial* t : order)
       for (const auto& [key, value] : t->summary.items())
-        if (is_measured(key, value) && !key.ends_with("_std") && !std::count(measured.begin(), measured.end(), key)) measured.push_back(key);
+        if (is_measured(key, value) && !key.ends_with("_std") && !std::count(measured.begin(), measured.end(), key))
+          measured.push_back(key);
     std::erase(measured, sweep_.settings.objective);
     measured.insert(measured.begin(), sweep_.settings.objective);
     heading.insert(heading.end(), measured.begin(), measured.end());
@@ -274,7 +290,10 @@ private:
 }  // namespace
 
 int sweep_command(int argc, char** argv) {
-  Arguments a("sweep", "Trains a spec once for each trial of its `sweep` section, and prints a table, the best first. Each trial has its run folder.", {"SPEC"});
+  Arguments a(
+      "sweep",
+      "Trains a spec once for each trial of its `sweep` section, and prints a table, the best first. Each trial has its run folder.",
+      {"SPEC"});
   namespace po = boost::program_options;
   a.add()("out", po::value<std::string>()->value_name("DIR"), "folder of the trials (default: runs/NAME/TIME)");
   a.add()("quiet,q", po::bool_switch(), "print only errors, warnings and the table");

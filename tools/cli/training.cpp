@@ -155,7 +155,8 @@ void Training::check_monitors() {
   if (const Node* n = train.find("checkpoint")) check_monitor(settings_.checkpoint.monitor, *n);
   auto check_phases = [&](const Node& section, const std::vector<SchedulePhase>& phases) {
     const Node* schedule = section.find("schedule");
-    for (size_t i = 0; i < phases.size(); ++i) check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
+    for (size_t i = 0; i < phases.size(); ++i)
+      check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
   };
   check_phases(train, model_->schedule(counts.per_epoch, counts.total));
   for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total))
@@ -170,7 +171,8 @@ void Training::check_monitor(const std::string& monitor, const Node& section) {
   std::vector<std::string> known = settings_.monitors();
   if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_monitor(loc, monitor, known));
   else if (monitor.starts_with("val_") && data_.val.empty())
-    diagnostics_.error(loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
+    diagnostics_.error(
+        loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
 }
 
 void Training::check_weight_files() {
@@ -200,7 +202,8 @@ TrainJob Training::make_job() {
   if (all) job.every.clear();
   StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
   job.schedule = rate_phases(model_->schedule(counts.per_epoch, counts.total));
-  for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total)) job.own_schedules.push_back({own.update, own.base_lr, rate_phases(own.phases)});
+  for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total))
+    job.own_schedules.push_back({own.update, own.base_lr, rate_phases(own.phases)});
   job.explain = [this](const TrainJob::Failure& failure) { return not_finite_text(failure); };
   return job;
 }

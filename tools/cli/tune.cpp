@@ -46,7 +46,8 @@ std::map<std::string, double> nanoseconds(const Compiled& c, const LaunchTimes& 
   return out;
 }
 
-std::map<std::string, double> measure(const Model& model, const Compiled& c, Device& device, const Columns& columns, const std::vector<int32_t>& rows) {
+std::map<std::string, double> measure(const Model& model, const Compiled& c, Device& device, const Columns& columns,
+                                      const std::vector<int32_t>& rows) {
   SharedState state(c.program.state_bytes);
   for (const StateTensor& t : model.state()) {
     auto it = c.state.offsets.find(t.tensor.path);
@@ -62,7 +63,8 @@ std::map<std::string, double> measure(const Model& model, const Compiled& c, Dev
   std::vector<float> scalars, results;
   auto steps = [&](int n) {
     feed.steps = n;
-    for (size_t i = 0; order.size() < static_cast<size_t>(n) * static_cast<size_t>(c.program.batch); ++i) order.push_back(rows[i % rows.size()]);
+    for (size_t i = 0; order.size() < static_cast<size_t>(n) * static_cast<size_t>(c.program.batch); ++i)
+      order.push_back(rows[i % rows.size()]);
     scalars.assign(static_cast<size_t>(n) * (kFirstScalar + c.program.scalars.size()), 1e-6f);
     results.assign(static_cast<size_t>(n * c.program.results_per_step), 0);
     feed.rows = order.data(), feed.scalars = scalars.data(), feed.results = results.data();
@@ -80,12 +82,14 @@ std::map<std::string, double> measure(const Model& model, const Compiled& c, Dev
 std::string tuning_file(const Target& target, int threads) {
   std::string folder = default_cache_folder();
   if (folder.empty()) return "";
-  return fmt::format("{}/tuning-{:016x}.json", folder, hash_bytes(fmt::format("{} {} {} {} {}", target.cpu, target.lanes, target.l1, target.l2, threads)));
+  return fmt::format("{}/tuning-{:016x}.json", folder,
+                     hash_bytes(fmt::format("{} {} {} {} {}", target.cpu, target.lanes, target.l1, target.l2, threads)));
 }
 
 }  // namespace
 
-TuneReport tune(const Model& model, int64_t batch, CompileOptions options, int threads, const Columns& columns, const std::vector<int32_t>& rows, Tuning& tuning) {
+TuneReport tune(const Model& model, int64_t batch, CompileOptions options, int threads, const Columns& columns,
+                const std::vector<int32_t>& rows, Tuning& tuning) {
   auto begin = Clock::now();
   std::unique_ptr<Device> device = make_cpu_device({.threads = threads, .use_cache = false});
   options.target.tuning = nullptr;
@@ -119,7 +123,8 @@ TuneReport tune(const Model& model, int64_t batch, CompileOptions options, int t
 
 std::string print_tuning(const Tuning& tuning) {
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
-  for (const auto& [contraction, t] : tuning) out[contraction] = {{"rows", t.rows}, {"vectors", t.vectors}, {"blocks_outside", t.blocks_outside}};
+  for (const auto& [contraction, t] : tuning)
+    out[contraction] = {{"rows", t.rows}, {"vectors", t.vectors}, {"blocks_outside", t.blocks_outside}};
   return out.dump(1) + "\n";
 }
 
@@ -130,7 +135,8 @@ Tuning load_tuning(const Target& target, int threads) {
   nlohmann::json kept = nlohmann::json::parse(in, nullptr, false);
   if (!kept.is_object()) return out;
   for (const auto& [contraction, t] : kept.items())
-    if (t.is_object() && t.contains("rows") && t["rows"].is_number_integer() && t.contains("vectors") && t["vectors"].is_number_integer() && t.contains("blocks_outside") && t["blocks_outside"].is_boolean())
+    if (t.is_object() && t.contains("rows") && t["rows"].is_number_integer() && t.contains("vectors") && t["vectors"].is_number_integer() &&
+        t.contains("blocks_outside") && t["blocks_outside"].is_boolean())
       out[contraction] = {t["rows"].get<int>(), t["vectors"].get<int>(), t["blocks_outside"].get<bool>()};
   return out;
 }
@@ -143,8 +149,7 @@ void store_tuning(const Target& target, int threads, const Tuning& tuning) {
   try {
     fs::create_directories(fs::path(path).parent_path());
     write_file(path, print_tuning(all));
-  } catch (const std::exception&) {
-  }
+  } catch (const std::exception&) {}
 }
 
 }  // namespace mlc

@@ -16,7 +16,8 @@ struct TuneReport {
 
 /// Runs the training step with each tiling worth measuring, on a state of its own and `rows` of the data, and adds the
 /// fastest of each contraction to `tuning`. The cost model's choice stays where no other is faster by more than the noise.
-TuneReport tune(const Model& model, int64_t batch, CompileOptions options, int threads, const Columns& columns, const std::vector<int32_t>& rows, Tuning& tuning);
+TuneReport tune(const Model& model, int64_t batch, CompileOptions options, int threads, const Columns& columns,
+                const std::vector<int32_t>& rows, Tuning& tuning);
 
 /// Tilings measured before on this machine with these lanes and threads, as kept in the cache folder; none where there are none.
 Tuning load_tuning(const Target& target, int threads);

@@ -39,7 +39,8 @@ std::vector<std::string> disabled_passes(const Arguments& arguments) {
   for (const std::string& pass : disabled) {
     if (std::count(optional.begin(), optional.end(), pass)) continue;
     bool needed = std::count(all.begin(), all.end(), pass);
-    throw UsageError((needed ? "the pass '" + pass + "' cannot be left out" : "there is no pass '" + pass + "'") + "; --disable-pass takes " + join(optional, ", ") + "\n");
+    throw UsageError((needed ? "the pass '" + pass + "' cannot be left out" : "there is no pass '" + pass + "'") +
+                     "; --disable-pass takes " + join(optional, ", ") + "\n");
   }
   if (arguments.flag("no-fusion")) disabled.push_back("fuse");
   return disabled;
@@ -54,7 +55,8 @@ WorkbenchOptions workbench_options(const Arguments& arguments) {
   return out;
 }
 
-Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model) : model_(model), device_(choose_device(spec)), cache_(options.cache) {
+Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Model& model)
+    : model_(model), device_(choose_device(spec)), cache_(options.cache) {
   const Node *train = spec.find("train"), *size = train ? train->find("batch_size") : nullptr;
   batch_place_ = size && size->loc ? size->loc : train ? train->loc : spec.loc;
   CpuInfo cpu = detect_cpu();
@@ -80,7 +82,9 @@ void Workbench::set_tuning(Tuning tuning) {
 
 Workbench::~Workbench() = default;
 
-bool Workbench::fits(const Workbench& other) const { return device_ == other.device_ && threads_ == other.threads_ && options_.disabled == other.options_.disabled; }
+bool Workbench::fits(const Workbench& other) const {
+  return device_ == other.device_ && threads_ == other.threads_ && options_.disabled == other.options_.disabled;
+}
 
 bool Workbench::has(const std::string& text) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const auto& e) { return e.second.graph == text; });
@@ -105,7 +109,8 @@ void Workbench::put_back(std::unique_ptr<Workbench> bench, std::vector<std::uniq
     for (const auto& b : pool) bytes += b->layout_.bytes;
     return bytes;
   };
-  while (pool.size() > 1 && (pool.size() > kMost || static_cast<double>(held()) > static_cast<double>(machine_memory()) / 4)) pool.erase(pool.begin());
+  while (pool.size() > 1 && (pool.size() > kMost || static_cast<double>(held()) > static_cast<double>(machine_memory()) / 4))
+    pool.erase(pool.begin());
 }
 
 namespace {
@@ -277,7 +282,8 @@ std::string class_reports(const Predicted& predicted, const Truth& truth, const 
   const ColumnSchema* column = schema.find(truth.target);
   std::string text, title = truth.metric.empty() ? "" : truth.target + "\n";
   for (const std::string& what : reports) {
-    if (what == "confusion_matrix") text += "\n" + title + print_confusion(confusion_matrix(predicted), column->classes, std::max(80, terminal_width()));
+    if (what == "confusion_matrix")
+      text += "\n" + title + print_confusion(confusion_matrix(predicted), column->classes, std::max(80, terminal_width()));
     if (what == "classification_report") text += "\n" + title + print_classification(confusion_matrix(predicted), column->classes);
   }
   return text;
@@ -337,13 +343,15 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
       ++used;
       HostTensor tensor = file.read(*it->second);
       if (tensor.type.shape != t.tensor.type.shape || tensor.type.dtype != t.tensor.type.dtype)
-        throw SpecError(rule.loc, "'" + p + "' is " + format_type(tensor.type) + " in " + rule.file + ", but " + format_type(t.tensor.type) + " in the model");
+        throw SpecError(rule.loc, "'" + p + "' is " + format_type(tensor.type) + " in " + rule.file + ", but " +
+                                      format_type(t.tensor.type) + " in the model");
       bench.state().write(place->second, tensor.data.data(), tensor.type.bytes());
     }
     // What a run keeps beside its weights is no loss.
     size_t weights = 0;
     for (const auto& entry : file.entries())
-      weights += std::none_of(kBesideWeights.begin(), kBesideWeights.end(), [&, &name = entry.name](const char* prefix) { return starts_with(name, prefix); });
+      weights += std::none_of(kBesideWeights.begin(), kBesideWeights.end(),
+                              [&, &name = entry.name](const char* prefix) { return starts_with(name, prefix); });
     if (used < weights) notes.push_back(rule.file + ": " + std::to_string(weights - used) + " tensors were not used");
   }
 }
@@ -415,7 +423,9 @@ void load_checkpoint(const std::string& path, const Model& model, Workbench& ben
     if (!entry && starts_with(t.tensor.path, "ema.")) entry = file.find(t.tensor.path.substr(4));
     if (!entry) throw RuntimeError(path + ": the checkpoint has no '" + t.tensor.path + "'");
     HostTensor tensor = file.read(*entry);
-    if (tensor.type != t.tensor.type) throw RuntimeError(path + ": '" + t.tensor.path + "' is " + format_type(tensor.type) + ", the model needs " + format_type(t.tensor.type));
+    if (tensor.type != t.tensor.type)
+      throw RuntimeError(path + ": '" + t.tensor.path + "' is " + format_type(tensor.type) + ", the model needs " +
+                         format_type(t.tensor.type));
     bench.state().write(place->second, tensor.data.data(), tensor.type.bytes());
   }
 }
@@ -426,10 +436,12 @@ FinishedRun open_run(const std::string& folder, const std::vector<std::string>& 
   std::string spec = folder + "/spec.yaml";
   if (!fs::is_regular_file(spec)) throw RuntimeError(folder + " is no run folder: it has no spec.yaml");
   for (const char* name : {"best", "last"})
-    if (std::string path = folder + "/checkpoints/" + name + ".safetensors"; run.checkpoint.empty() && fs::is_regular_file(path)) run.checkpoint = path;
+    if (std::string path = folder + "/checkpoints/" + name + ".safetensors"; run.checkpoint.empty() && fs::is_regular_file(path))
+      run.checkpoint = path;
   if (run.checkpoint.empty()) {
     for (const char* part : {"fold1", "trial1"})
-      if (fs::is_directory(fs::path(folder) / part)) throw RuntimeError(folder + " holds several runs: name one of them, as in " + folder + "/" + part);
+      if (fs::is_directory(fs::path(folder) / part))
+        throw RuntimeError(folder + " holds several runs: name one of them, as in " + folder + "/" + part);
     throw RuntimeError(folder + " has no checkpoint");
   }
   std::map<std::string, std::string> notes = SafetensorsFile(run.checkpoint).metadata();

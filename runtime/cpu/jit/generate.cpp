@@ -22,8 +22,7 @@ namespace {
 
 // The text is already vectorised and unrolled: these passes clean up addresses and loads; O2 makes no faster kernels
 // and takes six times as long.
-constexpr const char* kPipeline =
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,dce)";
+constexpr const char* kPipeline = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,dce)";
 
 // What only LLVM's command line has. Addresses are a base and a displacement already: strength reduction takes a quarter of the time
 // of code generation, and kernels are as fast without. Sums that the emitter keeps in scratch stay there: the registers are
@@ -43,12 +42,11 @@ std::unique_ptr<llvm::Module> parse(const KernelText& kernel, llvm::LLVMContext&
   llvm::SMDiagnostic fault;
   std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(kernel.text, fault, context);
   if (!module)
-    throw InternalError("LLVM does not accept kernel " + kernel.name + ": line " + std::to_string(fault.getLineNo()) +
-                        ": " + fault.getMessage().str() + ": " + fault.getLineContents().str());
+    throw InternalError("LLVM does not accept kernel " + kernel.name + ": line " + std::to_string(fault.getLineNo()) + ": " +
+                        fault.getMessage().str() + ": " + fault.getLineContents().str());
   std::string why;
   llvm::raw_string_ostream stream(why);
-  if (llvm::verifyModule(*module, &stream))
-    throw InternalError("LLVM does not accept kernel " + kernel.name + ": " + why);
+  if (llvm::verifyModule(*module, &stream)) throw InternalError("LLVM does not accept kernel " + kernel.name + ": " + why);
   return module;
 }
 
@@ -98,7 +96,8 @@ llvm::orc::JITTargetMachineBuilder builder_of(const std::string& cpu) {
   auto plain = builder.createTargetMachine();
   if (!plain) throw RuntimeError("LLVM has no code generator for " + cpu + ": " + llvm::toString(plain.takeError()));
   std::string name = colon == std::string::npos ? cpu : cpu.substr(colon + 1);
-  if (!(*plain)->getMCSubtargetInfo()->isCPUStringValid(name)) throw RuntimeError("LLVM knows no CPU '" + name + "' of " + triple.getArchName().str());
+  if (!(*plain)->getMCSubtargetInfo()->isCPUStringValid(name))
+    throw RuntimeError("LLVM knows no CPU '" + name + "' of " + triple.getArchName().str());
   builder.setCPU(name);
   return settle(std::move(builder));
 }
@@ -129,15 +128,13 @@ std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vect
     std::unique_ptr<llvm::Module> part = parse(*kernel, context);
     part->setTargetTriple(whole.getTargetTriple());
     part->setDataLayout(whole.getDataLayout());
-    if (linker.linkInModule(std::move(part)))
-      throw InternalError("LLVM does not link kernel " + kernel->name + ": " + errors);
+    if (linker.linkInModule(std::move(part))) throw InternalError("LLVM does not link kernel " + kernel->name + ": " + errors);
   }
   optimize(whole, machine);
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager codegen;
-  if (machine.addPassesToEmitFile(codegen, stream, nullptr, form))
-    throw InternalError("LLVM cannot write code for this machine");
+  if (machine.addPassesToEmitFile(codegen, stream, nullptr, form)) throw InternalError("LLVM cannot write code for this machine");
   codegen.run(whole);
   if (!errors.empty()) throw InternalError("LLVM cannot generate code: " + errors);
   return {bytes.begin(), bytes.end()};

@@ -23,20 +23,20 @@ template <class T> T check(llvm::Expected<T> result, const char* what) {
 }
 
 class OrcCode : public JitCode {
- public:
+public:
   OrcCode(llvm::orc::LLJIT& orc, llvm::orc::JITDylib& library) : orc_(orc), library_(library) {}
   ~OrcCode() override { llvm::consumeError(orc_.getExecutionSession().removeJITDylib(library_)); }
   KernelEntry find(const std::string& kernel) override {
     return check(orc_.lookup(library_, kernel), "no such kernel in the code").toPtr<KernelEntry>();
   }
 
- private:
+private:
   llvm::orc::LLJIT& orc_;
   llvm::orc::JITDylib& library_;
 };
 
 class HostJit : public Jit {
- public:
+public:
   HostJit() : builder_(host_builder()), target_(describe_target(builder_)) {}
 
   const std::string& target() const override { return target_; }
@@ -63,13 +63,10 @@ class HostJit : public Jit {
     return code;
   }
 
- private:
+private:
   llvm::orc::LLJIT& make_orc() {
     // The inactive platform: no constructors, no thread-local data, and nothing to compile for them.
-    auto made = llvm::orc::LLJITBuilder()
-                    .setJITTargetMachineBuilder(builder_)
-                    .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
-                    .create();
+    auto made = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(builder_).setPlatformSetUp(llvm::orc::setUpInactivePlatform).create();
     return *check(std::move(made), "ORC").release(); // lives as long as the process
   }
 

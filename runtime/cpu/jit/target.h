@@ -26,7 +26,6 @@ void set_options();
 
 /// Compiles kernels into one object or assembly file in memory. Each call has its own LLVM context, so calls run in
 /// parallel. Throws InternalError with the name of a kernel that does not parse or verify.
-std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels,
-                     llvm::CodeGenFileType form);
+std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels, llvm::CodeGenFileType form);
 
 } // namespace mlc

@@ -27,7 +27,9 @@ inline Graph attention_step(const AttentionShape& c) {
   TensorId bias_t = c.bias ? b.add_tensor({"bias", {DType::f32, {c.heads, c.tokens, c.tokens}}, Role::parameter}) : -1;
   ValueId weight = b.state(w_t), bias = c.bias ? b.state(bias_t) : kNoValue;
   ValueId qkv = b.matmul(x, b.transpose(weight, 0, 1));
-  auto part = [&](int64_t i) { return b.permute(b.reshape(b.slice(qkv, 1, i * width, (i + 1) * width), {c.tokens, c.heads, c.features}), {1, 0, 2}); };
+  auto part = [&](int64_t i) {
+    return b.permute(b.reshape(b.slice(qkv, 1, i * width, (i + 1) * width), {c.tokens, c.heads, c.features}), {1, 0, 2});
+  };
   auto turn = [&](ValueId v) {
     if (!c.rotary) return v;
     ValueId first = b.slice(v, -1, 0, c.features / 2), second = b.slice(v, -1, c.features / 2, c.features);
@@ -36,7 +38,8 @@ inline Graph attention_step(const AttentionShape& c) {
     auto mix = [&](OpCode op, ValueId p, ValueId q) { return b.binary(op, b.binary(OpCode::mul, p, cos), b.binary(OpCode::mul, q, sin)); };
     return b.concat({mix(OpCode::sub, first, second), mix(OpCode::add, second, first)}, -1);
   };
-  ValueId scores = b.binary(OpCode::mul, b.matmul(turn(part(0)), b.transpose(turn(part(1)), -1, -2)), b.constant(1 / std::sqrt(static_cast<double>(c.features))));
+  ValueId scores = b.binary(OpCode::mul, b.matmul(turn(part(0)), b.transpose(turn(part(1)), -1, -2)),
+                            b.constant(1 / std::sqrt(static_cast<double>(c.features))));
   if (c.bias) scores = b.binary(OpCode::add, scores, bias);
   if (c.causal) {
     ValueId row = b.reshape(b.iota(c.tokens), {c.tokens, 1}), column = b.reshape(b.iota(c.tokens), {1, c.tokens});

@@ -14,7 +14,8 @@ int attentions(const Graph& graph, const Target& target) {
   CompileOptions o;
   o.target = target;
   const Grouping grouping = compile(graph, o).grouping;
-  return static_cast<int>(std::count_if(grouping.groups.begin(), grouping.groups.end(), [](const Group& g) { return g.form == Form::attention; }));
+  return static_cast<int>(
+      std::count_if(grouping.groups.begin(), grouping.groups.end(), [](const Group& g) { return g.form == Form::attention; }));
 }
 
 void check(const Case& c, int groups) {

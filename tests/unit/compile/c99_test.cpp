@@ -21,13 +21,18 @@ Graph with(int64_t batch, const std::function<void(Builder&)>& build) {
   build(b);
   return g;
 }
-ValueId column(Builder& b, const std::string& name, DType d, Shape s) { return b.input(b.add_tensor({name, {d, std::move(s)}, Role::input})); }
-ValueId weight(Builder& b, const std::string& name, Shape s) { return b.state(b.add_tensor({name, {DType::f32, std::move(s)}, Role::parameter})); }
+ValueId column(Builder& b, const std::string& name, DType d, Shape s) {
+  return b.input(b.add_tensor({name, {d, std::move(s)}, Role::input}));
+}
+ValueId weight(Builder& b, const std::string& name, Shape s) {
+  return b.state(b.add_tensor({name, {DType::f32, std::move(s)}, Role::parameter}));
+}
 
 Graph normalised() {
   return with(13, [](Builder& b) {
     ValueId x = column(b, "x", DType::f32, {3, 7}), top = b.reduce(OpCode::reduce_max, x, std::vector<int64_t>{1}, true, false);
-    ValueId e = b.unary(OpCode::exp, b.binary(OpCode::sub, x, top)), y = b.binary(OpCode::div, e, b.reduce(OpCode::reduce_sum, e, std::vector<int64_t>{1}, true, false));
+    ValueId e = b.unary(OpCode::exp, b.binary(OpCode::sub, x, top)),
+            y = b.binary(OpCode::div, e, b.reduce(OpCode::reduce_sum, e, std::vector<int64_t>{1}, true, false));
     b.output("softmax", y);
     b.output("place", b.argmax(x, 1, false));
     b.output("all", b.reduce(OpCode::reduce_sum, b.unary(OpCode::log, y), std::nullopt, false, true));
@@ -37,7 +42,8 @@ Graph normalised() {
 Graph lookups() {
   return with(16, [](Builder& b) {
     ValueId table = weight(b, "table", {4, 20}), picked = b.take(table, column(b, "i", DType::i32, {3}));
-    ValueId loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, picked, column(b, "x", DType::f32, {3, 20})), std::nullopt, false, true);
+    ValueId loss =
+        b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, picked, column(b, "x", DType::f32, {3, 20})), std::nullopt, false, true);
     b.output("gradient", differentiate(b.graph(), loss, {table})[0]);
     b.output("chosen", b.pick(column(b, "z", DType::f32, {4}), column(b, "j", DType::i32, {}), 0));
   });
@@ -84,11 +90,15 @@ Graph tokens() {
 // Convolutions with all their gradients, pools and a resampled image; borders, strides and groups leave taps out.
 Graph windows() {
   return with(19, [](Builder& b) {
-    ValueId x = column(b, "x", DType::f32, {4, 7, 6}), first = weight(b, "first", {4, 4, 1, 1}), w = weight(b, "w", {6, 2, 3, 2}), v = weight(b, "v", {6, 3, 3, 3}), across = column(b, "across", DType::f32, {7, 6}), down = weight(b, "down", {7, 1});
-    ValueId y = b.conv(b.resample(b.conv(x, first, {{}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}}), across, down, true), w, {{}, {2, 1}, {1, 2}, {{1, 1}, {2, 0}}, 2});
+    ValueId x = column(b, "x", DType::f32, {4, 7, 6}), first = weight(b, "first", {4, 4, 1, 1}), w = weight(b, "w", {6, 2, 3, 2}),
+            v = weight(b, "v", {6, 3, 3, 3}), across = column(b, "across", DType::f32, {7, 6}), down = weight(b, "down", {7, 1});
+    ValueId y = b.conv(b.resample(b.conv(x, first, {{}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}}), across, down, true), w,
+                       {{}, {2, 1}, {1, 2}, {{1, 1}, {2, 0}}, 2});
     y = b.conv_transpose(b.unary(OpCode::tanh, y), v, {{}, {2, 1}, {1, 1}, {{1, 1}, {1, 1}}}, {1, 0});
-    ValueId top = b.window(OpCode::window_max, y, {{3, 2}, {2, 2}, {1, 1}, {{1, 1}, {0, 0}}}), mean = b.window(OpCode::window_sum, y, {{2, 2}, {1, 3}, {1, 1}, {{0, 0}, {1, 0}}});
-    ValueId loss = b.binary(OpCode::add, b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, top, top), std::nullopt, false, true), b.reduce(OpCode::reduce_sum, mean, std::nullopt, false, true));
+    ValueId top = b.window(OpCode::window_max, y, {{3, 2}, {2, 2}, {1, 1}, {{1, 1}, {0, 0}}}),
+            mean = b.window(OpCode::window_sum, y, {{2, 2}, {1, 3}, {1, 1}, {{0, 0}, {1, 0}}});
+    ValueId loss = b.binary(OpCode::add, b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, top, top), std::nullopt, false, true),
+                            b.reduce(OpCode::reduce_sum, mean, std::nullopt, false, true));
     std::vector<ValueId> gradients = differentiate(b.graph(), loss, {w, v, first, down});
     b.output("top", top);
     b.output("gradient of w", gradients[0]);
@@ -98,9 +108,17 @@ Graph windows() {
   });
 }
 
-constexpr Case kCases[] = {{"mlp", [] { return mlp_step({16, 20, 17, 10}); }}, {"mlp_odd", [] { return mlp_step({13, 9, 33, 5}); }}, {"normalised", normalised}, {"lookups", lookups},
-                           {"pieces", pieces}, {"randoms", randoms}, {"integers", integers}, {"tokens", tokens}, {"windows", windows},
-                           {"attention", [] { return attention_step({.batch = 3, .tokens = 33, .features = 4, .causal = true}); }, 20 << 10}};
+constexpr Case kCases[] = {
+    {"mlp", [] { return mlp_step({16, 20, 17, 10}); }},
+    {"mlp_odd", [] { return mlp_step({13, 9, 33, 5}); }},
+    {"normalised", normalised},
+    {"lookups", lookups},
+    {"pieces", pieces},
+    {"randoms", randoms},
+    {"integers", integers},
+    {"tokens", tokens},
+    {"windows", windows},
+    {"attention", [] { return attention_step({.batch = 3, .tokens = 33, .features = 4, .causal = true}); }, 20 << 10}};
 
 class C99 : public testing::TestWithParam<std::tuple<size_t, const char*>> {};
 
@@ -113,10 +131,11 @@ TEST_P(C99, GivesTheBitsOfLlvmUnderSanitizers) {
   EXPECT_TRUE(Differential::same_bits(run_c99(d, compiler), d.compiled(16, 1)));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, C99, testing::Combine(testing::Range(size_t{0}, std::size(kCases)), testing::Values("gcc", "clang-19")), [](const auto& info) {
-  std::string compiler = std::get<1>(info.param);
-  return std::string(kCases[std::get<0>(info.param)].name) + (compiler == "gcc" ? "_gcc" : "_clang");
-});
+INSTANTIATE_TEST_SUITE_P(All, C99, testing::Combine(testing::Range(size_t{0}, std::size(kCases)), testing::Values("gcc", "clang-19")),
+                         [](const auto& info) {
+                           std::string compiler = std::get<1>(info.param);
+                           return std::string(kCases[std::get<0>(info.param)].name) + (compiler == "gcc" ? "_gcc" : "_clang");
+                         });
 
 }  // namespace
 }  // namespace mlc

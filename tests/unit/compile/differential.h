@@ -33,7 +33,8 @@ public:
         columns_.push_back(std::move(column));
       } else if (t.role != Role::output) {
         std::vector<float>& start = start_[t.path];
-        for (int64_t i = 0; i < t.type.elements(); ++i) start.push_back(t.role == Role::slot ? 0 : static_cast<float>(scale_) * real(random_));
+        for (int64_t i = 0; i < t.type.elements(); ++i)
+          start.push_back(t.role == Role::slot ? 0 : static_cast<float>(scale_) * real(random_));
       }
     }
     std::uniform_int_distribution<int32_t> row(0, kRows - 1);
@@ -126,7 +127,8 @@ public:
       in.rows = rows_.data() + s * graph_.batch;
       in.step = static_cast<uint32_t>(s);
       in.seed = 7;
-      in.scalars.assign(scalars_.begin() + static_cast<std::ptrdiff_t>(s * stride + kFirstScalar), scalars_.begin() + static_cast<std::ptrdiff_t>((s + 1) * stride));
+      in.scalars.assign(scalars_.begin() + static_cast<std::ptrdiff_t>(s * stride + kFirstScalar),
+                        scalars_.begin() + static_cast<std::ptrdiff_t>((s + 1) * stride));
       in.state = &state;
       std::map<TensorId, Array<double>> results = interpret(graph_, in);
       for (size_t t = 0; t < graph_.tensors.size(); ++t) {
@@ -134,7 +136,8 @@ public:
         for (double v : results.at(static_cast<TensorId>(t)).data) out.results.push_back(as_stored(v, graph_.tensors[t].type.dtype));
       }
     }
-    for (const auto& [id, array] : state) out.state[graph_.tensors[static_cast<size_t>(id)].path].assign(array.data.begin(), array.data.end());
+    for (const auto& [id, array] : state)
+      out.state[graph_.tensors[static_cast<size_t>(id)].path].assign(array.data.begin(), array.data.end());
     return out;
   }
 

@@ -36,7 +36,8 @@ Graph stack(int layers, bool narrow) {
   ValueId loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, x, x), std::nullopt, false, true);
   b.output("loss", loss);
   std::vector<ValueId> gradients = differentiate(g, loss, weights);
-  for (size_t i = 0; i < weights.size(); ++i) b.store(tensors[i], b.binary(OpCode::sub, weights[i], b.binary(OpCode::mul, gradients[i], b.constant(0.01))));
+  for (size_t i = 0; i < weights.size(); ++i)
+    b.store(tensors[i], b.binary(OpCode::sub, weights[i], b.binary(OpCode::mul, gradients[i], b.constant(0.01))));
   return g;
 }
 

@@ -90,10 +90,10 @@ TEST_P(Functions, StayWithinTheirBound) {
 INSTANTIATE_TEST_SUITE_P(All, Functions,
                          testing::Values(Case{OpCode::exp, std::exp, -110, 100, 1.0}, Case{OpCode::expm1, std::expm1, -100, 100, 1.5},
                                          Case{OpCode::log, std::log, 1e-37f, 3e38f, 1.0}, Case{OpCode::log, std::log, 0.5f, 2.0f, 1.0},
-                                         Case{OpCode::log1p, std::log1p, -0.999f, 1e30f, 2.0}, Case{OpCode::log1p, std::log1p, -0.5f, 1.0f, 2.0},
-                                         Case{OpCode::sin, std::sin, -1000, 1000, 2.5}, Case{OpCode::cos, std::cos, -1000, 1000, 2.5},
-                                         Case{OpCode::tanh, std::tanh, -20, 20, 3.5}, Case{OpCode::erf, std::erf, -6, 6, 1.5},
-                                         Case{OpCode::sigmoid, sigmoid, -100, 100, 3.0}),
+                                         Case{OpCode::log1p, std::log1p, -0.999f, 1e30f, 2.0},
+                                         Case{OpCode::log1p, std::log1p, -0.5f, 1.0f, 2.0}, Case{OpCode::sin, std::sin, -1000, 1000, 2.5},
+                                         Case{OpCode::cos, std::cos, -1000, 1000, 2.5}, Case{OpCode::tanh, std::tanh, -20, 20, 3.5},
+                                         Case{OpCode::erf, std::erf, -6, 6, 1.5}, Case{OpCode::sigmoid, sigmoid, -100, 100, 3.0}),
                          [](const auto& info) { return std::string(op_info(info.param.code).name) + std::to_string(info.index); });
 
 TEST(Pow, StaysWithinItsBound) {
@@ -118,17 +118,20 @@ TEST(Specials, AreThoseOfC) {
     OpCode code;
     double (*truth)(double);
   };
-  for (Row row : {Row{OpCode::exp, std::exp}, Row{OpCode::expm1, std::expm1}, Row{OpCode::log, std::log}, Row{OpCode::log1p, std::log1p}, Row{OpCode::sin, std::sin},
-                  Row{OpCode::cos, std::cos}, Row{OpCode::tanh, std::tanh}, Row{OpCode::erf, std::erf}, Row{OpCode::sigmoid, sigmoid}}) {
+  for (Row row : {Row{OpCode::exp, std::exp}, Row{OpCode::expm1, std::expm1}, Row{OpCode::log, std::log}, Row{OpCode::log1p, std::log1p},
+                  Row{OpCode::sin, std::sin}, Row{OpCode::cos, std::cos}, Row{OpCode::tanh, std::tanh}, Row{OpCode::erf, std::erf},
+                  Row{OpCode::sigmoid, sigmoid}}) {
     std::vector<float> y = run_op(row.code, x);
-    for (size_t i = 0; i < x.size(); ++i) EXPECT_LE(ulps(y[i], row.truth(x[i])), 3) << op_info(row.code).name << "(" << x[i] << ") = " << y[i];
+    for (size_t i = 0; i < x.size(); ++i)
+      EXPECT_LE(ulps(y[i], row.truth(x[i])), 3) << op_info(row.code).name << "(" << x[i] << ") = " << y[i];
   }
   std::vector<float> base, power;
   for (float a : {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, 0.5f, kInf, -kInf, kNan, -3.5f})
     for (float b : {0.0f, 1.0f, -1.0f, 2.0f, 3.0f, 0.5f, -0.5f, -3.0f, kInf, -kInf, kNan}) base.push_back(a), power.push_back(b);
   std::vector<float> r = run_op(OpCode::pow, base, power);
   for (size_t i = 0; i < r.size(); ++i)
-    EXPECT_LE(ulps(r[i], std::pow(static_cast<double>(base[i]), static_cast<double>(power[i]))), 4) << base[i] << " ** " << power[i] << " = " << r[i];
+    EXPECT_LE(ulps(r[i], std::pow(static_cast<double>(base[i]), static_cast<double>(power[i]))), 4)
+        << base[i] << " ** " << power[i] << " = " << r[i];
 }
 
 }  // namespace

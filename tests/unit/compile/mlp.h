@@ -37,15 +37,18 @@ inline Graph mlp_step(const MlpShape& s) {
   ValueId sum = b.reduce(OpCode::reduce_sum, b.unary(OpCode::exp, shifted), std::vector<int64_t>{-1}, true, false);
   ValueId log_p = b.binary(OpCode::sub, shifted, b.unary(OpCode::log, sum));
   ValueId each = b.unary(OpCode::neg, b.pick(log_p, b.input(y_t), -1));
-  ValueId loss = b.binary(OpCode::div, b.reduce(OpCode::reduce_sum, each, std::nullopt, false, true), b.constant(static_cast<double>(s.batch)));
+  ValueId loss =
+      b.binary(OpCode::div, b.reduce(OpCode::reduce_sum, each, std::nullopt, false, true), b.constant(static_cast<double>(s.batch)));
   b.output("loss", loss);
   std::vector<ValueId> grads = differentiate(g, loss, {w1, b1, w2, b2});
   ValueId lr = b.scalar(b.add_scalar({"lr", {{{HostFormula::Op::variable, 0, 0}}}}));
   for (size_t i = 0; i < params.size(); ++i) {
-    ValueId mean = b.binary(OpCode::add, b.binary(OpCode::mul, b.state(m[i]), b.constant(0.9)), b.binary(OpCode::mul, grads[i], b.constant(0.1)));
+    ValueId mean =
+        b.binary(OpCode::add, b.binary(OpCode::mul, b.state(m[i]), b.constant(0.9)), b.binary(OpCode::mul, grads[i], b.constant(0.1)));
     ValueId square = b.binary(OpCode::add, b.binary(OpCode::mul, b.state(v[i]), b.constant(0.999)),
                               b.binary(OpCode::mul, b.binary(OpCode::mul, grads[i], grads[i]), b.constant(0.001)));
-    ValueId step = b.binary(OpCode::div, b.binary(OpCode::mul, lr, mean), b.binary(OpCode::add, b.unary(OpCode::sqrt, square), b.constant(1e-8)));
+    ValueId step =
+        b.binary(OpCode::div, b.binary(OpCode::mul, lr, mean), b.binary(OpCode::add, b.unary(OpCode::sqrt, square), b.constant(1e-8)));
     b.store(params[i], b.binary(OpCode::sub, b.state(params[i]), step));
     b.store(m[i], mean);
     b.store(v[i], square);

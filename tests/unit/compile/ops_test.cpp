@@ -27,7 +27,8 @@ std::vector<Row> rows() {
     out.push_back({std::string(op_info(code).name), [=](Inputs& in) {
                      ValueId x = in.x({5, 3}), y = in.x({5, 1}), p = in.p({3}), q = in.p({7, 3});
                      if (needs_positive) x = positive(in.b, x), y = positive(in.b, y), p = positive(in.b, p), q = positive(in.b, q);
-                     return std::vector<ValueId>{in.b.binary(code, x, y), in.b.binary(code, x, p), in.b.binary(code, p, x), in.b.binary(code, q, p)};
+                     return std::vector<ValueId>{in.b.binary(code, x, y), in.b.binary(code, x, p), in.b.binary(code, p, x),
+                                                 in.b.binary(code, q, p)};
                    }});
   };
   auto logic = [&](OpCode code) {
@@ -51,14 +52,23 @@ std::vector<Row> rows() {
                      return std::vector<ValueId>{in.b.cast(in.b.binary(c, i, j), DType::f32), in.b.cast(k, DType::f32)};
                    }});
   auto row = [&](const char* name, std::function<std::vector<ValueId>(Inputs&)> make) { out.push_back({name, std::move(make)}); };
-  row("isnan", [](Inputs& in) { return std::vector<ValueId>{in.b.cast(in.b.unary(OpCode::isnan, in.b.unary(OpCode::sqrt, in.x({9}))), DType::f32)}; });
-  row("select", [](Inputs& in) { return std::vector<ValueId>{in.b.select(in.b.binary(OpCode::lt, in.x({5, 3}), in.p({3})), in.x({5, 3}), in.p({5, 1}))}; });
+  row("isnan", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.cast(in.b.unary(OpCode::isnan, in.b.unary(OpCode::sqrt, in.x({9}))), DType::f32)};
+  });
+  row("select", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.select(in.b.binary(OpCode::lt, in.x({5, 3}), in.p({3})), in.x({5, 3}), in.p({5, 1}))};
+  });
   row("cast", [](Inputs& in) {
     ValueId i = in.b.cast(in.b.binary(OpCode::mul, in.x({6}), in.b.constant(9)), DType::i32);
-    return std::vector<ValueId>{in.b.cast(i, DType::f32), in.b.cast(in.b.binary(OpCode::floordiv, i, in.b.cast(in.b.constant(3), DType::i32)), DType::f32)};
+    return std::vector<ValueId>{in.b.cast(i, DType::f32),
+                                in.b.cast(in.b.binary(OpCode::floordiv, i, in.b.cast(in.b.constant(3), DType::i32)), DType::f32)};
   });
-  row("constant", [](Inputs& in) { return std::vector<ValueId>{in.b.binary(OpCode::mul, in.x({3, 2}), in.b.tensor_constant({1, 2, 3, 4, 5, 6}, {3, 2}))}; });
-  row("iota", [](Inputs& in) { return std::vector<ValueId>{in.b.binary(OpCode::mul, in.x({19}), in.b.iota(19, DType::f32)), in.b.iota(19, DType::f32)}; });
+  row("constant", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.binary(OpCode::mul, in.x({3, 2}), in.b.tensor_constant({1, 2, 3, 4, 5, 6}, {3, 2}))};
+  });
+  row("iota", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.binary(OpCode::mul, in.x({19}), in.b.iota(19, DType::f32)), in.b.iota(19, DType::f32)};
+  });
   row("input", [](Inputs& in) { return std::vector<ValueId>{in.x({4, 5})}; });
   row("state", [](Inputs& in) { return std::vector<ValueId>{in.p({4, 5})}; });
   row("scalar", [](Inputs& in) {
@@ -67,30 +77,45 @@ std::vector<Row> rows() {
   });
   row("uniform", [](Inputs& in) { return std::vector<ValueId>{in.b.uniform({7, 3}, 5, false), in.b.uniform({7, 3}, 6, true)}; });
   row("normal", [](Inputs& in) { return std::vector<ValueId>{in.b.normal({7, 3}, 5, false), in.b.normal({7, 3}, 6, true)}; });
-  row("broadcast", [](Inputs& in) { return std::vector<ValueId>{in.b.broadcast_to(in.p({3, 1}), {2, 3, 4}, true), in.b.broadcast_to(in.x({3, 1}), {2, 3, 4}, true)}; });
+  row("broadcast", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.broadcast_to(in.p({3, 1}), {2, 3, 4}, true), in.b.broadcast_to(in.x({3, 1}), {2, 3, 4}, true)};
+  });
   row("reshape", [](Inputs& in) {
     ValueId y = in.b.unary(OpCode::exp, in.x({6, 4}));
-    return std::vector<ValueId>{in.b.reshape(y, {3, 8}), in.b.binary(OpCode::mul, in.b.reshape(y, {2, 12}), in.p({12})), in.b.reshape(in.b.unary(OpCode::exp, in.p({6, 4})), {8, 3})};
+    return std::vector<ValueId>{in.b.reshape(y, {3, 8}), in.b.binary(OpCode::mul, in.b.reshape(y, {2, 12}), in.p({12})),
+                                in.b.reshape(in.b.unary(OpCode::exp, in.p({6, 4})), {8, 3})};
   });
-  row("transpose", [](Inputs& in) { return std::vector<ValueId>{in.b.permute(in.x({2, 3, 4}), {2, 0, 1}), in.b.transpose(in.b.unary(OpCode::exp, in.p({5, 18})), 0, 1)}; });
-  row("slice", [](Inputs& in) { return std::vector<ValueId>{in.b.slice(in.x({9, 2}), 0, 1, 8, 3), in.b.slice(in.b.unary(OpCode::exp, in.p({40})), 0, 3, 37, 2)}; });
-  row("pad", [](Inputs& in) { return std::vector<ValueId>{in.b.pad(in.x({3, 2}), {{1, 2}, {0, 1}}, 0.5), in.b.pad(in.p({3, 2}), {{1, 2}, {0, 1}}, 0.5)}; });
-  row("concat", [](Inputs& in) { return std::vector<ValueId>{in.b.concat({in.x({3, 2}), in.x({1, 2})}, 0), in.b.concat({in.p({3, 2}), in.p({3, 5})}, 1)}; });
+  row("transpose", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.permute(in.x({2, 3, 4}), {2, 0, 1}), in.b.transpose(in.b.unary(OpCode::exp, in.p({5, 18})), 0, 1)};
+  });
+  row("slice", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.slice(in.x({9, 2}), 0, 1, 8, 3), in.b.slice(in.b.unary(OpCode::exp, in.p({40})), 0, 3, 37, 2)};
+  });
+  row("pad", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.pad(in.x({3, 2}), {{1, 2}, {0, 1}}, 0.5), in.b.pad(in.p({3, 2}), {{1, 2}, {0, 1}}, 0.5)};
+  });
+  row("concat", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.concat({in.x({3, 2}), in.x({1, 2})}, 0), in.b.concat({in.p({3, 2}), in.p({3, 5})}, 1)};
+  });
   for (OpCode c : {OpCode::reduce_sum, OpCode::reduce_max, OpCode::reduce_min, OpCode::reduce_prod})
     row(op_info(c).name.data(), [c](Inputs& in) {
       using Dims = std::vector<int64_t>;
       ValueId x = in.x({5, 3}), p = in.p({37}), q = in.p({4, 21});
-      return std::vector<ValueId>{in.b.reduce(c, x, Dims{1}, false, false), in.b.reduce(c, x, Dims{0}, true, false), in.b.reduce(c, x, std::nullopt, false, false),
-                                  in.b.reduce(c, x, Dims{1}, false, true),  in.b.reduce(c, x, Dims{}, false, true), in.b.reduce(c, x, std::nullopt, false, true),
-                                  in.b.reduce(c, p, std::nullopt, false, false), in.b.reduce(c, q, Dims{0}, false, false), in.b.reduce(c, q, Dims{1}, false, false)};
+      return std::vector<ValueId>{in.b.reduce(c, x, Dims{1}, false, false),      in.b.reduce(c, x, Dims{0}, true, false),
+                                  in.b.reduce(c, x, std::nullopt, false, false), in.b.reduce(c, x, Dims{1}, false, true),
+                                  in.b.reduce(c, x, Dims{}, false, true),        in.b.reduce(c, x, std::nullopt, false, true),
+                                  in.b.reduce(c, p, std::nullopt, false, false), in.b.reduce(c, q, Dims{0}, false, false),
+                                  in.b.reduce(c, q, Dims{1}, false, false)};
     });
   row("argmax", [](Inputs& in) {
-    return std::vector<ValueId>{in.b.cast(in.b.argmax(in.x({7, 3}), 0, false), DType::f32), in.b.cast(in.b.argmax(in.p({7, 20}), 1, false), DType::f32)};
+    return std::vector<ValueId>{in.b.cast(in.b.argmax(in.x({7, 3}), 0, false), DType::f32),
+                                in.b.cast(in.b.argmax(in.p({7, 20}), 1, false), DType::f32)};
   });
   row("cumsum", [](Inputs& in) { return std::vector<ValueId>{in.b.cumsum(in.x({7, 3}), 0), in.b.cumsum(in.p({7, 3}), 1)}; });
   row("contract", [](Inputs& in) {
-    return std::vector<ValueId>{in.b.matmul(in.x({19}), in.p({19, 21})), in.b.matmul(in.x({3, 5}), in.p({5, 18})), in.b.matmul(in.x({3, 5}), in.x({5, 2})),
-                                in.b.matmul(in.p({6, 5}), in.p({5, 33})), in.b.matmul(in.x({8}), in.x({8}))};
+    return std::vector<ValueId>{in.b.matmul(in.x({19}), in.p({19, 21})), in.b.matmul(in.x({3, 5}), in.p({5, 18})),
+                                in.b.matmul(in.x({3, 5}), in.x({5, 2})), in.b.matmul(in.p({6, 5}), in.p({5, 33})),
+                                in.b.matmul(in.x({8}), in.x({8}))};
   });
   // Tokens in lanes, sums in chunks over samples (depth 2048 and more), copies of far columns.
   row("contract_tokens", [](Inputs& in) {
@@ -101,16 +126,23 @@ std::vector<Row> rows() {
   });
   row("transposed_with_itself", [](Inputs& in) {
     ValueId a = in.b.unary(OpCode::exp, in.p({19, 19})), b = in.b.unary(OpCode::exp, in.x({5, 5}));
-    return std::vector<ValueId>{in.b.binary(OpCode::add, a, in.b.transpose(a, 0, 1)), in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, b, in.b.transpose(b, 0, 1)), std::vector<int64_t>{0}, false, false)};
+    return std::vector<ValueId>{
+        in.b.binary(OpCode::add, a, in.b.transpose(a, 0, 1)),
+        in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, b, in.b.transpose(b, 0, 1)), std::vector<int64_t>{0}, false, false)};
   });
-  row("contract_far", [](Inputs& in) { return std::vector<ValueId>{in.b.matmul(in.p({65, 40}), in.p({40, 257})), in.b.matmul(in.x({131, 35}), in.p({35, 301}))}; });
-  row("take", [](Inputs& in) { return std::vector<ValueId>{in.b.take(in.p({4, 6}), in.index({5})), in.b.take(in.p({4, 20}), in.index({}))}; });
+  row("contract_far", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.matmul(in.p({65, 40}), in.p({40, 257})), in.b.matmul(in.x({131, 35}), in.p({35, 301}))};
+  });
+  row("take",
+      [](Inputs& in) { return std::vector<ValueId>{in.b.take(in.p({4, 6}), in.index({5})), in.b.take(in.p({4, 20}), in.index({}))}; });
   row("take_grad", [](Inputs& in) {
     ValueId table = in.p({4, 20}), picked = in.b.take(table, in.index({3}));
     ValueId loss = in.b.reduce(OpCode::reduce_sum, in.b.binary(OpCode::mul, picked, in.x({3, 20})), std::nullopt, false, true);
     return std::vector<ValueId>{differentiate(in.b.graph(), loss, {table})[0]};
   });
-  row("pick", [](Inputs& in) { return std::vector<ValueId>{in.b.pick(in.x({4}), in.index({}), 0), in.b.pick(in.b.unary(OpCode::exp, in.x({6, 4})), in.index({6}), 1)}; });
+  row("pick", [](Inputs& in) {
+    return std::vector<ValueId>{in.b.pick(in.x({4}), in.index({}), 0), in.b.pick(in.b.unary(OpCode::exp, in.x({6, 4})), in.index({6}), 1)};
+  });
   for (Row& r : window_rows()) out.push_back(std::move(r));
   return out;
 }
@@ -162,7 +194,8 @@ TEST(Input, RowsOverlap) {
 TEST(OpsTable, EveryPrimitiveHasARow) {
   std::set<std::string> have;
   for (const Row& r : rows()) have.insert(r.name);
-  for (size_t i = 0; i < op_code_count(); ++i) EXPECT_TRUE(have.count(std::string(op_info(static_cast<OpCode>(i)).name))) << op_info(static_cast<OpCode>(i)).name;
+  for (size_t i = 0; i < op_code_count(); ++i)
+    EXPECT_TRUE(have.count(std::string(op_info(static_cast<OpCode>(i)).name))) << op_info(static_cast<OpCode>(i)).name;
 }
 
 }  // namespace

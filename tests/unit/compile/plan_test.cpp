@@ -32,7 +32,8 @@ int64_t least_bytes(const Compiled& c) {
   for (int s = 0; s <= last; ++s) {
     int64_t live = 0;
     for (const auto& [v, span] : life)
-      if (span.first <= s && s <= span.second) live += (storage_elements(c.graph.type(v), c.graph.ops[v].layout) * dtype_bytes(c.graph.type(v).dtype) + 63) / 64 * 64;
+      if (span.first <= s && s <= span.second)
+        live += (storage_elements(c.graph.type(v), c.graph.ops[v].layout) * dtype_bytes(c.graph.type(v).dtype) + 63) / 64 * 64;
     most = std::max(most, live);
   }
   return most;
@@ -45,7 +46,9 @@ TEST(MemoryPlan, IsNearTheLowerBoundOverRandomGraphs) {
     Compiled c = compile(RandomGraph(seed, false).make(10 + static_cast<int>(seed % 30)), options);
     int64_t least = least_bytes(c);
     EXPECT_LE(c.plan.live_bytes, c.plan.arena_bytes);
-    EXPECT_LE(static_cast<double>(c.plan.arena_bytes), 1.05 * static_cast<double>(least)) << "seed " << seed << ", at least " << least << ":\n" << print_plan(c.graph, c.grouping, c.plan);
+    EXPECT_LE(static_cast<double>(c.plan.arena_bytes), 1.05 * static_cast<double>(least))
+        << "seed " << seed << ", at least " << least << ":\n"
+        << print_plan(c.graph, c.grouping, c.plan);
   }
 }
 
@@ -69,7 +72,8 @@ tensor @2 output "y" f32[8, 20]
 store @2 %7
 %8 = reduce_sum %6 dims=[0] : f32[20]
 store @1 %8
-)")), options);
+)")),
+                                 options);
   auto passes = [&](const std::function<void(Plan&)>& change) {
     Plan plan = right.plan;
     change(plan);
@@ -87,10 +91,14 @@ store @1 %8
   EXPECT_FALSE(passes([](Plan& p) { p.steps.push_back(p.steps[0]); })) << "a group runs twice";
   EXPECT_FALSE(passes([](Plan& p) { p.arena_bytes -= kAlign; })) << "outside the arena";
   EXPECT_FALSE(passes([](Plan& p) { p.buffers[0].offset = -kAlign; })) << "before the arena";
-  EXPECT_FALSE(passes([](Plan& p) { p.buffers[0].offset += 4; p.arena_bytes += kAlign; })) << "not aligned";
+  EXPECT_FALSE(passes([](Plan& p) {
+    p.buffers[0].offset += 4;
+    p.arena_bytes += kAlign;
+  })) << "not aligned";
   EXPECT_FALSE(passes([](Plan& p) { p.buffer_of.erase(p.buffers[0].slices[0].value); })) << "no buffer";
   for (size_t s = 0; s + 1 < right.plan.steps.size(); ++s)
-    EXPECT_EQ(passes([&](Plan& p) { p.steps[s].barrier_after = false; }), !right.plan.steps[s].barrier_after) << "no barrier behind step " << s;
+    EXPECT_EQ(passes([&](Plan& p) { p.steps[s].barrier_after = false; }), !right.plan.steps[s].barrier_after)
+        << "no barrier behind step " << s;
   // Two values on one place: right where they do not live together.
   for (size_t a = 0; a < right.plan.buffers.size(); ++a)
     for (size_t b = 0; b < a; ++b) {

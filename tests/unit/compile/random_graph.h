@@ -38,7 +38,9 @@ public:
 private:
   int64_t below(int64_t n) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(n)); }
   template <size_t N> int64_t pick(const int64_t (&from)[N]) { return from[below(N)]; }
-  ValueId any() { return values_[values_.size() - 1 - static_cast<size_t>(below(std::min<int64_t>(4, static_cast<int64_t>(values_.size()))))]; }
+  ValueId any() {
+    return values_[values_.size() - 1 - static_cast<size_t>(below(std::min<int64_t>(4, static_cast<int64_t>(values_.size()))))];
+  }
   const Shape shape(ValueId v) { return b_->sample_shape(v); }
 
   ValueId input(const Shape& s, DType d) { return b_->input(b_->add_tensor({"x" + std::to_string(names_++), {d, s}, Role::input})); }
@@ -81,7 +83,8 @@ private:
       return b_->unary(OpCode::tanh, b_->binary(OpCode::sub, v, scaled(sum, 1.0 / static_cast<double>(s[static_cast<size_t>(axis)]))));
     }
     case 4: {
-      ValueId top = b_->reduce(OpCode::reduce_max, v, std::vector<int64_t>{axis}, true, false), e = b_->unary(OpCode::exp, b_->binary(OpCode::sub, v, top));
+      ValueId top = b_->reduce(OpCode::reduce_max, v, std::vector<int64_t>{axis}, true, false),
+              e = b_->unary(OpCode::exp, b_->binary(OpCode::sub, v, top));
       return b_->binary(OpCode::div, e, b_->reduce(OpCode::reduce_sum, e, std::vector<int64_t>{axis}, true, false));
     }
     case 5: {
@@ -114,14 +117,16 @@ private:
       double n = static_cast<double>(s.back());
       ValueId d = b_->binary(OpCode::sub, v, scaled(b_->reduce(OpCode::reduce_sum, v, std::vector<int64_t>{-1}, true, false), 1 / n));
       ValueId squares = b_->reduce(OpCode::reduce_sum, b_->binary(OpCode::mul, d, d), std::vector<int64_t>{-1}, true, false);
-      ValueId norm = b_->binary(OpCode::mul, d, b_->unary(OpCode::rsqrt, b_->binary(OpCode::add, scaled(squares, 1 / n), b_->constant(0.1))));
+      ValueId norm =
+          b_->binary(OpCode::mul, d, b_->unary(OpCode::rsqrt, b_->binary(OpCode::add, scaled(squares, 1 / n), b_->constant(0.1))));
       return b_->binary(OpCode::add, b_->binary(OpCode::mul, norm, parameter({s.back()})), parameter({s.back()}));
     }
     case 18: {   // attention of a sequence to itself
       if (rank < 2 || s.back() > 64) return b_->unary(OpCode::sigmoid, v);
       ValueId q = scaled(b_->matmul(v, parameter({s.back(), 8})), 0.5), k = scaled(b_->matmul(v, parameter({s.back(), 8})), 0.5);
       ValueId scores = b_->matmul(q, b_->transpose(k, rank - 1, rank - 2));
-      ValueId e = b_->unary(OpCode::exp, b_->binary(OpCode::sub, scores, b_->reduce(OpCode::reduce_max, scores, std::vector<int64_t>{-1}, true, false)));
+      ValueId e = b_->unary(OpCode::exp,
+                            b_->binary(OpCode::sub, scores, b_->reduce(OpCode::reduce_max, scores, std::vector<int64_t>{-1}, true, false)));
       return b_->matmul(b_->binary(OpCode::div, e, b_->reduce(OpCode::reduce_sum, e, std::vector<int64_t>{-1}, true, false)), v);
     }
     case 19:
@@ -142,7 +147,8 @@ private:
     for (size_t i = 1; i < s.size(); ++i) {
       w.size.push_back(1 + below(std::min<int64_t>(s[i], 4)));
       w.stride.push_back(1 + below(3));
-      w.dilation.push_back(w.size.back() == 1 ? 1 + below(2) : 1 + below(std::max<int64_t>(1, std::min<int64_t>(2, (s[i] - 1) / (w.size.back() - 1)))));
+      w.dilation.push_back(w.size.back() == 1 ? 1 + below(2)
+                                              : 1 + below(std::max<int64_t>(1, std::min<int64_t>(2, (s[i] - 1) / (w.size.back() - 1)))));
       w.padding.push_back({below(w.size.back() / 2 + 1), below(w.size.back() / 2 + 1)});
       weights.push_back(w.size.back());
     }
@@ -178,7 +184,9 @@ private:
     for (auto [i, value] : changed) {
       if (below(2)) continue;
       ValueId sum = b_->reduce(OpCode::reduce_sum, b_->unary(OpCode::sin, value), std::nullopt, false, false);
-      if (below(2)) sum = b_->binary(OpCode::add, sum, b_->reduce(OpCode::reduce_sum, b_->binary(OpCode::mul, states_[i], value), std::nullopt, false, false));
+      if (below(2))
+        sum = b_->binary(OpCode::add, sum,
+                         b_->reduce(OpCode::reduce_sum, b_->binary(OpCode::mul, states_[i], value), std::nullopt, false, false));
       b_->output("after " + std::to_string(i), scaled(sum, 1.0 / static_cast<double>(element_count(shape(value)))));
       if (shape(value).empty() || below(2)) continue;
       TensorId mean = b_->add_tensor({"mean" + std::to_string(i), {DType::f32, shape(value)}, Role::slot});

@@ -28,7 +28,8 @@ Graph summed(int64_t batch, Shape rows, int64_t width) {
 
 void check(Graph g) {
   const Grouping grouping = compile(g, {}).grouping;
-  ASSERT_TRUE(std::any_of(grouping.groups.begin(), grouping.groups.end(), [](const Group& group) { return group.form == Form::contract && group.writes.size() == 3; }));
+  ASSERT_TRUE(std::any_of(grouping.groups.begin(), grouping.groups.end(),
+                          [](const Group& group) { return group.form == Form::contract && group.writes.size() == 3; }));
   Differential d(std::move(g), 1, 3);
   d.check_some(0, 1e-4);
   d.check_some(1, 1e-4);
@@ -44,12 +45,16 @@ TEST(Panels, ChainThatOneContractionReads) {
   g.name = "panels";
   g.batch = 21;
   Builder b(g);
-  ValueId x = b.input(b.add_tensor({"x", {DType::f32, {19}}, Role::input})), y = b.input(b.add_tensor({"y", {DType::f32, {5}}, Role::input}));
+  ValueId x = b.input(b.add_tensor({"x", {DType::f32, {19}}, Role::input})),
+          y = b.input(b.add_tensor({"y", {DType::f32, {5}}, Role::input}));
   TensorId w = b.add_tensor({"w", {DType::f32, {5, 19}}, Role::parameter});
-  ValueId weight = b.state(w), loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, b.matmul(y, weight), b.unary(OpCode::tanh, b.unary(OpCode::exp, x))), std::nullopt, false, true);
+  ValueId weight = b.state(w),
+          loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, b.matmul(y, weight), b.unary(OpCode::tanh, b.unary(OpCode::exp, x))),
+                          std::nullopt, false, true);
   b.store(w, b.binary(OpCode::sub, weight, differentiate(g, loss, {weight})[0]));
   const Compiled compiled = compile(g, {});
-  EXPECT_TRUE(std::any_of(compiled.graph.ops.begin(), compiled.graph.ops.end(), [](const Op& op) { return op.code == OpCode::tanh && op.layout.blocked == 1; }));
+  EXPECT_TRUE(std::any_of(compiled.graph.ops.begin(), compiled.graph.ops.end(),
+                          [](const Op& op) { return op.code == OpCode::tanh && op.layout.blocked == 1; }));
   Differential d(std::move(g), 2, 3);
   d.check_some(0, 1e-4);
   d.check_some(1, 1e-4);

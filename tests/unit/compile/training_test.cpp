@@ -61,7 +61,8 @@ TEST(Training, OptimizerWalksOneFlatArena) {
     at += aligned(c.graph.tensors[static_cast<size_t>(m.parameter)].type.bytes());
   }
   // One kernel with four arguments, whatever the number of parameters.
-  auto step = std::find_if(c.plan.steps.begin(), c.plan.steps.end(), [&](const Step& s) { return &c.grouping.groups[static_cast<size_t>(s.group)] == updates[0]; });
+  auto step = std::find_if(c.plan.steps.begin(), c.plan.steps.end(),
+                           [&](const Step& s) { return &c.grouping.groups[static_cast<size_t>(s.group)] == updates[0]; });
   EXPECT_EQ(c.program.launches[static_cast<size_t>(step - c.plan.steps.begin())].args.size(), 4u);
 }
 
@@ -73,7 +74,9 @@ TEST(Training, EmbeddingGradientIsSharedOutByColumns) {
   Builder b(g);
   TensorId table_t = b.add_tensor({"table", {DType::f32, {300, 80}}, Role::parameter});
   ValueId table = b.state(table_t), picked = b.take(table, b.input(b.add_tensor({"i", {DType::i32, {6}}, Role::input})));
-  ValueId loss = b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, picked, b.input(b.add_tensor({"x", {DType::f32, {6, 80}}, Role::input}))), std::nullopt, false, true);
+  ValueId loss =
+      b.reduce(OpCode::reduce_sum, b.binary(OpCode::mul, picked, b.input(b.add_tensor({"x", {DType::f32, {6, 80}}, Role::input}))),
+               std::nullopt, false, true);
   b.store(table_t, b.binary(OpCode::sub, table, differentiate(g, loss, {table})[0]));
   Compiled c = compile(g, {});
   bool shared = false;

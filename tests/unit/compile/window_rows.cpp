@@ -124,13 +124,16 @@ std::vector<Row> window_rows() {
     return in.b.add(OpCode::window_pick, {image(in, c.image), i}, in.b.graph().op(i).attr);
   }));
   // Images and places per sample and shared; places of other extents than the image, some of them outside.
-  auto places = [](Inputs& in, ValueId p, double extent) { return in.b.binary(OpCode::mul, in.b.binary(OpCode::add, p, in.b.constant(0.8)), in.b.constant(extent * 0.6)); };
+  auto places = [](Inputs& in, ValueId p, double extent) {
+    return in.b.binary(OpCode::mul, in.b.binary(OpCode::add, p, in.b.constant(0.8)), in.b.constant(extent * 0.6));
+  };
   auto resampled = [places](Inputs& in, bool gradients) {
     std::vector<ValueId> y;
     bool bilinear = false;
     auto add = [&](ValueId image, ValueId across, ValueId down) {
       Shape shape = in.b.sample_shape(image);
-      ValueId seen = in.b.resample(image, places(in, across, static_cast<double>(shape[2])), places(in, down, static_cast<double>(shape[1])), bilinear);
+      ValueId seen = in.b.resample(image, places(in, across, static_cast<double>(shape[2])),
+                                   places(in, down, static_cast<double>(shape[1])), bilinear);
       if (!gradients) return y.push_back(seen);
       for (ValueId g : differentiate(in.b.graph(), weigh(in, seen), {image, across, down}))
         if (g != kNoValue) y.push_back(g);

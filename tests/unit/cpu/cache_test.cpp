@@ -71,8 +71,7 @@ TEST(ObjectCache, RemovesTheOldestBeyondItsLimit) {
   ObjectCache cache(folder.path, 3000);
   for (uint64_t key = 0; key < 10; ++key) {
     cache.store(key, {std::string(900, 'x')}, "");
-    for (const fs::path& file : files(folder.path, ".o"))
-      fs::last_write_time(file, fs::last_write_time(file) - std::chrono::seconds(10));
+    for (const fs::path& file : files(folder.path, ".o")) fs::last_write_time(file, fs::last_write_time(file) - std::chrono::seconds(10));
   }
   EXPECT_EQ(files(folder.path, ".o").size(), 3u);
   EXPECT_EQ(cache.find(5), std::nullopt);

@@ -102,8 +102,7 @@ TEST(Host, DescribesThisMachine) {
   EXPECT_FALSE(cpu.name.empty());
   EXPECT_GE(cpu.cores, 1);
   EXPECT_THAT(cpu.vector_lanes, ::testing::AnyOf(4, 8, 16));
-  EXPECT_EQ(cpu.vector_lanes == 16,
-            cpu.has("avx512f") && cpu.has("avx512bw") && cpu.has("avx512dq") && cpu.has("avx512vl"));
+  EXPECT_EQ(cpu.vector_lanes == 16, cpu.has("avx512f") && cpu.has("avx512bw") && cpu.has("avx512dq") && cpu.has("avx512vl"));
   EXPECT_TRUE(CpuInfo{.features = {"neon"}}.supported());
   EXPECT_FALSE(CpuInfo{.features = {"avx2"}}.supported());
 }
@@ -123,8 +122,7 @@ TEST(Jit, KeepsVectorsOf512Bits) {
   %x = load <16 x float>, ptr %p, align 64
   %y = fadd <16 x float> %x, %x
   store <16 x float> %y, ptr %p, align 64)");
-  add.text.replace(add.text.find("nounwind"), 8,
-                   "nounwind \"prefer-vector-width\"=\"512\" \"min-legal-vector-width\"=\"512\"");
+  add.text.replace(add.text.find("nounwind"), 8, "nounwind \"prefer-vector-width\"=\"512\" \"min-legal-vector-width\"=\"512\"");
   EXPECT_THAT(load_jit().assembly(add.text), ::testing::HasSubstr("zmm"));
 }
 

@@ -10,8 +10,7 @@ namespace mlc::test {
 
 /// A kernel whose body runs once per tile; `%tile` is its number, %buffers, %scalars are the entry's arguments.
 inline KernelText kernel_per_tile(const std::string& name, const std::string& body) {
-  return {.name = name,
-          .text = "define void @" + name + R"((ptr %buffers, ptr %scalars, i64 %begin, i64 %end) nounwind {
+  return {.name = name, .text = "define void @" + name + R"((ptr %buffers, ptr %scalars, i64 %begin, i64 %end) nounwind {
 entry:
   br label %head
 head:

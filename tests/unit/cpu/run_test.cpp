@@ -77,10 +77,7 @@ Program gather_program() {
   %x = load float, ptr %from
   %to = getelementptr float, ptr %out, i64 %tile
   store float %x, ptr %to)")};
-  p.launches = {{.kernel = 0,
-                 .args = {at(Space::column, 0, 1), at(Space::rows), at(Space::results)},
-                 .tiles = 4,
-                 .parallel = true}};
+  p.launches = {{.kernel = 0, .args = {at(Space::column, 0, 1), at(Space::rows), at(Space::results)}, .tiles = 4, .parallel = true}};
   return p;
 }
 
@@ -91,11 +88,8 @@ TEST(CpuRun, GathersRowsOfTheStepFromTheRightColumn) {
     SharedState state(0);
     auto exe = load(gather_program(), state, threads);
     std::vector<float> results(8);
-    Feed feed{.steps = 2,
-              .columns = {other.data(), column.data()},
-              .rows = rows.data(),
-              .scalars = scalars.data(),
-              .results = results.data()};
+    Feed feed{
+        .steps = 2, .columns = {other.data(), column.data()}, .rows = rows.data(), .scalars = scalars.data(), .results = results.data()};
     EXPECT_EQ(exe->run(feed), 2);
     EXPECT_THAT(results, ElementsAre(70, 0, 10, 20, 30, 30, 60, 50)) << threads << " threads";
     feed.columns.pop_back();
@@ -105,16 +99,12 @@ TEST(CpuRun, GathersRowsOfTheStepFromTheRightColumn) {
 
 // Each launch reads what other threads wrote in the one before. Per round: two parallel, three serial, one parallel.
 std::vector<int32_t> ping_pong(int threads, int tiles, int rounds, int steps) {
-  Program p{.name = "ping-pong",
-            .kernels = {neighbour_sum("sum", tiles)},
-            .arena_bytes = tiles * 4,
-            .state_bytes = tiles * 4};
+  Program p{.name = "ping-pong", .kernels = {neighbour_sum("sum", tiles)}, .arena_bytes = tiles * 4, .state_bytes = tiles * 4};
   Launch there{.kernel = 0, .args = {at(Space::state), at(Space::arena)}, .tiles = tiles, .parallel = true};
   Launch back{.kernel = 0, .args = {at(Space::arena), at(Space::state)}, .tiles = tiles, .parallel = true};
   Launch serial_there = there, serial_back = back;
   serial_there.parallel = serial_back.parallel = false;
-  for (int i = 0; i < rounds; ++i)
-    p.launches.insert(p.launches.end(), {there, back, serial_there, serial_back, serial_there, back});
+  for (int i = 0; i < rounds; ++i) p.launches.insert(p.launches.end(), {there, back, serial_there, serial_back, serial_there, back});
   SharedState state(p.state_bytes);
   std::vector<int32_t> numbers(static_cast<size_t>(tiles));
   for (int i = 0; i < tiles; ++i) numbers[static_cast<size_t>(i)] = i * i + 1;
@@ -210,9 +200,8 @@ TEST(CpuLoad, SaysWhichKernelIsBad) {
     }
     return std::string("no error");
   };
-  EXPECT_THAT(
-      message("define void @scale_state(ptr %b) {\n  %x = fadd float 1.0\n  ret void\n}"),
-      ::testing::AllOf(::testing::HasSubstr("kernel scale_state: line 3"), ::testing::HasSubstr("expected ','")));
+  EXPECT_THAT(message("define void @scale_state(ptr %b) {\n  %x = fadd float 1.0\n  ret void\n}"),
+              ::testing::AllOf(::testing::HasSubstr("kernel scale_state: line 3"), ::testing::HasSubstr("expected ','")));
   EXPECT_THAT(message("define void @scale_state(ptr %b) {\na:\n  br label %b1\nb1:\n  %y = add i32 %x, 1\n  %x = add "
                       "i32 1, 1\n  ret void\n}"),
               ::testing::HasSubstr("does not dominate"));

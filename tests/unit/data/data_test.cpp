@@ -38,7 +38,9 @@ protected:
 };
 
 TEST_F(Data, CsvHasQuotesAndLineEnds) {
-  auto rows = read_csv(file("q.csv", "\xEF\xBB\xBF" "a,\"b, c\",\"d\"\"e\"\r\n\r\n\"two\nlines\",,x"), ',', 0);
+  auto rows = read_csv(file("q.csv", "\xEF\xBB\xBF"
+                                     "a,\"b, c\",\"d\"\"e\"\r\n\r\n\"two\nlines\",,x"),
+                       ',', 0);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].fields, (std::vector<std::string>{"a", "b, c", "d\"e"}));
   EXPECT_EQ(rows[1].fields, (std::vector<std::string>{"two\nlines", "", "x"}));

@@ -85,14 +85,18 @@ TEST_F(Text, NoWindowCrossesAPart) {
 }
 
 TEST_F(Text, VocabularyIsThatOfTheTrainingText) {
-  DataSettings s = text("z\xC3\xA9" "a\xE2\x82\xAC\nz", 2);
+  DataSettings s = text("z\xC3\xA9"
+                        "a\xE2\x82\xAC\nz",
+                        2);
   s.val = source("val.txt", "az\nza");
   Dataset d = open_dataset(s);
   EXPECT_EQ(d.schema.vocabulary, (std::vector<std::string>{"\n", "a", "z", "\xC3\xA9", "\xE2\x82\xAC"}));
-  EXPECT_EQ(d.schema.columns[1].classes, (std::vector<std::string>{"'\\n'", "'a'", "'z'", "'\xC3\xA9' (U+00E9)", "'\xE2\x82\xAC' (U+20AC)"}));
+  EXPECT_EQ(d.schema.columns[1].classes,
+            (std::vector<std::string>{"'\\n'", "'a'", "'z'", "'\xC3\xA9' (U+00E9)", "'\xE2\x82\xAC' (U+20AC)"}));
   EXPECT_EQ(row(d, "x", d.val[0]), "az");
   s.val = source("val.txt", "az\nza\nab");
-  EXPECT_EQ(fault(s), "val.txt:3: the val text has 'b', which the training text lacks (it has 5 characters); 'tokens: byte' knows every text");
+  EXPECT_EQ(fault(s),
+            "val.txt:3: the val text has 'b', which the training text lacks (it has 5 characters); 'tokens: byte' knows every text");
 }
 
 TEST_F(Text, PlacesOfFaults) {
@@ -128,8 +132,10 @@ TEST_F(Text, SchemaReadsBack) {
     EXPECT_EQ(back.columns[1].meaning, ColumnSchema::Meaning::index);
     EXPECT_EQ(back.columns[0].pitch, 0);
   }
-  for (const char* damaged : {"", "{}", "[1]", "{\"dataset\": 1, \"columns\": []}", R"({"dataset": "a", "columns": [{"name": "x", "type": "f33", "shape": [], "target": false, "meaning": "free"}]})",
-                              R"({"dataset": "a", "columns": [{"name": "x", "type": "f32", "shape": [0], "target": false, "meaning": "free"}]})"})
+  for (const char* damaged :
+       {"", "{}", "[1]", "{\"dataset\": 1, \"columns\": []}",
+        R"({"dataset": "a", "columns": [{"name": "x", "type": "f33", "shape": [], "target": false, "meaning": "free"}]})",
+        R"({"dataset": "a", "columns": [{"name": "x", "type": "f32", "shape": [0], "target": false, "meaning": "free"}]})"})
     EXPECT_THROW(schema_from_text(damaged, "file"), RuntimeError) << damaged;
 }
 
@@ -138,7 +144,9 @@ TEST(Vocabulary, StopsAtTheFirstFault) {
   Vocabulary v = Vocabulary::characters("ab\xC3\xA9", &fault);
   EXPECT_FALSE(fault);
   std::vector<int32_t> tokens;
-  EXPECT_FALSE(v.encode("b\xC3\xA9" "a", &tokens));
+  EXPECT_FALSE(v.encode("b\xC3\xA9"
+                        "a",
+                        &tokens));
   EXPECT_EQ(tokens, (std::vector<int32_t>{1, 2, 0}));
   EXPECT_EQ(v.encode("ax", &tokens)->at, 1u);
   EXPECT_EQ(v.encode("a\xC3", &tokens)->length, 0u);

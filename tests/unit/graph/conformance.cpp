@@ -44,22 +44,20 @@ Row binary(OpCode code, Operand a = {{4}}, Operand c = {{4}}) {
   return {code, "", {std::move(a), std::move(c)}, [code](Builder& b, auto& x) { return b.binary(code, x[0], x[1]); }};
 }
 
-Row on(OpCode code, std::string name, std::vector<Operand> operands,
-       std::function<ValueId(Builder&, const std::vector<ValueId>&)> build) {
+Row on(OpCode code, std::string name, std::vector<Operand> operands, std::function<ValueId(Builder&, const std::vector<ValueId>&)> build) {
   return {code, std::move(name), std::move(operands), std::move(build)};
 }
 
-Row reduction(OpCode code, std::string name, Operand x, std::optional<std::vector<int64_t>> dims, bool keepdim,
-              bool batch) {
-  return on(code, std::move(name), {std::move(x)},
-            [=](Builder& b, auto& in) { return b.reduce(code, in[0], dims, keepdim, batch); });
+Row reduction(OpCode code, std::string name, Operand x, std::optional<std::vector<int64_t>> dims, bool keepdim, bool batch) {
+  return on(code, std::move(name), {std::move(x)}, [=](Builder& b, auto& in) { return b.reduce(code, in[0], dims, keepdim, batch); });
 }
 
 /// Windows of every kind: strides that leave inputs out, uneven padding, dilation, groups, one to three axes.
 void add_windows(std::vector<Row>& out) {
   using O = OpCode;
   const Window plain{{2, 2}, {1, 1}, {1, 1}, {{0, 0}, {0, 0}}}, strided{{3, 2}, {2, 3}, {1, 1}, {{1, 0}, {1, 1}}};
-  const Window dilated{{2, 3}, {2, 1}, {2, 2}, {{2, 1}, {1, 3}}, 2}, line{{3}, {2}, {1}, {{1, 2}}}, cube{{2, 2, 2}, {1, 2, 1}, {1, 1, 1}, {{1, 0}, {0, 1}, {0, 0}}};
+  const Window dilated{{2, 3}, {2, 1}, {2, 2}, {{2, 1}, {1, 3}}, 2}, line{{3}, {2}, {1}, {{1, 2}}},
+      cube{{2, 2, 2}, {1, 2, 1}, {1, 1, 1}, {{1, 0}, {0, 1}, {0, 0}}};
   struct Case {
     std::string name;
     Shape image, weights;
@@ -72,7 +70,8 @@ void add_windows(std::vector<Row>& out) {
                         {"three axes", {1, 3, 4, 2}, {2, 1, 2, 2, 2}, cube}};
   for (const Case& c : cases) {
     for (bool shared : {false, true})
-      out.push_back(on(O::conv, c.name + (shared ? ", shared" : ""), {{c.image, shared}, {c.weights, true}}, [c](Builder& b, auto& x) { return b.conv(x[0], x[1], c.window); }));
+      out.push_back(on(O::conv, c.name + (shared ? ", shared" : ""), {{c.image, shared}, {c.weights, true}},
+                       [c](Builder& b, auto& x) { return b.conv(x[0], x[1], c.window); }));
     Shape swapped = c.weights, image = c.image;
     image[0] = c.weights[0];
     out.push_back(on(O::conv_dgrad, c.name, {{image}, {swapped, true}}, [c](Builder& b, auto& x) {
@@ -104,7 +103,8 @@ void add_windows(std::vector<Row>& out) {
   out.push_back(on(O::window_argmax, "", {image}, [indices](Builder& b, auto& x) { return indices(b, x[0]); }));
   out.push_back(on(O::window_pick, "", {image, image}, [indices](Builder& b, auto& x) {
     ValueId i = indices(b, x[1]);
-    return b.binary(OpCode::add, b.add(OpCode::window_pick, {x[0], i}, b.graph().op(i).attr), b.window(OpCode::window_max, x[1], {{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}}));
+    return b.binary(OpCode::add, b.add(OpCode::window_pick, {x[0], i}, b.graph().op(i).attr),
+                    b.window(OpCode::window_max, x[1], {{3, 2}, {2, 1}, {1, 1}, {{1, 1}, {0, 1}}}));
   }));
   out.push_back(on(O::window_scatter, "", {image}, [indices](Builder& b, auto& x) {
     ValueId i = indices(b, x[0]);
@@ -121,7 +121,8 @@ void add_resampled(std::vector<Row>& out) {
     bool image, places;   // shared
   };
   const Operand across{{3, 4}, false, -1.4, 5.4}, down{{3, 4}, false, -1.4, 4.4};
-  for (const Case& c : {Case{"per sample", false, false}, {"shared places", false, true}, {"shared", true, true}, {"shared image", true, false}}) {
+  for (const Case& c :
+       {Case{"per sample", false, false}, {"shared places", false, true}, {"shared", true, true}, {"shared image", true, false}}) {
     Operand image{{2, 4, 5}, c.image}, x = across, y = down;
     x.shared = y.shared = c.places;
     out.push_back(on(O::resample, c.name, {image, x, y}, [](Builder& b, auto& in) { return b.resample(in[0], in[1], in[2], true); }));
@@ -130,8 +131,11 @@ void add_resampled(std::vector<Row>& out) {
       return b.add(O::resample_grad, {in[0], in[1], in[2]}, {.labels = "bilinear"}, Type{DType::f32, {kBatch, 2, 4, 5}});
     }));
   }
-  auto places = [](Builder& b, double scale) { return b.binary(O::mul, b.broadcast_to(b.iota(4, DType::f32), {3, 4}, false), b.constant(scale)); };
-  out.push_back(on(O::resample, "nearest", {{{2, 4, 5}}}, [places](Builder& b, auto& in) { return b.resample(in[0], places(b, 1.3), places(b, 0.7), false); }));
+  auto places = [](Builder& b, double scale) {
+    return b.binary(O::mul, b.broadcast_to(b.iota(4, DType::f32), {3, 4}, false), b.constant(scale));
+  };
+  out.push_back(on(O::resample, "nearest", {{{2, 4, 5}}},
+                   [places](Builder& b, auto& in) { return b.resample(in[0], places(b, 1.3), places(b, 0.7), false); }));
   out.push_back(on(O::resample_grad, "nearest", {{{2, 3, 4}}}, [places](Builder& b, auto& in) {
     return b.add(O::resample_grad, {in[0], places(b, 1.3), places(b, 0.7)}, {.labels = "nearest"}, Type{DType::f32, {kBatch, 2, 4, 5}});
   }));
@@ -145,8 +149,7 @@ std::vector<Row> rows() {
       on(O::iota, "", {}, [](Builder& b, auto&) { return b.iota(4, DType::f32); }),
       on(O::input, "", {{{4}}}, [](Builder&, auto& x) { return x[0]; }),
       on(O::state, "", {{{4}, true}}, [](Builder&, auto& x) { return x[0]; }),
-      on(O::scalar, "", {},
-         [](Builder& b, auto&) { return b.scalar(b.add_scalar({"s", {{{HostFormula::Op::number, 1}}}})); }),
+      on(O::scalar, "", {}, [](Builder& b, auto&) { return b.scalar(b.add_scalar({"s", {{{HostFormula::Op::number, 1}}}})); }),
       on(O::uniform, "", {}, [](Builder& b, auto&) { return b.uniform({4}, 1, false); }),
       on(O::normal, "", {}, [](Builder& b, auto&) { return b.normal({4}, 1, true); }),
       unary(O::neg),
@@ -169,8 +172,7 @@ std::vector<Row> rows() {
       unary(O::logical_not),
       unary(O::stop_gradient),
       unary(O::copy),
-      on(O::cast, "to bf16 and back", {{{4}}},
-         [](Builder& b, auto& x) { return b.cast(b.cast(x[0], DType::bf16), DType::f32); }),
+      on(O::cast, "to bf16 and back", {{{4}}}, [](Builder& b, auto& x) { return b.cast(b.cast(x[0], DType::bf16), DType::f32); }),
       on(O::cast, "to i32", {{{4}}}, [](Builder& b, auto& x) { return b.cast(x[0], DType::i32); }),
       binary(O::add),
       binary(O::add, {{2, 4}}, {{4}, true}),
@@ -197,22 +199,17 @@ std::vector<Row> rows() {
       binary(O::logical_or),
       on(O::select, "", {{{4}, false, 0, 2, false, DType::boolean}, {{4}}, {{2, 4}, true}},
          [](Builder& b, auto& x) { return b.select(x[0], x[1], x[2]); }),
-      on(O::broadcast, "shared to samples", {{{3}, true}},
-         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 3}, true); }),
-      on(O::broadcast, "axis of 1", {{{2, 1, 3}}},
-         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 5, 3}, true); }),
-      on(O::broadcast, "all at once", {{{1, 3, 1}, true}},
-         [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 4, 3, 2}, false); }),
+      on(O::broadcast, "shared to samples", {{{3}, true}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 3}, true); }),
+      on(O::broadcast, "axis of 1", {{{2, 1, 3}}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 5, 3}, true); }),
+      on(O::broadcast, "all at once", {{{1, 3, 1}, true}}, [](Builder& b, auto& x) { return b.broadcast_to(x[0], {2, 4, 3, 2}, false); }),
       on(O::reshape, "", {{{2, 3}}}, [](Builder& b, auto& x) { return b.reshape(x[0], {3, -1}); }),
       on(O::transpose, "", {{{2, 3, 4}}}, [](Builder& b, auto& x) { return b.permute(x[0], {2, 0, 1}); }),
       on(O::slice, "", {{{2, 7}}}, [](Builder& b, auto& x) { return b.slice(x[0], 1, 2, -1); }),
       on(O::slice, "step 2", {{{7, 2}}}, [](Builder& b, auto& x) { return b.slice(x[0], 0, 1, {}, 2); }),
       on(O::slice, "step 3 to the end", {{{7}}}, [](Builder& b, auto& x) { return b.slice(x[0], -1, {}, {}, 3); }),
-      on(O::slice, "step beyond the end", {{{8}, true}},
-         [](Builder& b, auto& x) { return b.slice(x[0], 0, 2, {}, 5); }),
+      on(O::slice, "step beyond the end", {{{8}, true}}, [](Builder& b, auto& x) { return b.slice(x[0], 0, 2, {}, 5); }),
       on(O::pad, "", {{{2, 3}}}, [](Builder& b, auto& x) { return b.pad(x[0], {{0, 1}, {2, 0}}, 5); }),
-      on(O::concat, "", {{{2, 3}}, {{2, 1}, true}},
-         [](Builder& b, auto& x) { return b.concat({x[0], x[1], x[0]}, -1); }),
+      on(O::concat, "", {{{2, 3}}, {{2, 1}, true}}, [](Builder& b, auto& x) { return b.concat({x[0], x[1], x[0]}, -1); }),
       reduction(O::reduce_sum, "", {{2, 3}}, std::vector<int64_t>{1}, false, false),
       reduction(O::reduce_sum, "over the batch", {{2, 3}}, std::vector<int64_t>{}, false, true),
       reduction(O::reduce_sum, "all", {{2, 3}}, {}, true, true),
@@ -226,13 +223,11 @@ std::vector<Row> rows() {
       on(O::cumsum, "", {{{2, 4}}}, [](Builder& b, auto& x) { return b.cumsum(x[0], 0); }),
       on(O::cumsum, "last axis", {{{2, 4}}}, [](Builder& b, auto& x) { return b.cumsum(x[0], 1); }),
       on(O::take, "", {{{5, 2}, true}, index_below(5, {3})}, [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
-      on(O::take, "shared index", {{{5}, true}, index_below(5, {2, 3}, true)},
-         [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
+      on(O::take, "shared index", {{{5}, true}, index_below(5, {2, 3}, true)}, [](Builder& b, auto& x) { return b.take(x[0], x[1]); }),
       on(O::take_grad, "", {{{3, 2}}, index_below(4, {3})},
          [](Builder& b, auto& x) { return b.add(OpCode::take_grad, {x[0], x[1]}, {}, Type{DType::f32, {4, 2}}); }),
       on(O::pick, "", {{{2, 5}}, index_below(5, {2})}, [](Builder& b, auto& x) { return b.pick(x[0], x[1], -1); }),
-      on(O::pick, "shared values", {{{5, 2}, true}, index_below(5, {2})},
-         [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
+      on(O::pick, "shared values", {{{5, 2}, true}, index_below(5, {2})}, [](Builder& b, auto& x) { return b.pick(x[0], x[1], 0); }),
   };
   add_windows(out);
   add_resampled(out);
@@ -250,8 +245,8 @@ std::vector<Row> rows() {
       {{{2, 2, 3}}, {{3}}},
   };
   for (const auto& [a, c] : products)
-    out.push_back(on(O::contract, format_type({DType::f32, a.shape}) + " by " + format_type({DType::f32, c.shape}),
-                     {a, c}, [](Builder& b, auto& x) { return b.matmul(x[0], x[1]); }));
+    out.push_back(on(O::contract, format_type({DType::f32, a.shape}) + " by " + format_type({DType::f32, c.shape}), {a, c},
+                     [](Builder& b, auto& x) { return b.matmul(x[0], x[1]); }));
   return out;
 }
 

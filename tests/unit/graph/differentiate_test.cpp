@@ -74,9 +74,7 @@ TEST_F(DifferentiateTest, StatedGradientsReplaceTheRules) {
   ValueId x = b.tensor_constant({0.3, 0.6}, {2}), other = b.tensor_constant({1, 1}, {2});
   ValueId y = b.unary(OpCode::round, b.binary(OpCode::mul, x, b.binary(OpCode::add, other, other)));
   ValueId loss = sum(b.binary(OpCode::mul, y, x));
-  CustomGradient stated{y, {x, other}, [&](ValueId g) {
-                          return std::vector<ValueId>{b.binary(OpCode::mul, g, b.constant(10)), kNoValue};
-                        }};
+  CustomGradient stated{y, {x, other}, [&](ValueId g) { return std::vector<ValueId>{b.binary(OpCode::mul, g, b.constant(10)), kNoValue}; }};
   auto gradients = differentiate(graph, loss, {x, other}, {stated});
   EXPECT_EQ(gradients[1], kNoValue);
   EXPECT_THAT(test::evaluate<double>(graph)[gradients[0]].data, ElementsAre(1 + 10 * 0.3, 1 + 10 * 0.6));

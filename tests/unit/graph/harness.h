@@ -10,8 +10,7 @@
 namespace mlc::test {
 
 /// All values of a graph in T, where `given` replaces the values of some ops.
-template <class T>
-std::vector<Array<T>> evaluate(const Graph& graph, const std::map<ValueId, std::vector<T>>& given = {}) {
+template <class T> std::vector<Array<T>> evaluate(const Graph& graph, const std::map<ValueId, std::vector<T>>& given = {}) {
   StepInput<T> input;
   input.seed = 7;
   input.step = 3;

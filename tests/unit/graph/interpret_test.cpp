@@ -71,10 +71,8 @@ TEST(Interpret, ReductionsPropagateNotANumber) {
   Builder b(graph);
   ValueId x = b.tensor_constant({1, 3, 3, kNan, 7, 5}, {2, 3});
   const std::vector<int64_t> last{1};
-  ValueId top = b.reduce(OpCode::reduce_max, x, last, false, false),
-          least = b.reduce(OpCode::reduce_min, x, last, false, false);
-  ValueId first = b.argmax(x, 1, false), product = b.reduce(OpCode::reduce_prod, x, last, false, false),
-          sums = b.cumsum(x, 1);
+  ValueId top = b.reduce(OpCode::reduce_max, x, last, false, false), least = b.reduce(OpCode::reduce_min, x, last, false, false);
+  ValueId first = b.argmax(x, 1, false), product = b.reduce(OpCode::reduce_prod, x, last, false, false), sums = b.cumsum(x, 1);
   auto values = test::evaluate<float>(graph);
   EXPECT_EQ(values[top].data[0], 3);
   EXPECT_TRUE(std::isnan(values[top].data[1]));
@@ -141,8 +139,7 @@ TEST(Interpret, IndicesOutsideAreAnErrorOfTheData) {
     test::evaluate<float>(graph);
     ADD_FAILURE();
   } catch (const RuntimeError& e) {
-    EXPECT_STREQ(e.what(),
-                 "index 3 is outside 0..2 in `embedding1`: look for a wrong label or class count in the data");
+    EXPECT_STREQ(e.what(), "index 3 is outside 0..2 in `embedding1`: look for a wrong label or class count in the data");
   }
 }
 

@@ -71,20 +71,17 @@ TEST(Simplify, RemovesNoOps) {
 }
 
 TEST(Simplify, KeepsBits) {
-  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::add, x(b), b.constant(0)); }),
-            "4 ops: add(input, broadcast(0))");
-  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::sub, b.constant(0), x(b)); }),
-            "4 ops: sub(broadcast(0), input)");
+  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::add, x(b), b.constant(0)); }), "4 ops: add(input, broadcast(0))");
+  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::sub, b.constant(0), x(b)); }), "4 ops: sub(broadcast(0), input)");
   EXPECT_EQ(simplified([](Builder& b) {
               auto v = x(b);
               return b.binary(OpCode::eq, v, v);
             }),
             "2 ops: eq(input, input)");
   // 0 and -0 are two constants.
-  EXPECT_EQ(simplified([](Builder& b) {
-              return b.concat({b.constant(0, DType::f32, {1}), b.constant(-0.0, DType::f32, {1}), w(b, {1})}, 0);
-            }),
-            "4 ops: concat(0, -0, state)");
+  EXPECT_EQ(
+      simplified([](Builder& b) { return b.concat({b.constant(0, DType::f32, {1}), b.constant(-0.0, DType::f32, {1}), w(b, {1})}, 0); }),
+      "4 ops: concat(0, -0, state)");
 }
 
 TEST(Simplify, FoldsConstantsInFloat) {
@@ -110,38 +107,31 @@ TEST(Simplify, MergesEqualValues) {
             }),
             "5 ops: sub(add(input, broadcast(state)), add(input, broadcast(state)))");
   // Different streams and different orders of a subtraction stay.
-  EXPECT_EQ(
-      simplified([](Builder& b) { return b.binary(OpCode::add, b.uniform({2}, 1, false), b.uniform({2}, 2, false)); }),
-      "3 ops: add(uniform, uniform)");
-  EXPECT_EQ(
-      simplified([](Builder& b) { return b.binary(OpCode::add, b.uniform({2}, 1, false), b.uniform({2}, 1, false)); }),
-      "2 ops: add(uniform, uniform)");
+  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::add, b.uniform({2}, 1, false), b.uniform({2}, 2, false)); }),
+            "3 ops: add(uniform, uniform)");
+  EXPECT_EQ(simplified([](Builder& b) { return b.binary(OpCode::add, b.uniform({2}, 1, false), b.uniform({2}, 1, false)); }),
+            "2 ops: add(uniform, uniform)");
 }
 
 TEST(Simplify, ComputesBeforeRepeating) {
   EXPECT_EQ(simplified([](Builder& b) {
-              auto scale = b.binary(OpCode::mul, b.broadcast_to(w(b, {3}), {2, 3}, true),
-                                    b.broadcast_to(b.constant(2), {2, 3}, true));
+              auto scale = b.binary(OpCode::mul, b.broadcast_to(w(b, {3}), {2, 3}, true), b.broadcast_to(b.constant(2), {2, 3}, true));
               return b.binary(OpCode::add, x(b), scale);
             }),
             "7 ops: add(input, broadcast(mul(state, broadcast(2))))");
 }
 
 TEST(Simplify, FoldsTransposesIntoContractions) {
-  EXPECT_EQ(simplified([](Builder& b) { return b.matmul(x(b, {4}), b.transpose(w(b, {5, 4}), 0, 1)); }),
-            "3 ops: bi,oi->bo(input, state)");
-  EXPECT_EQ(
-      simplified([](Builder& b) { return b.matmul(b.transpose(x(b, {4, 3}), 0, 1), b.transpose(w(b, {5, 4}), 0, 1)); }),
-      "3 ops: bim,oi->bmo(input, state)");
+  EXPECT_EQ(simplified([](Builder& b) { return b.matmul(x(b, {4}), b.transpose(w(b, {5, 4}), 0, 1)); }), "3 ops: bi,oi->bo(input, state)");
+  EXPECT_EQ(simplified([](Builder& b) { return b.matmul(b.transpose(x(b, {4, 3}), 0, 1), b.transpose(w(b, {5, 4}), 0, 1)); }),
+            "3 ops: bim,oi->bmo(input, state)");
   EXPECT_EQ(simplified([](Builder& b) { return b.transpose(b.matmul(x(b, {3, 4}), w(b, {4, 5})), 0, 1); }),
             "3 ops: bmi,io->bom(input, state)");
 }
 
 TEST(Simplify, SinksReshapesIntoLeaves) {
   auto to_float = [](Builder& b, ValueId v) { return b.binary(OpCode::div, b.cast(v, DType::f32), b.constant(255)); };
-  EXPECT_EQ(simplified([&](Builder& b) {
-              return b.reshape(to_float(b, test::leaf(b, "x", {1, 4, 4}, false, DType::u8)), {16});
-            }),
+  EXPECT_EQ(simplified([&](Builder& b) { return b.reshape(to_float(b, test::leaf(b, "x", {1, 4, 4}, false, DType::u8)), {16}); }),
             "5 ops: div(cast(input), broadcast(255))");
   // A chain of reshapes, and a parameter per row that keeps its axis.
   EXPECT_EQ(simplified([&](Builder& b) {
@@ -153,13 +143,11 @@ TEST(Simplify, SinksReshapesIntoLeaves) {
   EXPECT_EQ(simplified([&](Builder& b) { return b.reshape(b.binary(OpCode::add, x(b, {4, 3}), w(b, {3})), {12}); }),
             "5 ops: reshape(add(input, broadcast(state)))");
   // A contraction's epilogue is not torn from it.
-  EXPECT_EQ(simplified(
-                [&](Builder& b) { return b.reshape(b.unary(OpCode::exp, b.matmul(x(b, {4}), w(b, {4, 6}))), {2, 3}); }),
+  EXPECT_EQ(simplified([&](Builder& b) { return b.reshape(b.unary(OpCode::exp, b.matmul(x(b, {4}), w(b, {4, 6}))), {2, 3}); }),
             "5 ops: reshape(exp(bi,io->bo(input, state)))");
   // Two reshapes around elementwise ops undo each other, be it over a reduction.
   EXPECT_EQ(simplified([&](Builder& b) {
-              ValueId v =
-                  b.unary(OpCode::log, b.reduce(OpCode::reduce_sum, x(b), std::vector<int64_t>{1}, true, false));
+              ValueId v = b.unary(OpCode::log, b.reduce(OpCode::reduce_sum, x(b), std::vector<int64_t>{1}, true, false));
               return b.reshape(b.binary(OpCode::mul, v, b.constant(3)), {2});
             }),
             "6 ops: mul(log(reduce_sum(input)), broadcast(3))");
@@ -178,9 +166,8 @@ TEST(Simplify, ReshapesOfBroadcasts) {
             "2 ops: broadcast(state)");
   EXPECT_EQ(simplified([](Builder& b) { return b.reshape(b.broadcast_to(w(b, {6}), {4, 6}, true), {24}); }),
             "3 ops: reshape(broadcast(state))");
-  EXPECT_EQ(
-      simplified([](Builder& b) { return b.permute(b.broadcast_to(w(b, {3, 1, 5}), {3, 4, 5}, true), {2, 1, 0}); }),
-      "3 ops: broadcast(transpose(state))");
+  EXPECT_EQ(simplified([](Builder& b) { return b.permute(b.broadcast_to(w(b, {3, 1, 5}), {3, 4, 5}, true), {2, 1, 0}); }),
+            "3 ops: broadcast(transpose(state))");
 }
 
 TEST(Simplify, DropsDeadOpsAndKeepsStores) {
@@ -211,14 +198,11 @@ Graph random_graph(uint32_t seed) {
                                  b.constant(0),
                                  b.uniform({2, 3}, 5, false),
                                  b.tensor_constant({1, 2, 3}, {3})};
-  const OpCode unary[] = {OpCode::neg,  OpCode::abs,           OpCode::exp,  OpCode::tanh,
-                          OpCode::sign, OpCode::stop_gradient, OpCode::floor};
-  const OpCode binary[] = {OpCode::add, OpCode::sub, OpCode::mul, OpCode::div,
-                           OpCode::max, OpCode::min, OpCode::add, OpCode::mul};
+  const OpCode unary[] = {OpCode::neg, OpCode::abs, OpCode::exp, OpCode::tanh, OpCode::sign, OpCode::stop_gradient, OpCode::floor};
+  const OpCode binary[] = {OpCode::add, OpCode::sub, OpCode::mul, OpCode::div, OpCode::max, OpCode::min, OpCode::add, OpCode::mul};
   const OpCode reduce[] = {OpCode::reduce_sum, OpCode::reduce_max, OpCode::reduce_prod, OpCode::reduce_min};
   for (int i = 0; i < 40; ++i) {
-    ValueId a = values[below(static_cast<uint32_t>(values.size()))],
-            c = values[below(static_cast<uint32_t>(values.size()))];
+    ValueId a = values[below(static_cast<uint32_t>(values.size()))], c = values[below(static_cast<uint32_t>(values.size()))];
     int64_t rank = b.rank(a), axis = rank ? static_cast<int64_t>(below(static_cast<uint32_t>(rank))) : 0;
     ValueId next = a;
     try {
@@ -229,9 +213,7 @@ Graph random_graph(uint32_t seed) {
       case 3: next = b.reshape(a, {-1}); break;
       case 4: next = b.reshape(a, {3, -1}); break;
       case 5: next = rank < 2 ? a : b.transpose(a, 0, -1); break;
-      case 6:
-        next = rank == 0 ? a : b.reduce(reduce[below(4)], a, std::vector<int64_t>{axis}, below(2) == 0, false);
-        break;
+      case 6: next = rank == 0 ? a : b.reduce(reduce[below(4)], a, std::vector<int64_t>{axis}, below(2) == 0, false); break;
       case 7: next = rank == 0 ? a : b.slice(a, axis, below(2), {}, 1 + below(2)); break;
       case 8: next = b.select(b.binary(OpCode::lt, a, c), a, c); break;
       }
@@ -255,8 +237,7 @@ TEST(Simplify, RandomGraphsKeepTheirBits) {
     std::string once = print_graph(small);
     simplify(small);
     ASSERT_EQ(print_graph(small), once) << seed;
-    std::map<TensorId, Array<float>> state{
-        {graph.find_tensor("w"), {{DType::f32, {2, 3}}, {1, -1, 0, 0.25f, -0.0f, 3}}}};
+    std::map<TensorId, Array<float>> state{{graph.find_tensor("w"), {{DType::f32, {2, 3}}, {1, -1, 0, 0.25f, -0.0f, 3}}}};
     StepInput<float> input;
     input.columns = {{graph.find_tensor("x"), data}};
     input.rows = rows;
@@ -265,8 +246,7 @@ TEST(Simplify, RandomGraphsKeepTheirBits) {
     for (const auto& [tensor, value] : before)
       for (size_t i = 0; i < value.data.size(); ++i) {
         float a = value.data[i], c = after.at(tensor).data[i];
-        ASSERT_TRUE((std::isnan(a) && std::isnan(c)) || std::memcmp(&a, &c, 4) == 0)
-            << "seed " << seed << ": " << a << " and " << c;
+        ASSERT_TRUE((std::isnan(a) && std::isnan(c)) || std::memcmp(&a, &c, 4) == 0) << "seed " << seed << ": " << a << " and " << c;
       }
   }
 }

@@ -26,10 +26,8 @@ Graph rich_graph() {
   b.enter("loss", {});
   y = b.concat({y, b.pad(b.slice(y, 0, 1, 4, 2), {{1, 2}}, -0.0)}, 0);
   y = b.binary(OpCode::add, y, b.uniform({10}, 0xFFFFFFFFu, false));
-  y = b.binary(OpCode::mul, y,
-               b.cumsum(b.tensor_constant({1e-320, -INFINITY, NAN, 0.1, -0.0, 1, 2, 3, 4, 5}, {10}), 0));
-  ValueId loss = b.reduce(OpCode::reduce_sum, b.reduce(OpCode::reduce_max, y, std::vector<int64_t>{0}, false, false),
-                          {}, false, true);
+  y = b.binary(OpCode::mul, y, b.cumsum(b.tensor_constant({1e-320, -INFINITY, NAN, 0.1, -0.0, 1, 2, 3, 4, 5}, {10}), 0));
+  ValueId loss = b.reduce(OpCode::reduce_sum, b.reduce(OpCode::reduce_max, y, std::vector<int64_t>{0}, false, false), {}, false, true);
   // select(min(lr, -3), -(t) , not (k < 2)) / b1 + (t ** 2 if 1 else 0)
   HostFormula formula{{{F::variable, 0, 0},
                        {F::number, -3},
@@ -86,8 +84,8 @@ TEST(Text, PrintedGraphsParseBack) {
 }
 
 TEST(Text, CommentsAndBlankLinesAreSkipped) {
-  Graph graph = test::parse(
-      "// RUN: something\n\n; a remark\ngraph \"g\" batch=2\n  ; another\n%0 = constant values=[1] : f32[]  ; here\n");
+  Graph graph =
+      test::parse("// RUN: something\n\n; a remark\ngraph \"g\" batch=2\n  ; another\n%0 = constant values=[1] : f32[]  ; here\n");
   ASSERT_EQ(graph.ops.size(), 1u);
   EXPECT_EQ(graph.scopes[1].path, "here");
 }
@@ -137,12 +135,10 @@ TEST(Text, FaultsAreReportedAtTheirPlace) {
 TEST(Text, EveryPrefixAndCutIsAnErrorAndNoCrash) {
   std::string text = print_graph(rich_graph());
   for (size_t i = 0; i < text.size(); ++i) {
-    for (std::string cut :
-         {text.substr(0, i), text.substr(0, i) + text.substr(i + 1), text.substr(0, i) + "9" + text.substr(i)}) {
+    for (std::string cut : {text.substr(0, i), text.substr(0, i) + text.substr(i + 1), text.substr(0, i) + "9" + text.substr(i)}) {
       try {
         test::parse(cut);
-      } catch (const SpecError&) {
-      }
+      } catch (const SpecError&) {}
     }
   }
 }

@@ -34,8 +34,7 @@ Graph training_step(int64_t batch) {
   std::vector<ValueId> gradients = differentiate(graph, loss, parameters);
   ValueId lr = b.scalar(b.add_scalar({"lr", {{{HostFormula::Op::variable, 0, 0}}}}));
   for (size_t i = 0; i < parameters.size(); ++i)
-    b.store(graph.op(parameters[i]).attr.tensor,
-            b.binary(OpCode::sub, parameters[i], b.binary(OpCode::mul, lr, gradients[i])));
+    b.store(graph.op(parameters[i]).attr.tensor, b.binary(OpCode::sub, parameters[i], b.binary(OpCode::mul, lr, gradients[i])));
   b.output("loss", loss);
   return graph;
 }
@@ -56,8 +55,7 @@ template <class T> std::vector<double> train(const Graph& graph, int steps) {
     const Tensor& tensor = graph.tensors[i];
     if (tensor.role != Role::parameter) continue;
     Array<T>& values = state[static_cast<TensorId>(i)] = make_array<T>(tensor.type);
-    for (size_t j = 0; j < values.data.size(); ++j)
-      values.data[j] = static_cast<T>(0.5 * std::sin(static_cast<double>(3 * i + j)));
+    for (size_t j = 0; j < values.data.size(); ++j) values.data[j] = static_cast<T>(0.5 * std::sin(static_cast<double>(3 * i + j)));
   }
   StepInput<T> input;
   input.columns = {{graph.find_tensor("x"), x.data()}, {graph.find_tensor("y"), y.data()}};

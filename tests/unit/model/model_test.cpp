@@ -36,7 +36,8 @@ std::string spec(const std::string& model, const std::string& loss = "cross_entr
 
 TEST(Model, CountsParameters) {
   EXPECT_EQ(Built(spec("[{linear: 16}, relu, {linear: 8}, relu, {linear: 3}]"), table(4, 3)).model->parameter_count(), 243);
-  EXPECT_EQ(Built(spec("[{linear: 64}, relu, {linear: 32}, relu, {linear: 1}]", "bce_with_logits"), table(30, 2)).model->parameter_count(), 4097);
+  EXPECT_EQ(Built(spec("[{linear: 64}, relu, {linear: 32}, relu, {linear: 1}]", "bce_with_logits"), table(30, 2)).model->parameter_count(),
+            4097);
   EXPECT_EQ(Built(spec("[{linear: 500}, relu, {linear: 10}]"), table(784, 10)).model->parameter_count(), 397510);
 }
 

@@ -110,7 +110,8 @@ std::string as_blocks(const std::string& name) {
     size_t section = text.find("\ntransforms:\n");
     if (section == std::string::npos || text.find("\n  " + name + "(", section) == std::string::npos) continue;
     text.replace(section, 13, "\nblocks:\n");
-    for (const std::string fitted = "    fit: true\n"; text.find(fitted) != std::string::npos;) text.erase(text.find(fitted), fitted.size());
+    for (const std::string fitted = "    fit: true\n"; text.find(fitted) != std::string::npos;)
+      text.erase(text.find(fitted), fitted.size());
     return text + "  under_test():\n    - ";
   }
   return "";
@@ -147,7 +148,8 @@ void check(const std::string& name, DefinitionKind kind) {
     const Tensor& tensor = gradients.graph.tensors[t];
     if (tensor.role == Role::input) input.columns[static_cast<TensorId>(t)] = columns.emplace_back(column(tensor.type, 4, random)).data();
     if (tensor.role != Role::parameter && tensor.role != Role::running) continue;
-    Array<double>& values = state[static_cast<TensorId>(t)] = {tensor.type, std::vector<double>(static_cast<size_t>(tensor.type.elements()))};
+    Array<double>& values =
+        state[static_cast<TensorId>(t)] = {tensor.type, std::vector<double>(static_cast<size_t>(tensor.type.elements()))};
     for (double& v : values.data) v = tensor.role == Role::parameter ? 0.5 * normal(random) : 1;
   }
   input.rows = rows.data();
@@ -155,10 +157,12 @@ void check(const std::string& name, DefinitionKind kind) {
   input.state = &state;
   int checked = 0;
   for (const GradientTask& task : gradients.tasks) {
-    if (task.name[0] == '_') continue;   // alone, a part of a transform stands on its kinks: the greatest channel and what it is compared with
+    if (task.name[0] == '_')
+      continue;   // alone, a part of a transform stands on its kinks: the greatest channel and what it is compared with
     std::vector<GradientDifference> found = check_gradient(gradients.graph, task.probe, input);
     for (size_t i = 0; i < found.size(); ++i, ++checked) {
-      EXPECT_FALSE(found[i].off) << task.name << " by " << task.at[i].name << ", element " << found[i].element << ": " << found[i].given << ", differences give " << found[i].expected;
+      EXPECT_FALSE(found[i].off) << task.name << " by " << task.at[i].name << ", element " << found[i].element << ": " << found[i].given
+                                 << ", differences give " << found[i].expected;
     }
   }
   EXPECT_GT(checked, 0) << name;
@@ -197,7 +201,8 @@ TEST(StdParity, EveryEntryIsInAFixture) {
       }
     }
   }
-  for (const auto& [name, kind] : entries({DefinitionKind::function, DefinitionKind::block, DefinitionKind::optimizer, DefinitionKind::schedule}))
+  for (const auto& [name, kind] :
+       entries({DefinitionKind::function, DefinitionKind::block, DefinitionKind::optimizer, DefinitionKind::schedule}))
     EXPECT_TRUE(words.count(name)) << kind_name(kind) << " '" << name << "' has no parity case (tests/parity/cases.py)";
 }
 

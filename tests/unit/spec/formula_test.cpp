@@ -44,8 +44,10 @@ TEST(Formula, NestingIsBounded) {
 }
 
 TEST(Formula, KnowsFormulasFromTexts) {
-  for (const char* text : {"4 * d", "1/255", "widths[i]", "sqrt(2)", "[1, 2]", "a if b else c"}) EXPECT_TRUE(looks_like_formula(text)) << text;
-  for (const char* text : {"adam", "val_loss", "data/train", "cats-dogs", "2024-01-02x", "some text", "30 epochs"}) EXPECT_FALSE(looks_like_formula(text)) << text;
+  for (const char* text : {"4 * d", "1/255", "widths[i]", "sqrt(2)", "[1, 2]", "a if b else c"})
+    EXPECT_TRUE(looks_like_formula(text)) << text;
+  for (const char* text : {"adam", "val_loss", "data/train", "cats-dogs", "2024-01-02x", "some text", "30 epochs"})
+    EXPECT_FALSE(looks_like_formula(text)) << text;
 }
 
 TEST(Signature, ReadsNamesAndDefaults) {

@@ -48,7 +48,8 @@ TEST(Yaml, BoundsAliases) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 8; ++i) {
     std::string before = "*a" + std::to_string(i - 1), name = "a" + std::to_string(i);
-    bomb += name + ": &" + name + " [" + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + "]\n";
+    bomb += name + ": &" + name + " [" + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " + before + ", " +
+            before + ", " + before + ", " + before + ", " + before + "]\n";
   }
   Read r(bomb);
   EXPECT_EQ(r.faults.errors(), 1u);
@@ -60,7 +61,8 @@ TEST(Yaml, BoundsNesting) {
 }
 
 TEST(Spec, PrintReadsBack) {
-  Read r("name: \"a: b\"\nlist: [1, \"2\", x]\nmap: {k: 'no', e: [], n: [[1, 2], [3]]}\ntext: \"two\\nlines\"\nitems: [{linear: 3}, relu, {op: {a: 1, b: [2]}, as: h}]\n");
+  Read r("name: \"a: b\"\nlist: [1, \"2\", x]\nmap: {k: 'no', e: [], n: [[1, 2], [3]]}\ntext: \"two\\nlines\"\nitems: [{linear: 3}, relu, "
+         "{op: {a: 1, b: [2]}, as: h}]\n");
   std::string once = print_spec(r.node, false, r.sources);
   Read again(once);
   ASSERT_EQ(again.faults.errors(), 0u) << once << again.faults.render();

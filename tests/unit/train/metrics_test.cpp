@@ -39,7 +39,8 @@ TEST(Metrics, PerplexityIsTheInverseMeanProbability) {
   // Geometric mean of 1/2 and 1/8: 1/4.
   Predicted p{.outputs = 3, .scores = {.5f, .25f, .25f, .125f, .375f, .5f}, .labels = {0, 0}, .targets = {}};
   EXPECT_DOUBLE_EQ(of("perplexity", p), 4);
-  EXPECT_DOUBLE_EQ(of("perplexity", {.outputs = 1, .scores = {.25f, .25f}, .labels = {1, 0}, .targets = {}}), std::exp(-(std::log(0.25) + std::log(0.75)) / 2));
+  EXPECT_DOUBLE_EQ(of("perplexity", {.outputs = 1, .scores = {.25f, .25f}, .labels = {1, 0}, .targets = {}}),
+                   std::exp(-(std::log(0.25) + std::log(0.75)) / 2));
   // A probability that f32 cannot hold is no infinite loss.
   EXPECT_NEAR(std::log2(of("perplexity", {.outputs = 2, .scores = {0, 1}, .labels = {0}, .targets = {}})), 126, 1e-9);
   EXPECT_FALSE(rises("val_perplexity"));

@@ -11,7 +11,9 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-Monitors::Outcome give(Monitors& monitors, double value) { return monitors.update({.train_loss = 0, .val_loss = value, .val = nullptr}, 1); }
+Monitors::Outcome give(Monitors& monitors, double value) {
+  return monitors.update({.train_loss = 0, .val_loss = value, .val = nullptr}, 1);
+}
 
 std::vector<int64_t> ranks(int64_t keep, const std::vector<double>& values) {
   TrainSettings settings;
