@@ -127,7 +127,7 @@ V interleave_zeros(V g, const std::vector<int64_t>& step) {
 void slice_vjp(Vjp& r) {
   r.give(0, [&] {
     const Attributes& slice = r.op.attr;
-    const Shape& x = r.shape(0);
+    Shape x = r.shape(0);   // a copy: ops that are added move those that are there
     V g = interleave_zeros(r.g, slice.step);
     Shape found = g.op().type.shape;
     Attributes cut{.begin = std::vector<int64_t>(x.size(), 0), .end = found, .step = std::vector<int64_t>(x.size(), 1)};

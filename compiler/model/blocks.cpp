@@ -19,7 +19,7 @@ bool Context::averages(const std::string& path) const {
 
 TensorId Context::find_state(const std::string& path) { return builder.find_tensor(averages(path) ? "ema." + path : path); }
 
-ValueId Context::add_state(const std::string& given, const std::string& op, Role role, const Type& type, Initializer init, Loc loc) {
+ValueId Context::add_state(const std::string& given, const std::string& op, Role role, Type type, Initializer init, Loc loc) {
   std::string path = role == Role::parameter && averages(given) ? "ema." + given : given;
   if (builder.find_tensor(path) >= 0) throw SpecError(loc, "the name '" + path + "' is taken");
   TensorId id = builder.add_tensor({.path = path, .type = type, .role = role});

@@ -111,7 +111,7 @@ struct Context {
   void add_use(const Definition& definition, Loc loc, const std::vector<std::pair<std::string, Value>>& operands, const Value& result);
   /// Adds a state tensor of this path with its store of initial values, and returns its value. Not trained unless `role`
   /// is parameter and no rule freezes it. `op` is the item that owns it.
-  ValueId add_state(const std::string& path, const std::string& op, Role role, const Type& type, Initializer init, Loc loc);
+  ValueId add_state(const std::string& path, const std::string& op, Role role, Type type, Initializer init, Loc loc);
   /// A parameter or running state by its path, -1 where it is not there: in evaluation the average where there is one.
   TensorId find_state(const std::string& path);
   /// The value of a state tensor at this point of the step: what the updates and layers so far have made of it. How they

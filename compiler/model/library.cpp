@@ -78,11 +78,28 @@ const Definition* Library::parse(DefinitionKind kind, Entry& entry) {
   return entry.parsed = &definitions_.back();
 }
 
+namespace {
+
+// In place of a definition that cannot be read: what uses it says nothing more.
+Definition faulty_definition(DefinitionKind kind, const Node& key) {
+  Definition d;
+  d.kind = kind;
+  d.faulty = true;
+  d.file = key.loc.file;
+  std::string head = starts_with(key.text, "override ") ? key.text.substr(9) : key.text;
+  d.signature.name = head.substr(0, head.find_first_of("( "));
+  d.signature.loc = key.loc;
+  return d;
+}
+
+}  // namespace
+
 Definition Library::read(DefinitionKind kind, const Node& key, const Node& body, bool is_std) {
   const Node* name = body.is(Node::Kind::map) ? body.find("extends") : nullptr;
   if (!name) return read_definition(kind, key, body, is_std);
   const Definition* base = find(kind, name->text, name->loc.file);
   if (!base) throw SpecError(unknown_name(name->loc, std::string(kind_name(kind)), name->text, names(kind)));
+  if (base->faulty) return faulty_definition(kind, key);
   if (!base->body->is(Node::Kind::map)) throw SpecError(name->loc, "'" + name->text + "' is no map of keys that could be extended");
   Node lower = *base->body;
   std::erase_if(lower.entries, [](const auto& e) { return e.first.text == "extends"; });
@@ -97,6 +114,10 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
     for (const auto& [key, body] : map->entries) {
       try {
         Definition d = read(kind, key, body, false);
+        if (d.faulty) {
+          add_faulty(std::move(d));
+          continue;
+        }
         const std::string name = d.name();
         auto shipped = std_.find({kind, name});   // its private names hinder nobody
         bool builtin = (shipped != std_.end() && visible(name, shipped->second.file, key.loc.file)) ||
@@ -112,24 +133,17 @@ void Library::add_user(const Node& spec, Diagnostics& diagnostics) {
         place = &definitions_.back();
       } catch (const SpecError& e) {
         diagnostics.report(e.diagnostic);
-        add_faulty(kind, key);
+        add_faulty(faulty_definition(kind, key));
       }
     }
   }
 }
 
-// What uses a definition that cannot be read says nothing more.
-void Library::add_faulty(DefinitionKind kind, const Node& key) {
-  Definition d;
-  d.kind = kind;
-  d.faulty = true;
-  d.file = key.loc.file;
-  std::string head = starts_with(key.text, "override ") ? key.text.substr(9) : key.text;
-  d.signature.name = head.substr(0, head.find_first_of("( "));
-  d.signature.loc = key.loc;
-  if (std_.count({kind, d.name()}) || user_.count({kind, d.name()})) return;
+void Library::add_faulty(Definition d) {
+  std::pair name{d.kind, d.name()};
+  if (std_.count(name) || user_.count(name)) return;
   definitions_.push_back(std::move(d));
-  user_[{kind, definitions_.back().name()}] = &definitions_.back();
+  user_[name] = &definitions_.back();
 }
 
 void Library::check_user_names(const NamesAround& around, Diagnostics& diagnostics) {

@@ -40,7 +40,7 @@ private:
   const Definition* parse(DefinitionKind kind, Entry& entry);
   /// read_definition() of the body on top of what it extends; a merged body is kept.
   Definition read(DefinitionKind kind, const Node& key, const Node& body, bool is_std);
-  void add_faulty(DefinitionKind kind, const Node& key);
+  void add_faulty(Definition d);
   bool visible(const std::string& name, size_t std_file, uint32_t asking) const;
 
   Sources& sources_;
