@@ -25,8 +25,8 @@ constexpr size_t kMeasured = 3;                            // tiles that a tuner
 double tile_cycles(int64_t rows, int64_t vectors, int64_t k, int64_t mr, int64_t nv, int parts) {
   auto cost = [&](int64_t r, int64_t v) {
     double fma = static_cast<double>(r * v * parts) / 2, loads = static_cast<double>(v * parts + r) / 2;
-    double latency =
-        4.2;   // of a chain, and a little: just as many sums as it takes leave no room for a hiccup; short tiles wait for themselves
+    // Of a chain, 4, and a little: just as many sums as it takes leave no room for a hiccup. Short tiles wait for themselves.
+    double latency = 4.2;
     return static_cast<double>(k) * std::max({fma, loads, latency}) + 20 + 4.0 * static_cast<double>(r * v * parts);
   };
   double total = 0;
@@ -131,17 +131,11 @@ private:
     for (size_t i = others_.size(); i-- > 0;) c_->set_var(class_of_.at(others_[i]), along(take(extent(others_[i]), i == 0)));
 
     int64_t full = blocks / tile_.vectors, rest_blocks = blocks % tile_.vectors;
-    auto by_rows = [&](const std::function<void(int64_t)>& body) {
-      either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, body);
-    };
     if (!packed_)
-      return by_rows([&](int64_t mr) { either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); }); });
+      return either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows,
+                    [&](int64_t mr) { either(block_tile_, full, rest_blocks, tile_.vectors, [&](int64_t nv) { one_tile(mr, nv); }); });
     pack(rows, depth);
-    Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
-    row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
-    if (packed_) find_copy();
-    by_rows([&](int64_t mr) { all_blocks(mr, blocks); });
-    c_->end_loop();
+    tiles_of_pack(rows, blocks, row_tiles);
   }
 
   // Sums over all but the rows of the result: a tile has its rows to the end, lanes and all other axes inside, and one
@@ -162,11 +156,7 @@ private:
     c_->end_loop();
     row_sums_ = row_sums;
     for (char l : others_) c_->set_var(class_of_.at(l), along(c_->loop(0, extent(l))));
-    Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
-    row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
-    if (packed_) find_copy();
-    either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) { all_blocks(mr, blocks); });
-    c_->end_loop();
+    tiles_of_pack(rows, blocks, row_tiles);
     for (char l : others_) {
       c_->end_loop();
       c_->clear_var(class_of_.at(l));
@@ -179,6 +169,16 @@ private:
       Reg lanes = w.load({.buffer = row_sums[i], .at = {0, {{row, kLanes}, {pack_, -width * kLanes}}}}, true);
       c_->write(sums_[i], w.emit(Code::sum_lanes, {lanes}), c_->index_of(sums_[i]));
     }
+    c_->end_loop();
+  }
+
+  // The tiles of rows of pack_, each with all blocks of lanes.
+  void tiles_of_pack(int64_t rows, int64_t blocks, int64_t row_tiles) {
+    Writer& w = c_->w();
+    Reg begin = c_->index_reg({0, {{pack_, packed_tiles_}}}), end = c_->index_reg({packed_tiles_, {{pack_, packed_tiles_}}});
+    row_tile_ = c_->loop_regs(begin, w.emit(Code::xmin, {end, w.constant(static_cast<double>(row_tiles), Elem::index)}));
+    if (packed_) find_copy();
+    either(row_tile_, rows / tile_.rows, rows % tile_.rows, tile_.rows, [&](int64_t mr) { all_blocks(mr, blocks); });
     c_->end_loop();
   }
 
