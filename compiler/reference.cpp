@@ -2,11 +2,34 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/compile.h"
 #include "compiler/graph/graph.h"
+#include "compiler/step_input.h"
 
 #include <cmath>
 #include <cstring>
 
 namespace mlc {
+
+std::map<TensorId, Array<float>> read_state(const Graph& graph, const StateLayout& layout, const SharedState& state) {
+  std::map<TensorId, Array<float>> out;
+  for (size_t t = 0; t < graph.tensors.size(); ++t) {
+    const Tensor& tensor = graph.tensors[t];
+    if (tensor.role == Role::input || tensor.role == Role::output) continue;
+    ensure(tensor.type.dtype == DType::f32, "reference: state is f32");
+    Array<float>& a = out[static_cast<TensorId>(t)];
+    a.type = tensor.type;
+    a.data.resize(static_cast<size_t>(tensor.type.elements()));
+    state.read(layout.offsets.at(tensor.path), a.data.data(), tensor.type.bytes());
+  }
+  return out;
+}
+
+void read_step(const float* scalars, StepInput<float>& input) {
+  uint32_t words[kFirstScalar];
+  std::memcpy(words, scalars, sizeof words);
+  input.step = words[kStepScalar];
+  input.seed = words[kSeedLowScalar] | uint64_t{words[kSeedHighScalar]} << 32;
+}
+
 namespace {
 
 class Reference : public Executable {
@@ -16,7 +39,7 @@ public:
         results_(compiled.program.results_per_step) {}
 
   int run(const Feed& feed) override {
-    load();
+    values_ = read_state(graph_, layout_, state_);
     int done = 0;
     size_t stride = kFirstScalar + graph_.scalars.size();
     while (done < feed.steps && !(feed.stop && feed.stop->load())) {
@@ -26,10 +49,7 @@ public:
       for (size_t t = 0; t < graph_.tensors.size(); ++t)
         if (graph_.tensors[t].role == Role::input) in.columns[static_cast<TensorId>(t)] = feed.columns.at(column++);
       in.rows = feed.rows + static_cast<int64_t>(done) * graph_.batch;
-      uint32_t words[kFirstScalar];
-      std::memcpy(words, scalars, sizeof words);
-      in.step = words[kStepScalar];
-      in.seed = words[kSeedLowScalar] | uint64_t{words[kSeedHighScalar]} << 32;
+      read_step(scalars, in);
       for (size_t s = 0; s < graph_.scalars.size(); ++s) in.scalars.push_back(scalars[kFirstScalar + s]);
       in.state = &values_;
       std::map<TensorId, Array<float>> out = interpret(graph_, in);
@@ -57,25 +77,9 @@ private:
     }
   }
 
-  template <class F> void each_state(F f) {
-    for (size_t t = 0; t < graph_.tensors.size(); ++t) {
-      const Tensor& tensor = graph_.tensors[t];
-      if (tensor.role == Role::input || tensor.role == Role::output) continue;
-      ensure(tensor.type.dtype == DType::f32, "reference: state is f32");
-      f(static_cast<TensorId>(t), tensor, layout_.offsets.at(tensor.path));
-    }
-  }
-  void load() {
-    each_state([&](TensorId id, const Tensor& tensor, int64_t offset) {
-      Array<float>& a = values_[id];
-      a.type = tensor.type;
-      a.data.resize(static_cast<size_t>(tensor.type.elements()));
-      state_.read(offset, a.data.data(), tensor.type.bytes());
-    });
-  }
   void save() {
-    each_state(
-        [&](TensorId id, const Tensor& tensor, int64_t offset) { state_.write(offset, values_.at(id).data.data(), tensor.type.bytes()); });
+    for (const auto& [id, value] : values_)
+      state_.write(layout_.offsets.at(graph_.tensors[static_cast<size_t>(id)].path), value.data.data(), value.type.bytes());
   }
 
   const Graph& graph_;

@@ -1,11 +1,11 @@
 // A loss that is not a number: which layer gave the first value that is not finite.
 #include "compiler/graph/not_finite.h"
+#include "compiler/step_input.h"
 #include "tools/cli/training.h"
 
 #include <fmt/core.h>
 
 #include <cmath>
-#include <cstring>
 
 namespace mlc {
 
@@ -14,27 +14,13 @@ std::string Training::not_finite_text(const TrainJob::Failure& failure) {
   Graph graph = model_->build(GraphKind::train, failure.key.batch,
                               {.active = failure.key.active, .phase = failure.key.phase, .gather = failure.key.gather});
   StepInput<float> in;
-  std::map<TensorId, Array<float>> state;
+  std::map<TensorId, Array<float>> state = read_state(graph, bench_->layout(), bench_->state());
   const Columns columns = columns_of(data_);
-  for (size_t t = 0; t < graph.tensors.size(); ++t) {
-    const Tensor& tensor = graph.tensors[t];
-    auto id = static_cast<TensorId>(t);
-    if (tensor.role == Role::output) continue;
-    if (tensor.role == Role::input) {
-      in.columns[id] = columns.at(tensor.path);
-      continue;
-    }
-    Array<float>& values = state[id];
-    values.type = tensor.type;
-    values.data.resize(static_cast<size_t>(tensor.type.elements()));
-    bench_->state().read(bench_->layout().offsets.at(tensor.path), values.data.data(), tensor.type.bytes());
-  }
+  for (size_t t = 0; t < graph.tensors.size(); ++t)
+    if (const Tensor& tensor = graph.tensors[t]; tensor.role == Role::input) in.columns[static_cast<TensorId>(t)] = columns.at(tensor.path);
   in.state = &state;
   in.rows = failure.rows;
-  uint32_t words[kFirstScalar];
-  std::memcpy(words, failure.scalars, sizeof words);
-  in.step = words[kStepScalar];
-  in.seed = words[kSeedLowScalar] | uint64_t{words[kSeedHighScalar]} << 32;
+  read_step(failure.scalars, in);
   // The compiled program has lost the scalars that nothing reads.
   for (const auto& scalar : graph.scalars) {
     double value = 0;
