@@ -15,8 +15,6 @@ namespace {
 
 const std::vector<std::string> kBuiltins = {"none", "true", "false", "inf", "pi", "train", "data"};
 
-std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
-
 class NameCheck {
 public:
   NameCheck(const Definition& d, const NamesAround& around, Library& library)
@@ -93,9 +91,9 @@ private:
 
   // Formulas among items see names that items give: those are looked up where the block is used.
   void items(const Node& list) {
+    const std::vector<std::string> structural = structural_ops();
     for (const Node& node : list.items) {
       Item item = read_item(node);
-      std::vector<std::string> structural = structural_ops();
       if (item.op == "layers" || item.op == "residual") {
         if (item.value) items(*item.value);
         if (item.shortcut) items(*item.shortcut);
@@ -120,6 +118,8 @@ private:
 void check_definition_names(const Definition& definition, const NamesAround& around, Library& library) {
   NameCheck(definition, around, library).run();
 }
+
+std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
 
 SpecError unknown_value(const std::string& name, Loc loc, std::vector<std::string> names) {
   names.insert(names.end(), kBuiltins.begin(), kBuiltins.end());

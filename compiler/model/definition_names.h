@@ -17,6 +17,8 @@ struct NamesAround {
 /// Throws SpecError at the first one that is not known.
 void check_definition_names(const Definition& definition, const NamesAround& around, Library& library);
 
+/// "; did you mean 'NEAR'?", or nothing where nothing is near.
+std::string did_you_mean(const std::string& near);
 /// "unknown function 'f'; did you mean 'g'?" at `loc`: for formulas of `around`'s networks and the library.
 SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library);
 /// "unknown name 'b'; did you mean 'bias'?" among `names` and what every formula knows.

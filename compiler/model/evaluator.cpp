@@ -14,8 +14,6 @@ namespace {
 
 using Kind = Value::Kind;
 
-std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
-
 // "a.b.c" of an attribute chain over names; empty when it is none.
 std::string dotted(const Expr& expr) {
   if (expr.kind == Expr::Kind::name) return expr.name;
