@@ -10,21 +10,12 @@
 namespace mlc {
 namespace {
 
+// clang-format off
 enum Kind : unsigned {
-  integer = 1,
-  number = 2,
-  flag = 4,
-  text = 8,
-  word = 16,
-  formula = 32,
-  quantity = 64,
-  list = 128,
-  map = 256,
-  items = 512,
-  name = 1024,
-  any = 2048,
-  none = 4096
+  integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024,
+  any = 2048, none = 4096
 };
+// clang-format on
 
 struct Key {
   std::string_view path;

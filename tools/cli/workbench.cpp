@@ -67,9 +67,7 @@ Workbench::Workbench(const Node& spec, const WorkbenchOptions& options, const Mo
   options_.target.cpu = cpu.name;
   options_.disabled = options.disabled;
   threads_ = cpu.cores;
-  if (const Node* n = spec.find("threads"); n && n->text != "all") {
-    threads_ = static_cast<int>(n->number());
-  }
+  if (const Node* n = spec.find("threads"); n && n->text != "all") threads_ = static_cast<int>(n->number());
   if (device_ == "reference") threads_ = 1;
   if (options.tuned && options.cache && device_ == "cpu") tuning_ = load_tuning(options_.target, threads_);
   options_.target.tuning = &tuning_;
