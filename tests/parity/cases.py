@@ -261,6 +261,14 @@ activation("log_sigmoid", "log_sigmoid", F.logsigmoid)
 activation("selu", "selu", F.selu)
 activation("mish", "mish", F.mish)
 activation("hardswish", "hardswish", F.hardswish)
+activation("relu6", "relu6", F.relu6, x=normal(12, 5, scale=5))
+activation("hardsigmoid", "hardsigmoid", F.hardsigmoid, x=normal(12, 5, scale=3))
+activation("celu", "celu: 0.7", lambda x: F.celu(x, 0.7))
+activation("threshold", "threshold: {threshold: 0.3, value: -0.2}", lambda x: F.threshold(x, 0.3, -0.2))
+activation("hardshrink", "hardshrink", F.hardshrink)
+activation("softshrink", "softshrink: 0.4", lambda x: F.softshrink(x, 0.4))
+activation("tanhshrink", "tanhshrink", F.tanhshrink)
+activation("softmin", "softmin", lambda x: F.softmin(x, -1))
 activation("hardtanh", "hardtanh", F.hardtanh)
 activation("hardtanh_bounds", "hardtanh: {min_val: -0.2, max_val: 3}", lambda x: F.hardtanh(x, -0.2, 3.0))
 activation("glu", "glu", F.glu, y=normal(12, 2))
@@ -280,6 +288,9 @@ activation("softmax", "softmax", lambda x: F.softmax(x, -1))
 activation("softmax_dim", "softmax: {dim: 0}", lambda x: F.softmax(x, 1), x=normal(12, 3, 5, scale=2), y=normal(12, 3, 4), still=("linear1.bias",))
 activation("log_softmax", "log_softmax", lambda x: F.log_softmax(x, -1))
 activation("log_softmax_dim", "log_softmax: {dim: 0}", lambda x: F.log_softmax(x, 1), x=normal(12, 3, 5), y=normal(12, 3, 4), still=("linear1.bias",))
+case("prelu", "- linear: 4\n- prelu", lambda: Net(linear(5, 4), ("prelu1", nn.PReLU())), y=normal(12, 4), predict=True)
+case("prelu_channels", "- linear: 4\n- prelu: {num_parameters: 3, start: 0.1}\n- linear: 2",
+     lambda: Net(linear(5, 4), ("prelu1", nn.PReLU(3, 0.1)), linear(4, 2, "linear2")), x=normal(12, 3, 5), y=normal(12, 3, 2))
 # Arguments far outside of the usual range.
 FAR = dict(x=normal(12, 5, scale=200), optimizer="{type: sgd, lr: 1e-4}", make=lambda p: torch.optim.SGD(p, lr=1e-4))
 STILL = ("linear1.weight", "linear1.bias")
@@ -321,12 +332,14 @@ CORNERS = {
     "selu": F.selu, "gelu": F.gelu, "gelu: tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu, "mish": F.mish, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": F.softplus,
     "softplus: {beta: 2, threshold: 6}": lambda x: F.softplus(x, 2, 6), "softmax": lambda x: F.softmax(x, -1), "log_softmax": lambda x: F.log_softmax(x, -1), "hardtanh": F.hardtanh,
     "hardtanh: {min_val: -3, max_val: 6}": lambda x: F.hardtanh(x, -3.0, 6.0), "hardswish": F.hardswish, "glu": lambda x: F.glu(x, -1),
+    "relu6": F.relu6, "hardsigmoid": F.hardsigmoid, "celu: 2": lambda x: F.celu(x, 2.0), "threshold: {threshold: 1, value: -2}": lambda x: F.threshold(x, 1.0, -2.0),
+    "hardshrink: 1": lambda x: F.hardshrink(x, 1.0), "softshrink: 1": lambda x: F.softshrink(x, 1.0), "tanhshrink": F.tanhshrink, "softmin": lambda x: F.softmin(x, -1),
 }
 KINKS = [-6.0, -3.0, -1.0, -0.0, 0.0, 1.0, 3.0, 6.0, 20.0, 20.5]
 SHIFT = "blocks:\n  shift():\n    params:\n      weight: {shape: in.shape, init: 0}\n    y: x + weight\n"
 case("activation_corners", "".join(f"- {{shift: {{}}, as: s{i}, from: x}}\n- {item if ':' in item else item + ': {}'}\n  as: f{i}\n" for i, item in enumerate(CORNERS))
      + "- concat: {dim: -1}\n  from: [" + ", ".join(f"f{i}" for i in range(len(CORNERS))) + "]",
-     lambda: Shifted(list(CORNERS.values()), 10), x=given([KINKS]), y=normal(1, 205), batch=1, steps=1, top=SHIFT, predict=True, loss="{type: mse, reduction: sum}",
+     lambda: Shifted(list(CORNERS.values()), 10), x=given([KINKS]), y=normal(1, 285), batch=1, steps=1, top=SHIFT, predict=True, loss="{type: mse, reduction: sum}",
      criterion=lambda out, y: F.mse_loss(out, y, reduction="sum"), optimizer="{type: sgd, lr: 0.01}", make=lambda p: torch.optim.SGD(p, lr=0.01),
      x_predict=given([KINKS, [math.inf, 1, -200, 200, 80, -80, 1e-8, -1e-8, 1e30, 5], [-math.inf, 1, -2, 3, -4, 5, -6, 7, -8, 9], [-math.inf] * 10, [math.nan, 1, 0, -1, 2, -2, 3, -3, 4, -4]]),
      rtol=2e-5, atol=5e-6)

@@ -40,6 +40,18 @@ image_case("conv1d", "- conv1d: {out: 4, kernel: 5, stride: 2, padding: 2, dilat
            lambda: Net(conv("conv1d1", 3, 4, 5, d=1, stride=2, padding=2, dilation=2), torch.tanh, conv("conv1d2", 4, 2, 3, d=1, groups=2)), (3, 20), (2, 6))
 image_case("conv3d", "- conv3d: {out: 3, kernel: [2, 3, 2], stride: [1, 2, 1], padding: [1, 1, 0]}",
            lambda: Net(conv("conv3d1", 2, 3, (2, 3, 2), d=3, stride=(1, 2, 1), padding=(1, 1, 0))), (2, 4, 5, 3), (3, 5, 3, 2))
+# What stands in the padding.
+image_case("conv2d_reflect", "- conv2d: {out: 3, kernel: 3, padding: [2, 1], padding_mode: reflect}",
+           lambda: Net(conv("conv2d1", 2, 3, 3, padding=(2, 1), padding_mode="reflect")), (2, 6, 5), (3, 8, 5), predict=True)
+image_case("conv2d_replicate", "- conv2d: {out: 4, kernel: 3, stride: 2, dilation: 2, padding: 3, padding_mode: replicate, groups: 2}",
+           lambda: Net(conv("conv2d1", 2, 4, 3, stride=2, dilation=2, padding=3, padding_mode="replicate", groups=2)), (2, 6, 5), (4, 4, 4))
+image_case("conv2d_circular_same", "- conv2d: {out: 3, kernel: [3, 4], padding: same, padding_mode: circular}",
+           lambda: Net(conv("conv2d1", 2, 3, (3, 4), padding="same", padding_mode="circular")), (2, 6, 5), (3, 6, 5))
+image_case("conv1d_reflect", "- conv1d: {out: 3, kernel: 4, padding: 2, padding_mode: reflect}", lambda: Net(conv("conv1d1", 2, 3, 4, d=1, padding=2, padding_mode="reflect")), (2, 9), (3, 10))
+image_case("conv3d_replicate", "- conv3d: {out: 2, kernel: [2, 3, 3], padding: [1, 2, 0], padding_mode: replicate}",
+           lambda: Net(conv("conv3d1", 2, 2, (2, 3, 3), d=3, padding=(1, 2, 0), padding_mode="replicate")), (2, 3, 4, 3), (2, 4, 6, 1))
+image_case("conv_transpose3d", "- conv_transpose3d: {out: 3, kernel: [2, 3, 2], stride: [2, 1, 2], padding: [0, 1, 1], output_padding: [1, 0, 1]}",
+           lambda: Net(("conv_transpose3d1", nn.ConvTranspose3d(2, 3, (2, 3, 2), stride=(2, 1, 2), padding=(0, 1, 1), output_padding=(1, 0, 1)))), (2, 2, 3, 3), (3, 5, 3, 5))
 image_case("conv_transpose2d", "- conv_transpose2d: {out: 3, kernel: 4, stride: 2, padding: 1}",
            lambda: Net(("conv_transpose2d1", nn.ConvTranspose2d(2, 3, 4, stride=2, padding=1))), (2, 3, 4), (3, 6, 8), predict=True)
 image_case("conv_transpose2d_all", "- conv_transpose2d: {out: 6, kernel: [3, 2], stride: [3, 2], padding: [2, 0], output_padding: [2, 1], groups: 2, dilation: [2, 1], bias: false}",
@@ -74,12 +86,52 @@ image_case("avg_pool1d", "- conv1d: {out: 3, kernel: 3}\n- avg_pool1d: {kernel: 
            lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.AvgPool1d(4, 3, 2, ceil_mode=True)), (2, 12), (3, 4))
 image_case("adaptive_avg_pool2d", BEFORE + "- adaptive_avg_pool2d: [3, 2]", behind(nn.AdaptiveAvgPool2d((3, 2))), (2, 6, 6), (4, 3, 2))
 image_case("adaptive_avg_pool2d_uneven", BEFORE + "- adaptive_avg_pool2d: [3, 5]", behind(nn.AdaptiveAvgPool2d((3, 5))), (2, 7, 6), (4, 3, 5))
+VOLUME = "- conv3d: {out: 2, kernel: 3, padding: 1}\n"
+
+
+def behind_volume(module):
+    return lambda: Net(conv("conv3d1", 2, 2, 3, d=3, padding=1), module)
+
+
+image_case("max_pool3d", VOLUME + "- max_pool3d: {kernel: [2, 3, 2], stride: [1, 2, 2], padding: [0, 1, 1], ceil_mode: true}",
+           behind_volume(nn.MaxPool3d((2, 3, 2), (1, 2, 2), (0, 1, 1), ceil_mode=True)), (2, 3, 4, 5), (2, 2, 3, 3))
+image_case("avg_pool3d", VOLUME + "- avg_pool3d: {kernel: 3, stride: 2, padding: 1, ceil_mode: true}",
+           behind_volume(nn.AvgPool3d(3, 2, 1, ceil_mode=True)), (2, 3, 4, 5), (2, 2, 3, 3))
+image_case("adaptive_max_pool2d", BEFORE + "- adaptive_max_pool2d: [3, 2]", behind(nn.AdaptiveMaxPool2d((3, 2))), (2, 6, 6), (4, 3, 2))
+image_case("adaptive_max_pool2d_uneven", BEFORE + "- adaptive_max_pool2d: [3, 5]", behind(nn.AdaptiveMaxPool2d((3, 5))), (2, 7, 6), (4, 3, 5))
+# Equal elements: the first of a part takes the gradient.
+image_case("adaptive_max_pool2d_ties", "- {conv2d: {out: 4, kernel: 3, padding: 1}, as: c}\n- expr: round(c) + 0.25 * (c - stop_gradient(c))\n- adaptive_max_pool2d: [2, 3]",
+           lambda: Net(conv("c", 2, 4, 3, padding=1), lambda x: torch.round(x) + 0.25 * (x - x.detach()), nn.AdaptiveMaxPool2d((2, 3))), (2, 5, 7), (4, 2, 3))
+image_case("adaptive_pools1d", "- conv1d: {out: 4, kernel: 3}\n- adaptive_max_pool1d: 7\n- adaptive_avg_pool1d: 3",
+           lambda: Net(conv("conv1d1", 2, 4, 3, d=1), nn.AdaptiveMaxPool1d(7), nn.AdaptiveAvgPool1d(3)), (2, 12), (4, 3))
+image_case("global_max_pool", BEFORE + "- global_max_pool", lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), lambda x: x.amax((2, 3))), (2, 5, 6), (4,))
 image_case("global_avg_pool", BEFORE + "- global_avg_pool", lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), lambda x: x.mean((2, 3))), (2, 5, 6), (4,))
 
 # Other layers of images -----------------------------------------------------------------------------------------------
 image_case("upsample_nearest", BEFORE + "- upsample: 2", behind(nn.Upsample(scale_factor=2)), (2, 3, 4), (4, 6, 8))
 image_case("upsample_bilinear", BEFORE + "- upsample: {scale: [3, 2], mode: bilinear}", behind(nn.Upsample(scale_factor=(3, 2), mode="bilinear")), (2, 3, 4), (4, 9, 8))
 image_case("upsample_line", "- conv1d: {out: 3, kernel: 3}\n- upsample: 3", lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.Upsample(scale_factor=3)), (2, 6), (3, 12))
+for name, layer, shape, target, options in (
+    ("upsample_corners", "{scale: [3, 2], mode: bilinear, align_corners: true}", (2, 3, 4), (4, 9, 8), dict(scale_factor=(3, 2), mode="bilinear", align_corners=True)),
+    ("upsample_corners_of_one", "{scale: 2, mode: bilinear, align_corners: true}", (2, 1, 4), (4, 2, 8), dict(scale_factor=2, mode="bilinear", align_corners=True)),
+):
+    image_case(name, BEFORE + "- upsample: " + layer, behind(nn.Upsample(**options)), shape, target)
+image_case("upsample_linear", "- conv1d: {out: 3, kernel: 3}\n- upsample: {scale: 3, mode: linear}",
+           lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.Upsample(scale_factor=3, mode="linear")), (2, 6), (3, 12))
+image_case("upsample_volume", VOLUME + "- upsample: [2, 1, 3]", behind_volume(nn.Upsample(scale_factor=(2, 1, 3))), (2, 2, 3, 2), (2, 4, 3, 6))
+image_case("upsample_trilinear", VOLUME + "- upsample: {scale: [2, 3, 2], mode: trilinear}", behind_volume(nn.Upsample(scale_factor=(2, 3, 2), mode="trilinear")), (2, 2, 3, 2), (2, 4, 9, 4))
+image_case("pixel_unshuffle", BEFORE + "- pixel_unshuffle: 2", behind(nn.PixelUnshuffle(2)), (2, 4, 6), (16, 2, 3))
+image_case("channel_shuffle", BEFORE + "- channel_shuffle: 2\n- conv2d: {out: 2, kernel: 1, groups: 2}",
+           lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), nn.ChannelShuffle(2), conv("conv2d2", 4, 2, 1, groups=2)), (2, 4, 3), (2, 4, 3))
+image_case("local_response_norm", BEFORE + "- local_response_norm: 3", behind(nn.LocalResponseNorm(3)), (2, 4, 3), (4, 4, 3))
+image_case("local_response_norm_settings", BEFORE + "- local_response_norm: {size: 2, alpha: 0.3, beta: 0.6, k: 2}", behind(nn.LocalResponseNorm(2, 0.3, 0.6, 2)), (2, 4, 3), (4, 4, 3))
+image_case("instance_norm", "- conv2d: {out: 4, kernel: 3, bias: false}\n- instance_norm\n- tanh", lambda: Net(conv("conv2d1", 2, 4, 3, bias=False), nn.InstanceNorm2d(4), torch.tanh),
+           (2, 6, 5), (4, 4, 3), rtol=2e-5, atol=5e-6)
+image_case("instance_norm_affine", "- conv1d: {out: 4, kernel: 3, bias: false}\n- instance_norm: {eps: 0.01, affine: true}\n- tanh",
+           lambda: Net(conv("conv1d1", 2, 4, 3, d=1, bias=False), ("instance_norm1", nn.InstanceNorm1d(4, eps=0.01, affine=True)), torch.tanh), (2, 9), (4, 7), rtol=2e-5, atol=5e-6)
+case("stochastic_depth_predict", BEFORE + "- stochastic_depth: 0.4", behind(nn.Identity()), x=normal(6, 2, 4, 3), y=normal(6, 4, 4, 3), steps=1, predict=True,
+     optimizer="{type: sgd, lr: 0}", make=lambda p: torch.optim.SGD(p, lr=0.0), still=("conv2d1.weight", "conv2d1.bias"))
+image_case("stochastic_depth_p1", BEFORE + "- {residual: [{stochastic_depth: {p: 1, mode: batch}}]}", behind(nn.Identity()), (2, 4, 3), (4, 4, 3))
 image_case("pixel_shuffle", BEFORE + "- pixel_shuffle: 2", behind(nn.PixelShuffle(2)), (2, 3, 4), (1, 6, 8))
 image_case("group_norm", BEFORE + "- group_norm: 2\n- tanh", lambda: Net(conv("conv2d1", 2, 4, 3, padding=1), ("group_norm1", nn.GroupNorm(2, 4)), torch.tanh), (2, 4, 5), (4, 4, 5),
            rtol=2e-5, atol=5e-6)
