@@ -18,7 +18,8 @@ import time
 import traceback
 
 import tests
-import language  # noqa: F401 (registers its tests)
+import draws  # noqa: F401 (registers its tests)
+import language  # noqa: F401 (the same)
 import networks  # noqa: F401 (the same)
 from tests import Failure, Skip
 

@@ -237,6 +237,17 @@ case("transformer_block_rotary", "- transformer_block: {heads: 2, mlp_ratio: 3, 
      lambda: Net(("transformer_block1", Block(8, 2, 3, rotary=True, causal=True))), x=normal(8, 5, 8), y=normal(8, 5, 8), predict=True)
 case("transformer_block_dropout", "- transformer_block: {heads: 2, dropout: 0.5}", lambda: Net(("transformer_block1", Block(8, 2))), x=normal(8, 5, 8), y=normal(8, 5, 8), predict=True,
      **STILL_BLOCK, still=tuple("transformer_block1." + n for n in Block(8, 2).state_dict()))
+
+
+class Through(Block):
+    """Both branches dropped whole."""
+
+    def forward(self, x):
+        return x
+
+
+case("transformer_block_dropout_one", "- linear: 8\n- transformer_block: {heads: 2, dropout: 1}", lambda: Net(linear(5, 8), ("transformer_block1", Through(8, 2))),
+     x=normal(8, 5, 5), y=normal(8, 5, 8), still=tuple("transformer_block1." + n for n in Block(8, 2).state_dict()))
 case("attention_heads", "- attention: {heads: 4, positions: rotary}", lambda: Net(("attention1", Attention(8, 4, rotary=True))), x=normal(12, 6, 8), y=normal(12, 6, 8), predict=True)
 # Every weight dropped: only the last bias learns.
 case("attention_dropout_one", "- attention: {heads: 2, dropout: 1}", lambda: Net(("attention1", Dropped(8))), x=normal(12, 5, 8), y=normal(12, 5, 8),
@@ -368,6 +379,7 @@ loss("cross_entropy_weight", "{type: cross_entropy, weight: [0.2, 1.0, 2.5]}", c
 UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
 loss("cross_entropy_balanced", "{type: cross_entropy, weight: balanced}", ce(weight=[12 / 18, 1.0, 2.0]), y=UNEVEN)
 loss("cross_entropy_balanced_smoothing", "{type: cross_entropy, weight: balanced, label_smoothing: 0.1}", ce(weight=[12 / 18, 1.0, 2.0], label_smoothing=0.1), y=UNEVEN)
+loss("cross_entropy_balanced_sum", "{type: cross_entropy, weight: balanced, reduction: sum}", ce(weight=[12 / 18, 1.0, 2.0], reduction="sum"), y=UNEVEN, **SUM)
 loss("cross_entropy_balanced_formula", "'cross_entropy(output, y, weight=\"balanced\")'", ce(weight=[12 / 18, 1.0, 2.0]), y=UNEVEN)
 loss("cross_entropy_smoothing", "{type: cross_entropy, label_smoothing: 0.1}", ce(label_smoothing=0.1), **CLASSES)
 loss("cross_entropy_weight_smoothing", "{type: cross_entropy, weight: [0.2, 1.0, 2.5], label_smoothing: 0.2}", ce(weight=WEIGHT, label_smoothing=0.2), **CLASSES)
@@ -650,6 +662,8 @@ schedule("rate_exponential_epochs", "{type: exponential, gamma: 0.7, every: 1 ep
 schedule("rate_cosine", "cosine", lambda o: rates.CosineAnnealingLR(o, 20))
 schedule("rate_cosine_settings", "{type: cosine, t_max: 8 steps, eta_min: 0.02}", lambda o: rates.CosineAnnealingLR(o, 8, 0.02))
 schedule("rate_linear", "{type: linear, start_factor: 0.25, end_factor: 1.0}", lambda o: rates.LinearLR(o, 0.25, 1.0, 20))
+schedule("rate_linear_default", "linear", lambda o: rates.LinearLR(o, total_iters=20))
+schedule("rate_linear_iters", "{type: linear, end_factor: 0.2, total_iters: 9 steps}", lambda o: rates.LinearLR(o, end_factor=0.2, total_iters=9))
 schedule("rate_linear_down", "{type: linear, start_factor: 1.0, end_factor: 0.1}", lambda o: rates.LinearLR(o, 1.0, 0.1, 20))
 schedule("rate_one_cycle", "one_cycle", lambda o: rates.OneCycleLR(o, 0.1, total_steps=20, cycle_momentum=False))
 schedule("rate_one_cycle_settings", "{type: one_cycle, max_lr: 0.3, pct_start: 0.4, div_factor: 10, final_div_factor: 100}",
@@ -675,7 +689,7 @@ schedule("rate_wsd_warmup", "{type: wsd, warmup: 4 steps, decay: 8 steps, min_fa
          lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 + 0.9 * (1 - math.sqrt(max(k - 12, 0) / 8))))
 schedule("rate_wsd_cosine", "{type: wsd, decay: 10 steps, shape: cosine}",
          lambda o: rates.LambdaLR(o, lambda k: (1 + math.cos(math.pi * max(k - 10, 0) / 10)) / 2))
-schedule("rate_phases_warmup", "[{type: cosine, for: 3 epochs, warmup: 4 steps, eta_min: 0.01}, {type: linear, for: 5 steps, end_factor: 0.5}, {type: formula, lr: lr / (2 + k)}]",
+schedule("rate_phases_warmup", "[{type: cosine, for: 3 epochs, warmup: 4 steps, eta_min: 0.01}, {type: linear, for: 5 steps, start_factor: 1, end_factor: 0.5}, {type: formula, lr: lr / (2 + k)}]",
          lambda o: rates.LambdaLR(o, lambda k: (k + 1) / 4 if k < 4 else 0.1 + 0.9 * (1 + math.cos(math.pi * (k - 4) / 8)) / 2 if k < 12
                                   else 1 - 0.5 * (k - 12) / 5 if k < 17 else 1 / (2 + k - 17)), epochs=5, batch=5)
 # The validation targets lie on the other side: the validation loss rises in every epoch.
