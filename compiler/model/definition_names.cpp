@@ -147,6 +147,7 @@ SpecError unknown_op(const std::string& op, Loc loc, Loc at, bool transforms, Li
     return SpecError(at, "'" + op + "' is a loss: it stands at train.loss, not among the layers");
   if (!transforms && (op == "resize" || library.find(DefinitionKind::transform, op, loc.file)))
     return SpecError(at, "'" + op + "' is a transform: it stands at data.transforms, not among the layers");
+  if (find_primitive(op)) return SpecError(at, "'" + op + "' stands in formulas, not among the " + (transforms ? "transforms" : "layers"));
   std::string near = suggest(op, names);
   return SpecError({.loc = at, .text = (transforms ? "unknown transform '" : "unknown op '") + op + "'" + did_you_mean(near), .fix = near});
 }

@@ -184,7 +184,9 @@ Value Evaluator::attribute(const Expr& expr, Env& env) {
   if (head.kind == Expr::Kind::name && head.name == "data" && !env.find("data")) {
     if (auto value = data_attribute(expr.name, loc)) return *value;
     std::string near = nearest(expr.name, {"classes", "features", "vocab"});
-    throw SpecError({.loc = loc, .text = "unknown name 'data." + expr.name + "'" + did_you_mean(near), .fix = near});
+    std::string known = "; there are data.classes, data.features and data.vocab";
+    throw SpecError(
+        {.loc = loc, .text = "unknown name 'data." + expr.name + "'" + (near.empty() ? known : did_you_mean(near)), .fix = near});
   }
   return tensor_attribute(eval(head, env), expr.name, loc);
 }

@@ -150,8 +150,9 @@ void StepBuilder::add_output(const std::string& name, const Value& value) {
 void StepBuilder::call_model(Env& data, Env& names, Loc loc) {
   const Network* network = networks_.find("model");
   if (!network || !network->prefix.empty())
-    throw SpecError(loc, source_.updates.empty() ? "'models' are called by 'train.updates', and the spec has none"
-                                                 : "with 'models' every update names its 'forward': formulas that call them");
+    throw SpecError(loc, source_.updates.empty() || source_.updates[0].name.empty()
+                             ? "'models' are called by 'train.updates', and the spec has none"
+                             : "with 'models' every update names its 'forward': formulas that call them");
   std::vector<const ColumnSchema*> columns;
   for (const ColumnSchema& column : source_.schema.columns)
     if (!column.target) columns.push_back(&column);
@@ -226,7 +227,10 @@ void StepBuilder::forward(const UpdateSetting& update, Env& data, Env& names) {
 
 ValueId StepBuilder::loss_of(const UpdateSetting& update, Env& names) {
   const Node* loss = update.node->find("loss");
-  if (!loss || loss->is(Node::Kind::null)) throw SpecError(update.loc, "'train' needs a 'loss'");
+  if (!loss || loss->is(Node::Kind::null)) {
+    if (Env::Entry* output = names.find("output"); output && output->value.is(Kind::unknown)) return kNoValue;   // said already
+    throw SpecError(update.loc, "'train' needs a 'loss'");
+  }
   ScopeId former = context.builder.enter(update.prefix() + "loss", loss->loc);
   ValueId value = build_loss(*loss, evaluator, names);
   context.builder.leave(former);

@@ -137,10 +137,14 @@ private:
     throw SpecError(place(token_.begin, token_.end), what);
   }
 
-  [[noreturn]] void unexpected() const {
+  // Operators of other languages have their own words.
+  void no_foreign_operator() const {
     if (is("=")) fail("'=' is not an operator; did you mean '=='?");
     if (is("^")) fail("'^' is not an operator; a power is written '**'");
     if (is("&") || is("|") || is("!")) fail("logic is written with 'and', 'or' and 'not'");
+  }
+  [[noreturn]] void unexpected() const {
+    no_foreign_operator();
     fail("unexpected '" + token_.text + "' in a formula");
   }
 
@@ -172,7 +176,7 @@ private:
     size_t at = token_.begin, end = token_.end;
     advance();
     ExprPtr condition = disjunction();
-    if (!word("else")) fail("'else' is expected: a if condition else b");
+    if (!word("else")) no_foreign_operator(), fail("'else' is expected: a if condition else b");
     advance();
     ExprPtr other = expression();
     auto e = make(Expr::Kind::conditional, at, end, "", {value, condition, other});

@@ -112,7 +112,8 @@ std::string expected(const Key& key) {
   add(integer, "a whole number");
   add(number, "a number");
   add(flag, "true or false");
-  add(quantity, "a number with its unit, as in '1 epoch' or '500 steps'");
+  add(quantity, key.path == "train.time" ? "a time with its unit, as in '10 min' or '90 s'"
+                                         : "a number with its unit, as in '1 epoch' or '500 steps'");
   if (key.kinds & word) parts.push_back("one of " + join(words_of(key), ", "));
   add(text | formula, "text");
   add(name, "a name or a map with 'type:'");
@@ -322,7 +323,8 @@ private:
         std::end(kPlannedWords))
       d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet";
     if ((row.kinds & quantity) && value.is_number())
-      d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
+      d.text = "'" + key.text + "' needs a unit: '" + value.text +
+               (row.path == "train.time" ? " min' or '" + value.text + " s'?" : " epochs' or '" + value.text + " steps'?");
     diagnostics_.report(std::move(d));
   }
 
