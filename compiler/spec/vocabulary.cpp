@@ -323,8 +323,7 @@ private:
         std::end(kPlannedWords))
       d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet";
     if ((row.kinds & quantity) && value.is_number())
-      d.text = "'" + key.text + "' needs a unit: '" + value.text +
-               (row.path == "train.time" ? " min' or '" + value.text + " s'?" : " epochs' or '" + value.text + " steps'?");
+      d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
     diagnostics_.report(std::move(d));
   }
 
