@@ -100,6 +100,7 @@ Value Items::block_of_items(Call& call, const Definition& d, Env& names) {
   evaluator_.require(d, let, evaluator_.place(call.item.loc));
   ItemScope body(call.path + ".", &let, call.scope.depth + 1);
   Value value = run(*d.items, body, call.inputs[0]);
+  if (!d.is_std) reach_within(call, body);
   if (d.outputs.empty()) return value;
   std::vector<Value> values;
   std::vector<std::string> called;

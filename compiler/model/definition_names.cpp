@@ -127,11 +127,16 @@ SpecError unknown_value(const std::string& name, Loc loc, std::vector<std::strin
   return SpecError({.loc = loc, .text = "unknown name '" + name + "'" + did_you_mean(near), .fix = near});
 }
 
-SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library) {
+std::vector<std::string> function_names(const Library& library) {
   std::vector<std::string> names = library.names(DefinitionKind::function);
   for (const Primitive& p : primitives()) names.emplace_back(p.name);
+  return names;
+}
+
+SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library) {
+  std::vector<std::string> names = function_names(library);
   names.insert(names.end(), networks.begin(), networks.end());
-  std::string near = nearest(name, names);
+  std::string near = suggest(name, names);
   return SpecError({.loc = loc, .text = "unknown function '" + name + "'" + did_you_mean(near), .fix = near});
 }
 

@@ -19,6 +19,8 @@ void check_definition_names(const Definition& definition, const NamesAround& aro
 
 /// "; did you mean 'NEAR'?", or nothing where nothing is near.
 std::string did_you_mean(const std::string& near);
+/// What formulas may call: the library's functions and the primitives.
+std::vector<std::string> function_names(const Library& library);
 /// "unknown function 'f'; did you mean 'g'?" at `loc`: for formulas of `around`'s networks and the library.
 SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library);
 /// "unknown name 'b'; did you mean 'bias'?" among `names` and what every formula knows.

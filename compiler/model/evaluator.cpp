@@ -4,6 +4,7 @@
 #include "compiler/model/definition_names.h"
 #include "compiler/model/networks.h"
 #include "compiler/model/primitives.h"
+#include "compiler/spec/spec.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,6 +21,11 @@ std::string dotted(const Expr& expr) {
   if (expr.kind != Expr::Kind::attribute) return "";
   std::string head = dotted(*expr.kids[0]);
   return head.empty() ? "" : head + "." + expr.name;
+}
+
+// What is meant where a tensor is indexed like a list.
+std::string part_of(const Value& value) {
+  return value.is(Kind::tensor) ? "; slice(x, dim, start, stop) takes a part of it, axes without the batch" : "";
 }
 
 }  // namespace
@@ -152,10 +158,10 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
     std::vector<std::string> names = {"shape", "features", "channels"};
     if (value.within)
       for (const auto& [inner, tensor] : *value.within) names.push_back(inner);
-    std::string near = nearest(name, names);
-    throw SpecError({.loc = loc,
-                     .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + did_you_mean(near),
-                     .fix = near});
+    std::string near = nearest(name, names), function = near.empty() ? suggest(name, function_names(context_.library)) : "";
+    std::string hint = function.empty() ? did_you_mean(near) : "; a function takes it: " + function + "(x)";
+    throw SpecError(
+        {.loc = loc, .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + hint, .fix = near});
   }
   if (!value.is(Kind::tensor) && !value.is_scalar()) throw SpecError(loc, "'." + name + "' needs a tensor, not " + show_value(value));
   Shape shape = value.is(Kind::tensor) ? builder().sample_shape(value.tensor) : Shape{};
@@ -229,7 +235,7 @@ Value Evaluator::index(const Expr& expr, Env& env) {
   Value list = eval(expr.kids[0], env), at = eval(expr.kids[1], env);
   Loc loc = place(*expr.kids[1]);
   if (list.is(Kind::unknown) || at.is(Kind::unknown)) return Value::make_unknown();
-  if (!list.is(Kind::list)) throw SpecError(loc, "only a list has elements to pick by [...]; this is " + show_value(list));
+  if (!list.is(Kind::list)) throw SpecError(loc, "only a list has elements to pick by [...]; this is " + show_value(list) + part_of(list));
   auto size = static_cast<int64_t>(list.list->size());
   int64_t i = integer_of(at, loc, "an index");
   if (i < -size || i >= size) throw SpecError(loc, "index " + std::to_string(i) + " is outside of the list of " + std::to_string(size));
@@ -240,7 +246,7 @@ Value Evaluator::slice(const Expr& expr, Env& env) {
   Value list = eval(expr.kids[0], env);
   if (list.is(Kind::unknown)) return list;
   Loc loc = place(expr);
-  if (!list.is(Kind::list)) throw SpecError(loc, "only a list has slices; this is " + show_value(list));
+  if (!list.is(Kind::list)) throw SpecError(loc, "only a list has slices; this is " + show_value(list) + part_of(list));
   auto size = static_cast<int64_t>(list.list->size());
   auto bound = [&](const ExprPtr& kid, int64_t fallback) {
     if (!kid) return fallback;

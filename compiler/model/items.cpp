@@ -91,11 +91,23 @@ Value Items::run_item(const Item& item, ItemScope& scope, const Value& input, bo
   Value value = input;
   Env::Entry* shadowed = scope.env.has(index) ? scope.env.find(index) : nullptr;
   Value former = shadowed ? shadowed->value : Value();
-  // Behind a repetition with faults, the others would have the same.
+  // Behind a repetition with faults, the others would have the same; their names are unknown, so that uses of them say nothing.
   size_t faults = context_.diagnostics.errors();
-  for (int64_t i = 0; i < n && context_.diagnostics.errors() == faults; ++i) {
+  auto rest_is_unknown = [&](int64_t i) {
+    for (; item.as && i < n; ++i)
+      if (std::string name = item.as->text + std::to_string(i + 1); !scope.env.has(name)) scope.env.set(name, Value::make_unknown());
+  };
+  for (int64_t i = 0; i < n; ++i) {
     scope.env.set(index, Value::of_integer(i));
-    value = once(item, scope, value, i, transforms);
+    try {
+      value = once(item, scope, value, i, transforms);
+    } catch (const SpecError&) {
+      rest_is_unknown(i);
+      throw;
+    }
+    if (context_.diagnostics.errors() == faults) continue;
+    rest_is_unknown(i + 1);
+    break;
   }
   if (shadowed) scope.env.set(index, former);
   else scope.env.erase(index);
@@ -119,6 +131,9 @@ std::string Items::name_item(const Item& item, ItemScope& scope, int64_t repetit
 Value Items::named(const std::string& name, ItemScope& scope, Loc loc) {
   const Value* value = evaluator_.lookup(name, scope.env, loc);
   if (value && (value->is(Kind::tensor) || value->is(Kind::unknown))) return *value;
+  // What a faulty item would have named within is unknown like the item.
+  const Value* head = value ? nullptr : evaluator_.lookup(name.substr(0, name.find('.')), scope.env, loc);
+  if (head && head->is(Kind::unknown)) return *head;
   if (value && value->names)
     throw SpecError(loc, "'" + name + "' has several outputs; name one of " + name + "." + join(*value->names, ", " + name + "."));
   std::vector<std::string> names;
@@ -263,6 +278,11 @@ std::vector<Given> Items::given_of(Call& call, const Definition* d, const std::v
   if (!value->is(Node::Kind::map)) {
     std::string main = inputs < parameters.size() ? parameters[inputs] : "";
     if (main.empty()) throw SpecError(evaluator_.place(value->loc), call.item.op + " takes no argument");
+    for (size_t i = inputs + 1; d && value->is(Node::Kind::list) && i < parameters.size(); ++i)
+      if (!d->signature.parameters[i].fallback)
+        throw SpecError(evaluator_.place(value->loc), call.item.op + " needs '" + parameters[i] + "'; a list is the value of '" + main +
+                                                          "' alone, several arguments are named: {" + main + ": ..., " + parameters[i] +
+                                                          ": ...}");
     given.push_back({main, read_argument(*value, rule_of(main), call.env, evaluator_), evaluator_.place(value->loc)});
     return given;
   }

@@ -57,6 +57,8 @@ private:
   bool is_structural(const std::string& op) const;
   Value structural(Call& call);
   Value group(Call& call, const Node& list, const std::string& prefix);
+  /// From outside, a name within is reached by its dotted path.
+  void reach_within(Call& call, const ItemScope& inner);
   Value residual(Call& call);
   Value joined(Call& call);
   Value join_values(Call& call);

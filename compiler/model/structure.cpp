@@ -10,10 +10,13 @@ Value Items::group(Call& call, const Node& list, const std::string& prefix) {
   if (list.is(Node::Kind::list) && list.items.empty()) throw SpecError(evaluator_.place(list.loc), "the list holds no items");
   ItemScope inner(prefix, &call.scope.env, call.scope.depth + 1);
   Value value = run(list, inner, call.inputs[0]);
-  // From outside a name within is reached by its dotted path.
-  std::string head = prefix.substr(call.scope.prefix.size());
-  for (const auto& [name, entry] : inner.env.own()) call.scope.env.set(head + name, entry.value);
+  reach_within(call, inner);
   return value;
+}
+
+void Items::reach_within(Call& call, const ItemScope& inner) {
+  std::string head = inner.prefix.substr(call.scope.prefix.size());
+  for (const auto& [name, entry] : inner.env.own()) call.scope.env.set(head + name, entry.value);
 }
 
 Value Items::residual(Call& call) {

@@ -137,8 +137,20 @@ private:
     throw SpecError(place(token_.begin, token_.end), what);
   }
 
+  /// What stands before "(" is no function's name: most often a method or a function of a module, as Python has them.
+  [[noreturn]] void not_called(const Expr& callee) const {
+    if (callee.kind != Expr::Kind::attribute) fail("only a function's name can be called");
+    static const std::vector<std::string> modules = {"torch", "nn", "F", "functional", "np", "numpy", "math", "tf", "keras", "jnp", "jax"};
+    const Expr& owner = *callee.kids[0];
+    bool module = std::find(modules.begin(), modules.end(), owner.name) != modules.end();
+    std::string value = owner.kind == Expr::Kind::name ? owner.name : "x";
+    throw SpecError(callee.loc, module ? "a function is called by its name alone: " + callee.name + "(...)"
+                                       : "values have no methods; a function takes them: " + callee.name + "(" + value + ", ...)");
+  }
+
   // Operators of other languages have their own words.
   void no_foreign_operator() const {
+    if (is("@")) fail("'@' is not an operator; matmul(a, b) multiplies matrices");
     if (is("=")) fail("'=' is not an operator; did you mean '=='?");
     if (is("^")) fail("'^' is not an operator; a power is written '**'");
     if (is("&") || is("|") || is("!")) fail("logic is written with 'and', 'or' and 'not'");
@@ -297,7 +309,7 @@ private:
       } else if (is("[")) {
         e = subscript(begin, e);
       } else if (is("(")) {
-        fail("only a function's name can be called");
+        not_called(*e);
       } else {
         return e;
       }

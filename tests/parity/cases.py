@@ -259,6 +259,28 @@ case("transformer_text", "- embedding: {num_embeddings: 11, embedding_dim: 8}\n-
      predict=True, rtol=3e-5, atol=5e-6)
 
 
+class Skips(nn.Module):
+    """Layers in a row whose sides are added up at the end: WaveNet's skips."""
+
+    def __init__(self):
+        super().__init__()
+        for i in range(1, 4):
+            g = nn.Module()
+            g.side, g.linear1 = nn.Linear(5, 4), nn.Linear(5, 5)
+            self.add_module(f"g{i}", g)
+        self.linear1 = nn.Linear(4, 3)
+
+    def forward(self, x):
+        total = 0
+        for g in (self.g1, self.g2, self.g3):
+            total, x = total + g.side(x), torch.tanh(g.linear1(x))
+        return self.linear1(total)
+
+
+case("names_within_blocks", "- {gated: {}, as: g, repeat: 3}\n- {add: [g1.side, g2.side], as: two}\n- expr: two + g3.side\n- linear: 3", Skips,
+     top="blocks:\n  gated():\n    - {linear: 4, as: side}\n    - {linear: 5, from: x}\n    - tanh\n", still=("g3.linear1.weight", "g3.linear1.bias"))
+
+
 # Activations: the output itself is compared, and the gradient through the weights ----------------------------------------
 def activation(name, item, f, x=None, y=None, **rest):
     case(name, "- linear: 4\n- " + item, lambda: Net(linear(5, 4), f), x=x or normal(12, 5, scale=2), y=y or normal(12, 4), predict=True, **rest)
@@ -344,13 +366,13 @@ CORNERS = {
     "softplus: {beta: 2, threshold: 6}": lambda x: F.softplus(x, 2, 6), "softmax": lambda x: F.softmax(x, -1), "log_softmax": lambda x: F.log_softmax(x, -1), "hardtanh": F.hardtanh,
     "hardtanh: {min_val: -3, max_val: 6}": lambda x: F.hardtanh(x, -3.0, 6.0), "hardswish": F.hardswish, "glu": lambda x: F.glu(x, -1),
     "relu6": F.relu6, "hardsigmoid": F.hardsigmoid, "celu: 2": lambda x: F.celu(x, 2.0), "threshold: {threshold: 1, value: -2}": lambda x: F.threshold(x, 1.0, -2.0),
-    "hardshrink: 1": lambda x: F.hardshrink(x, 1.0), "softshrink: 1": lambda x: F.softshrink(x, 1.0), "tanhshrink": F.tanhshrink, "softmin": lambda x: F.softmin(x, -1),
+    "clamp: {low: -1, high: 6}": lambda x: torch.clamp(x, -1, 6), "clamp: {high: 0}": lambda x: torch.clamp(x, max=0.0), "hardshrink: 1": lambda x: F.hardshrink(x, 1.0), "softshrink: 1": lambda x: F.softshrink(x, 1.0), "tanhshrink": F.tanhshrink, "softmin": lambda x: F.softmin(x, -1),
 }
 KINKS = [-6.0, -3.0, -1.0, -0.0, 0.0, 1.0, 3.0, 6.0, 20.0, 20.5]
 SHIFT = "blocks:\n  shift():\n    params:\n      weight: {shape: in.shape, init: 0}\n    y: x + weight\n"
 case("activation_corners", "".join(f"- {{shift: {{}}, as: s{i}, from: x}}\n- {item if ':' in item else item + ': {}'}\n  as: f{i}\n" for i, item in enumerate(CORNERS))
      + "- concat: {dim: -1}\n  from: [" + ", ".join(f"f{i}" for i in range(len(CORNERS))) + "]",
-     lambda: Shifted(list(CORNERS.values()), 10), x=given([KINKS]), y=normal(1, 285), batch=1, steps=1, top=SHIFT, predict=True, loss="{type: mse, reduction: sum}",
+     lambda: Shifted(list(CORNERS.values()), 10), x=given([KINKS]), y=normal(1, 305), batch=1, steps=1, top=SHIFT, predict=True, loss="{type: mse, reduction: sum}",
      criterion=lambda out, y: F.mse_loss(out, y, reduction="sum"), optimizer="{type: sgd, lr: 0.01}", make=lambda p: torch.optim.SGD(p, lr=0.01),
      x_predict=given([KINKS, [math.inf, 1, -200, 200, 80, -80, 1e-8, -1e-8, 1e30, 5], [-math.inf, 1, -2, 3, -4, 5, -6, 7, -8, 9], [-math.inf] * 10, [math.nan, 1, 0, -1, 2, -2, 3, -3, 4, -4]]),
      rtol=2e-5, atol=5e-6)

@@ -41,6 +41,7 @@ const std::map<std::string, Use> kUses = {
     {"bce_with_logits", {"bce_with_logits(x, y, pos_weight=2)", {4, 6}, kBits}},
     {"center_crop", {"center_crop: [2, 3]", {2, 4, 4}}},
     {"channel_shuffle", {"channel_shuffle(x, 2)"}},
+    {"clamp", {"clamp(x, low=-0.3, high=0.8)"}},
     {"color_jitter", {"color_jitter: {brightness: 0.3, contrast: 0.4, saturation: 0.5, hue: 0.1}", {3, 3, 4}}},
     {"conv1d", {"conv1d: {out: 3, kernel: 3, padding: 1}", {2, 6}}},
     {"conv2d", {"conv2d: {out: 4, kernel: 3, stride: 2, padding: 1, groups: 2, padding_mode: reflect}", {2, 5, 5}}},
