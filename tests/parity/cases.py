@@ -57,6 +57,7 @@ class Case:
     batch: int = 4
     drop_last: bool = False
     y_val: Optional[Callable] = None            # validation set: the same x, these targets
+    watched: Optional[Callable] = None          # net, x, y_val -> what the schedule monitors, instead of the validation loss
     predict: bool = False                       # also compare `mlc predict` on x after training
     x_predict: Optional[Callable] = None        # on this instead
     outputs: Callable = lambda out: {}          # what predict gives besides `output`
@@ -890,6 +891,8 @@ REDUCTIONS = {
     "prod(h)": lambda h: h.reshape(-1, 12).prod(1),
     "sum(prod(h, dim=[0]))": lambda h: h.prod(1).sum(1),
     "logsumexp(h)": lambda h: h.logsumexp((1, 2)),
+    "sum(logsumexp(h, dim=1)**2) + sum(logsumexp(h, dim=-1, keepdim=true) * h)": lambda h: h.logsumexp(2).pow(2).sum(1) + (h.logsumexp(2, keepdim=True) * h).sum((1, 2)),
+    "0.01 * sum(logsumexp(20 * h + 150, dim=1))": lambda h: 0.01 * (20 * h + 150).logsumexp(2).sum(1),
     "sum(logsumexp(h, dim=0)**2)": lambda h: h.logsumexp(1).pow(2).sum(1),
     "sum(logsumexp(h, dim=[0, 1], keepdim=true) * h)": lambda h: (h.logsumexp((1, 2), keepdim=True) * h).sum((1, 2)),
     "argmax(h) * mean(h)": lambda h: h.reshape(-1, 12).argmax(1) * h.mean((1, 2)),
@@ -922,6 +925,8 @@ SHAPES = {
         lambda h: F.cosine_similarity(h, h * h + 1, 2).sum(1) + F.cosine_similarity(h, h.sin(), 1).sum(1),
     "sum(pairwise_distance(h, cos(h))) + sum(pairwise_distance(h, cos(h), p=1)) + sum(pairwise_distance(h, cos(h), inf))":
         lambda h: sum(F.pairwise_distance(h, h.cos(), p=p).sum(1) for p in (2, 1, math.inf)),
+    "sum(pairwise_distance(h, cos(h), p=3)) + sum(stop_gradient(1e5 * pairwise_distance(h, h))) + sum(cosine_similarity(1e-9 * h, h))":
+        lambda h: F.pairwise_distance(h, h.cos(), p=3).sum(1) + 1e5 * F.pairwise_distance(h.detach(), h.detach()).sum(1) + F.cosine_similarity(1e-9 * h, h, 2).sum(1),
     "sum(scaled_dot_product_attention(h, 2 * h, h * h)) + sum(scaled_dot_product_attention(h, h, h, causal=true))":
         lambda h: F.scaled_dot_product_attention(h, 2 * h, h * h).sum((1, 2)) + F.scaled_dot_product_attention(h, h, h, is_causal=True).sum((1, 2)),
 }

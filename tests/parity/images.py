@@ -189,6 +189,7 @@ def sampled(size=None, mode="bilinear", corners=False):
 seen_case("warp_trained", 'warp(c, m, "bilinear")', lambda c, m: F.grid_sample(c, grid_of(m, *c.shape[2:]), align_corners=False), (3, 5, 6))
 seen_case("grid_sample", "grid_sample(c, affine_grid(m, c.shape))", sampled(), (3, 5, 6))
 seen_case("grid_sample_corners", "grid_sample(c, affine_grid(m, [3, 4, 9], align_corners=true), align_corners=true)", sampled((4, 9), corners=True), (3, 4, 9))
+seen_case("grid_sample_corners_line", "grid_sample(c, affine_grid(m, [3, 1, 9], align_corners=true), align_corners=true)", sampled((1, 9), corners=True), (3, 1, 9))
 # No gradient reaches the matrix, one reaches the image.
 image_case("grid_sample_nearest", "- {conv2d: {out: 3, kernel: 2}, as: c}\n- expr: 'grid_sample(c, affine_grid(tensor([[0.93, 0.21, 0.17], [-0.29, 1.13, -0.11]]), [3, 4, 8]), \"nearest\")'",
            lambda: Net(conv("c", 2, 3, 2), lambda c: sampled((4, 8), "nearest")(c, torch.tensor([[[0.93, 0.21, 0.17], [-0.29, 1.13, -0.11]]], dtype=c.dtype).expand(len(c), 2, 3))),

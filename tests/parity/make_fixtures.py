@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import tensors
+import corners  # noqa: F401 adds its cases
 import images  # noqa: F401 adds its cases
 import texts  # noqa: F401 adds its cases
 import transforms  # noqa: F401 adds its cases
@@ -77,7 +78,7 @@ def train(case, net, x, y, y_val):
             scheduler.step()
         if scheduler and case.rate_each == "validation":
             with torch.no_grad():
-                scheduler.step(case.criterion(net(x), y_val).item())
+                scheduler.step(case.watched(net, x, y_val) if case.watched else case.criterion(net(x), y_val).item())
 
     net.train()
     for step, (epoch, ranges) in enumerate(steps_of(case, len(x))):

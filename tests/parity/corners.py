@@ -1,0 +1,88 @@
+"""Parity cases of what usual numbers hide: the defaults of eps, ends of ranges, arguments beside their defaults."""
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.optim import lr_scheduler as rates
+
+from cases import CLASSES, LOGP, SUM, STILL, Lamb, Net, case, ce, index, linear, loss, normal, schedule
+from images import BEFORE, behind, image_case
+
+
+def small(*shape, scale):
+    return lambda: torch.randn(shape) * scale
+
+
+# A loss of gradients near the eps of the optimizer ------------------------------------------------
+def tiny(name, kind, scale, lr=0.05, steps=8):
+    case(name + "_tiny", "- linear: 3", lambda: Net(linear(5, 3)), loss=f"{scale} * mean((output - y)**2)", criterion=lambda out, y: scale * F.mse_loss(out, y),
+         optimizer=f"{{type: {name}, lr: {lr}}}", make=lambda p: kind(p, lr=lr), steps=steps, rtol=2e-5, atol=5e-6)
+
+
+for _name, _kind, _scale in (("adam", torch.optim.Adam, 2e-8), ("adamw", torch.optim.AdamW, 2e-8), ("nadam", torch.optim.NAdam, 2e-8),
+                             ("adamax", torch.optim.Adamax, 2e-8), ("rmsprop", torch.optim.RMSprop, 1e-7), ("adagrad", torch.optim.Adagrad, 3e-10), ("lamb", Lamb, 2e-6)):
+    tiny(_name, _kind, _scale)
+tiny("radam", torch.optim.RAdam, 1e-8, steps=30)      # its first five take no root
+tiny("adadelta", torch.optim.Adadelta, 2e-3, 1)
+
+
+# Norms of inputs near their eps ---------------------------------------------------------------------------------------------
+def small_norm(name, module, shape, scale):
+    case(name + "_small", f"- {name if name != 'group_norm' else 'group_norm: 2'}\n- linear: 3", lambda: Net((name + "1", module()), linear(shape[-1], 3)),
+         x=small(12, *shape, scale=scale), y=normal(12, *shape[:-1], 3), predict=True, atol=5e-6)
+
+
+small_norm("batch_norm", lambda: nn.BatchNorm1d(4), (4,), 3e-3)
+small_norm("layer_norm", lambda: nn.LayerNorm(6), (6,), 3e-3)
+small_norm("rms_norm", lambda: nn.RMSNorm(6, eps=1.19e-7), (6,), 3e-4)
+small_norm("group_norm", lambda: nn.GroupNorm(2, 4), (4, 5), 3e-3)
+image_case("group_norm_one", BEFORE + "- group_norm: {num_groups: 1, eps: 0.3}", lambda: Net(("conv2d1", nn.Conv2d(2, 4, 3, padding=1)), ("group_norm1", nn.GroupNorm(1, 4, eps=0.3))), (2, 4, 5), (4, 4, 5),
+           rtol=2e-5, atol=5e-6)
+# Evaluation of one row needs no statistics of it.
+case("batch_norm_one_row", "- batch_norm\n- linear: 3", lambda: Net(("batch_norm1", nn.BatchNorm1d(5)), linear(5, 3)), predict=True, x_predict=normal(1, 5), atol=5e-6)
+
+# Axes -------------------------------------------------------------------------------------------------------------------------
+case("flatten_nothing", "- flatten: {end_dim: 0}\n- linear: 3", lambda: Net(nn.Flatten(1, 1), linear(3, 3)), x=normal(12, 2, 3), y=normal(12, 2, 3))
+case("embedding_one_row", "- embedding: {num_embeddings: 1, embedding_dim: 4}\n- linear: 3", lambda: Net(("embedding1", nn.Embedding(1, 4)), linear(4, 3)), x=index(12, high=1))
+for _out in ((3, 4), (4, 3)):
+    image_case("adaptive_avg_pool2d_{}_{}".format(*_out), BEFORE + f"- adaptive_avg_pool2d: {list(_out)}", behind(nn.AdaptiveAvgPool2d(_out)), (2, 6, 6), (4, *_out))
+case("global_avg_pool_line", "- linear: 4\n- global_avg_pool", lambda: Net(linear(5, 4), lambda x: x.mean(2)), x=normal(12, 3, 5), y=normal(12, 3))
+
+# Losses -----------------------------------------------------------------------------------------------------------------------
+UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
+BALANCED = torch.tensor([12 / 18, 1.0, 2.0], dtype=torch.float64)
+loss("nll_balanced", "{type: nll, weight: balanced}", lambda out, y: F.nll_loss(out, y, BALANCED), **LOGP, y=UNEVEN)
+loss("nll_balanced_sum", "{type: nll, weight: balanced, reduction: sum}", lambda out, y: F.nll_loss(out, y, BALANCED, reduction="sum"), **LOGP, y=UNEVEN, **SUM)
+loss("nll_predict", "nll", F.nll_loss, **LOGP, **CLASSES, predict=True, outputs=lambda out: {"probability": out.exp(), "class": out.argmax(-1)})
+# A class that no row has is no fault where the weights are given, or none.
+for _name, _weight in (("cross_entropy", None), ("cross_entropy_weight", [0.2, 1.0, 2.5])):
+    loss(_name + "_absent", "cross_entropy" if not _weight else "{type: cross_entropy, weight: [0.2, 1.0, 2.5]}", ce(**({"weight": _weight} if _weight else {})), y=lambda: 2 * torch.randint(0, 2, (12,)))
+loss("cross_entropy_all_smooth", "{type: cross_entropy, label_smoothing: 1}", ce(label_smoothing=1.0), **CLASSES)
+SHARES = dict(model="\n- sigmoid", net=(torch.sigmoid,))
+
+
+def dice(out, y):
+    return (1 - 2 * (out * y).sum(-1) / (out.sum(-1) + y.sum(-1))).mean()
+
+
+loss("dice_exact", "{type: dice, smooth: 0}", dice, y=lambda: torch.randint(0, 2, (12, 3)).float(), **SHARES)
+# Vectors near the 1e-12 that keeps their cosine finite.
+case("cosine_embedding_small", "- {linear: {out: 3, bias: false}, as: h}", lambda: Net(linear(5, 3, "h", bias=False)), x=small(12, 5, scale=1e-6), y=normal(12, 3),
+     loss="cosine_embedding(output, 1e-6 * y, 1)", criterion=lambda out, y: F.cosine_embedding_loss(out, 1e-6 * y, torch.ones(len(y), dtype=y.dtype)), rtol=2e-5)
+
+# Schedules --------------------------------------------------------------------------------------------------------------------
+schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size_up: 6 steps, mode: exp_range}",
+         lambda o: rates.CyclicLR(o, 0.1, 0.4, 6, mode="exp_range", cycle_momentum=False))
+# Weights pass the validation targets on their way: the validation loss falls, then rises.
+PASSING = dict(each="validation", batch=4, y_val=lambda: torch.full((20, 1), -0.15))
+schedule("rate_plateau_passing", "{type: reduce_on_plateau, patience: 1, factor: 0.5, threshold: 1e-2}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1, threshold=1e-2), epochs=14, **PASSING)
+schedule("rate_plateau_default", "reduce_on_plateau", lambda o: rates.ReduceLROnPlateau(o), epochs=16, **PASSING)
+
+
+def right_share(net, x, y):
+    return (net(x).argmax(-1) == y).double().mean().item()
+
+
+for _name, _text, _arguments in (("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2))):
+    case(_name, "- linear: 3", lambda: Net(linear(5, 3)), **CLASSES, y_val=index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, epochs=12,
+         schedule=f"{{type: reduce_on_plateau, monitor: val_accuracy, {_text}}}", rate=lambda o, a=_arguments: rates.ReduceLROnPlateau(o, mode="max", **a), rate_each="validation", watched=right_share,
+         optimizer="{type: sgd, lr: 0.5}", make=lambda p: torch.optim.SGD(p, lr=0.5), top="eval: {metrics: [accuracy]}\n", rtol=3e-5, atol=5e-6)
