@@ -100,7 +100,7 @@ std::string run_layouts(Pipeline& p) {
 std::string run_fuse(Pipeline& p) {
   p.out.grouping = fuse(p.out.graph, p.options.target, {p.enabled("fuse"), p.attention(), p.options.state});
   if (p.options.verify) verify(p.out.graph, p.out.grouping);
-  return p.options.dump ? print_grouping(p.out.graph, p.out.grouping, true) : "";
+  return p.options.dump ? print_grouping(p.out.graph, p.out.grouping) : "";
 }
 
 std::string run_schedule(Pipeline& p) {

@@ -75,6 +75,12 @@ std::vector<std::string> message_lines(std::string text) {
   }
 }
 
+std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
+
+Diagnostic misnamed(Loc loc, std::string text, const std::string& near, const std::string& otherwise) {
+  return {.loc = loc, .text = std::move(text) + (near.empty() ? otherwise : did_you_mean(near)), .fix = near};
+}
+
 void Diagnostics::report(Diagnostic d) {
   if (d.severity == Severity::warning && std::count(silenced_.begin(), silenced_.end(), d.code)) return;
   for (const Diagnostic& other : all_) {

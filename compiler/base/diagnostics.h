@@ -16,8 +16,7 @@ struct Note {
   std::string text;
 };
 
-/// One message. `text` is one line without the place, at most about 100 characters. A did-you-mean goes into `text`
-/// as "; did you mean 'x'?", and the replacement alone into `fix` (for --json).
+/// One message. `text` is one line without the place, at most about 100 characters.
 struct Diagnostic {
   Severity severity = Severity::error;
   Loc loc;
@@ -28,6 +27,12 @@ struct Diagnostic {
   bool shapes = false;           ///< a fault of shapes: the layers before it help, and are added where items run
   std::vector<Note> notes;       ///< at most 3 are printed
 };
+
+/// "; did you mean 'NEAR'?", or nothing where nothing is near.
+std::string did_you_mean(const std::string& near);
+/// A name that is none of those known here: `text`, then the nearest that is one ("; did you mean 'x'?", and `fix`), or
+/// where nothing is near, `otherwise`: what there is ("; keys are a, b").
+Diagnostic misnamed(Loc loc, std::string text, const std::string& near, const std::string& otherwise = "");
 
 /// Collects the messages of a command. Of several errors at one place the first is kept, of equal reports one.
 class Diagnostics {

@@ -29,8 +29,7 @@ Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evalua
     bool unknown = !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtins.begin(), builtins.end(), node.text);
     // A name that nothing has, close to one of the words, is that word misspelt.
     if (std::string near = unknown ? suggest(node.text, rule->words) : ""; !near.empty())
-      throw SpecError(
-          {.loc = evaluator.place(node.loc), .text = "unknown word '" + node.text + "'; did you mean '" + near + "'?", .fix = near});
+      throw SpecError(misnamed(evaluator.place(node.loc), "unknown word '" + node.text + "'", near));
     // Else, unless it is near a name, it stays text: the argument then says what it takes.
     bool typed = !rule->types.empty() && !rule->allows("steps") && !rule->allows("formula");
     if (unknown && typed && is_identifier(node.text) && nearest(node.text, env.names()).empty()) return Value::of_text(node.text);
@@ -53,10 +52,7 @@ const Definition& find_typed(Library& library, DefinitionKind kind, const TypedS
   if (kind == DefinitionKind::schedule) names.emplace_back("formula");
   std::string near = suggest(setting.type, names), known;
   if (near.empty() && names.size() <= 16) known = "; they are " + join(names, ", ");
-  throw SpecError({.loc = setting.loc,
-                   .text = "unknown " + std::string(kind_name(kind)) + " '" + setting.type + "'" +
-                           (near.empty() ? known : "; did you mean '" + near + "'?"),
-                   .fix = near});
+  throw SpecError(misnamed(setting.loc, "unknown " + std::string(kind_name(kind)) + " '" + setting.type + "'", near, known));
 }
 
 std::vector<Given> typed_arguments(const Definition& d, const TypedSetting& setting, const std::vector<std::string>& reserved, Env& env,

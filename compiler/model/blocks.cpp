@@ -186,10 +186,7 @@ Value Items::tied(Call& call, const Node& target, const Shape& shape) {
   }
   std::vector<std::string> paths;
   for (const Trainable& t : context_.trainables) paths.push_back(t.path);
-  std::string near = nearest(target.text, paths);
-  throw SpecError({.loc = loc,
-                   .text = "no parameter is called '" + target.text + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"),
-                   .fix = near});
+  throw SpecError(misnamed(loc, "no parameter is called '" + target.text + "'", nearest(target.text, paths)));
 }
 
 void Items::update_state(Call& call, const Definition& d, Env& names) {
@@ -216,11 +213,8 @@ Value Items::block_of_formulas(Call& call, const Definition& d, Env& arguments) 
         std::vector<std::string> known;
         for (const TensorRule& rule : d.params) known.push_back(rule.name);
         if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
-        std::string near = nearest(key.text, known);
-        throw SpecError({.loc = key.loc,
-                         .text = d.name() + " has no parameter '" + key.text + "'" +
-                                 (near.empty() ? known.empty() ? "" : "; it has " + join(known, ", ") : "; did you mean '" + near + "'?"),
-                         .fix = near});
+        throw SpecError(misnamed(key.loc, d.name() + " has no parameter '" + key.text + "'", nearest(key.text, known),
+                                 known.empty() ? "" : "; it has " + join(known, ", ")));
       }
     });
   Env tensors(&arguments), names(&tensors);

@@ -49,11 +49,7 @@ void check_argument(const Definition& d, const std::string& name, Value& value, 
   std::string what = "'" + name + "' of " + d.name();
   if (value.is(Kind::text) && !rule.words.empty() && !rule.allows("steps")) {
     if (std::find(rule.words.begin(), rule.words.end(), value.text) != rule.words.end()) return;
-    std::string near = suggest(value.text, rule.words);
-    throw SpecError({.loc = loc,
-                     .text = what + " must be " + wanted(rule) + "; it is '" + value.text + "'" +
-                             (near.empty() ? "" : "; did you mean '" + near + "'?"),
-                     .fix = near});
+    throw SpecError(misnamed(loc, what + " must be " + wanted(rule) + "; it is '" + value.text + "'", suggest(value.text, rule.words)));
   }
   if (!fits(value, rule)) throw SpecError(loc, what + " must be " + wanted(rule) + "; it is " + show_value(value));
   if (value.is(Kind::real) && !rule.allows("number") && rule.allows("int")) value = Value::of_integer(static_cast<int64_t>(value.real));
@@ -94,12 +90,9 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
                                    (parameters.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
       name = names[place++];
     } else if (std::find(names.begin(), names.end(), name) == names.end()) {
-      std::string near = suggest(name, names);
       std::vector<std::string> rest(names.begin() + static_cast<std::ptrdiff_t>(place), names.end());
       std::string known = rest.empty() ? "; it takes none" : "; it takes " + join(rest, ", ");
-      throw SpecError({.loc = g.loc,
-                       .text = "unknown argument '" + name + "' of " + d.name() + (near.empty() ? known : "; did you mean '" + near + "'?"),
-                       .fix = near});
+      throw SpecError(misnamed(g.loc, "unknown argument '" + name + "' of " + d.name(), suggest(name, names), known));
     }
     if (out.has(name)) throw SpecError(g.loc, "argument '" + name + "' of " + d.name() + " is given twice");
     Value value = g.value;

@@ -191,9 +191,8 @@ void check_names(const Node& body, const char* section, const std::vector<std::s
   if (!map) return;
   for (const auto& [name, formula] : map->entries) {
     if (std::find(known.begin(), known.end(), name.text) != known.end()) continue;
-    std::string near = nearest(name.text, known);
-    std::string hint = !near.empty() ? "; did you mean '" + near + "'?" : known.empty() ? "; it has none" : "; it has " + join(known, ", ");
-    throw SpecError({.loc = name.loc, .text = "'" + name.text + "' is no " + what + hint, .fix = near});
+    throw SpecError(misnamed(name.loc, "'" + name.text + "' is no " + what, nearest(name.text, known),
+                             known.empty() ? "; it has none" : "; it has " + join(known, ", ")));
   }
 }
 
@@ -250,13 +249,9 @@ Definition read_definition(DefinitionKind kind, const Node& key, const Node& bod
   } else if (body.is(Node::Kind::map)) {
     const std::vector<std::string>& keys = keys_of(kind);
     for (const auto& [name, value] : body.entries) {
-      if (std::find(keys.begin(), keys.end(), name.text) == keys.end()) {
-        std::string near = nearest(name.text, keys);
-        throw SpecError({.loc = name.loc,
-                         .text = "unknown key '" + name.text + "' of " + std::string(kind_name(kind)) + " '" + d.name() + "'" +
-                                 (near.empty() ? "; keys are " + join(keys, ", ") : "; did you mean '" + near + "'?"),
-                         .fix = near});
-      }
+      if (std::find(keys.begin(), keys.end(), name.text) == keys.end())
+        throw SpecError(misnamed(name.loc, "unknown key '" + name.text + "' of " + std::string(kind_name(kind)) + " '" + d.name() + "'",
+                                 nearest(name.text, keys), "; keys are " + join(keys, ", ")));
       read_key(name.text, value, d);
     }
   } else {

@@ -119,12 +119,9 @@ void check_definition_names(const Definition& definition, const NamesAround& aro
   NameCheck(definition, around, library).run();
 }
 
-std::string did_you_mean(const std::string& near) { return near.empty() ? "" : "; did you mean '" + near + "'?"; }
-
 SpecError unknown_value(const std::string& name, Loc loc, std::vector<std::string> names) {
   names.insert(names.end(), kBuiltins.begin(), kBuiltins.end());
-  std::string near = nearest(name, names);
-  return SpecError({.loc = loc, .text = "unknown name '" + name + "'" + did_you_mean(near), .fix = near});
+  return SpecError(misnamed(loc, "unknown name '" + name + "'", nearest(name, names)));
 }
 
 std::vector<std::string> function_names(const Library& library) {
@@ -136,8 +133,7 @@ std::vector<std::string> function_names(const Library& library) {
 SpecError unknown_function(const std::string& name, Loc loc, const std::vector<std::string>& networks, const Library& library) {
   std::vector<std::string> names = function_names(library);
   names.insert(names.end(), networks.begin(), networks.end());
-  std::string near = suggest(name, names);
-  return SpecError({.loc = loc, .text = "unknown function '" + name + "'" + did_you_mean(near), .fix = near});
+  return SpecError(misnamed(loc, "unknown function '" + name + "'", suggest(name, names)));
 }
 
 SpecError unknown_op(const std::string& op, Loc loc, Loc at, bool transforms, Library& library) {
@@ -153,8 +149,7 @@ SpecError unknown_op(const std::string& op, Loc loc, Loc at, bool transforms, Li
   if (!transforms && (op == "resize" || library.find(DefinitionKind::transform, op, loc.file)))
     return SpecError(at, "'" + op + "' is a transform: it stands at data.transforms, not among the layers");
   if (find_primitive(op)) return SpecError(at, "'" + op + "' stands in formulas, not among the " + (transforms ? "transforms" : "layers"));
-  std::string near = suggest(op, names);
-  return SpecError({.loc = at, .text = (transforms ? "unknown transform '" : "unknown op '") + op + "'" + did_you_mean(near), .fix = near});
+  return SpecError(misnamed(at, (transforms ? "unknown transform '" : "unknown op '") + op + "'", suggest(op, names)));
 }
 
 }  // namespace mlc

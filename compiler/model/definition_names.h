@@ -17,8 +17,6 @@ struct NamesAround {
 /// Throws SpecError at the first one that is not known.
 void check_definition_names(const Definition& definition, const NamesAround& around, Library& library);
 
-/// "; did you mean 'NEAR'?", or nothing where nothing is near.
-std::string did_you_mean(const std::string& near);
 /// What formulas may call: the library's functions and the primitives.
 std::vector<std::string> function_names(const Library& library);
 /// "unknown function 'f'; did you mean 'g'?" at `loc`: for formulas of `around`'s networks and the library.

@@ -147,10 +147,8 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
   if (value.names) {
     auto at = std::find(value.names->begin(), value.names->end(), name);
     if (at != value.names->end()) return (*value.list)[static_cast<size_t>(at - value.names->begin())];
-    std::string near = nearest(name, *value.names);
-    throw SpecError({.loc = loc,
-                     .text = "there is no output '" + name + "' here; there are " + join(*value.names, ", ") + did_you_mean(near),
-                     .fix = near});
+    throw SpecError(
+        misnamed(loc, "there is no output '" + name + "' here; there are " + join(*value.names, ", "), nearest(name, *value.names)));
   }
   if (name == "classes" || name == "counts") return class_attribute(value, name, loc);
   bool known = name == "shape" || name == "features" || name == "channels";
@@ -159,9 +157,8 @@ Value Evaluator::tensor_attribute(const Value& value, const std::string& name, L
     if (value.within)
       for (const auto& [inner, tensor] : *value.within) names.push_back(inner);
     std::string near = nearest(name, names), function = near.empty() ? suggest(name, function_names(context_.library)) : "";
-    std::string hint = function.empty() ? did_you_mean(near) : "; a function takes it: " + function + "(x)";
-    throw SpecError(
-        {.loc = loc, .text = "unknown attribute '" + name + "'; a tensor has shape, features and channels" + hint, .fix = near});
+    throw SpecError(misnamed(loc, "unknown attribute '" + name + "'; a tensor has shape, features and channels", near,
+                             function.empty() ? "" : "; a function takes it: " + function + "(x)"));
   }
   if (!value.is(Kind::tensor) && !value.is_scalar()) throw SpecError(loc, "'." + name + "' needs a tensor, not " + show_value(value));
   Shape shape = value.is(Kind::tensor) ? builder().sample_shape(value.tensor) : Shape{};
@@ -189,10 +186,8 @@ Value Evaluator::attribute(const Expr& expr, Env& env) {
   const Expr& head = *expr.kids[0];
   if (head.kind == Expr::Kind::name && head.name == "data" && !env.find("data")) {
     if (auto value = data_attribute(expr.name, loc)) return *value;
-    std::string near = nearest(expr.name, {"classes", "features", "vocab"});
     std::string known = "; there are data.classes, data.features and data.vocab";
-    throw SpecError(
-        {.loc = loc, .text = "unknown name 'data." + expr.name + "'" + (near.empty() ? known : did_you_mean(near)), .fix = near});
+    throw SpecError(misnamed(loc, "unknown name 'data." + expr.name + "'", nearest(expr.name, {"classes", "features", "vocab"}), known));
   }
   return tensor_attribute(eval(head, env), expr.name, loc);
 }

@@ -23,13 +23,9 @@ public:
       return;
     }
     for (const auto& [key, value] : node.entries) {
-      if (std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
-        std::string near = nearest(key.text, keys);
-        throw SpecError({.loc = evaluator.place(key.loc),
-                         .text = "unknown setting '" + key.text + "' of initialiser '" + name + "'" +
-                                 (near.empty() ? keys.empty() ? "" : "; it takes " + join(keys, ", ") : "; did you mean '" + near + "'?"),
-                         .fix = near});
-      }
+      if (std::find(keys.begin(), keys.end(), key.text) == keys.end())
+        throw SpecError(misnamed(evaluator.place(key.loc), "unknown setting '" + key.text + "' of initialiser '" + name + "'",
+                                 nearest(key.text, keys), keys.empty() ? "" : "; it takes " + join(keys, ", ")));
       values_[key.text] = &value;
     }
   }
@@ -101,11 +97,8 @@ const std::vector<std::string>& initializer_names() {
 namespace {
 
 SpecError unknown_initializer(const std::string& name, Loc loc) {
-  std::string near = suggest(name, initializer_names());
-  return SpecError({.loc = loc,
-                    .text = "unknown initialiser '" + name + "'" +
-                            (near.empty() ? "; they are " + join(initializer_names(), ", ") : "; did you mean '" + near + "'?"),
-                    .fix = near});
+  std::vector<std::string> names = initializer_names();
+  return SpecError(misnamed(loc, "unknown initialiser '" + name + "'", suggest(name, names), "; they are " + join(names, ", ")));
 }
 
 }  // namespace

@@ -142,10 +142,8 @@ Value Items::named(const std::string& name, ItemScope& scope, Loc loc) {
       names.push_back(candidate);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::string near = suggest(name, names);
   std::string known = names.empty() ? "; no value has a name here" : "; values are named by 'as': " + join(names, ", ");
-  throw SpecError(
-      {.loc = loc, .text = "unknown value '" + name + "'" + (near.empty() ? known : "; did you mean '" + near + "'?"), .fix = near});
+  throw SpecError(misnamed(loc, "unknown value '" + name + "'", suggest(name, names), known));
 }
 
 Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_t repetition, bool transforms) {

@@ -20,11 +20,8 @@ const Definition& find_loss(const TypedSetting& setting, Library& library) {
   const Definition* d = library.find(DefinitionKind::function, setting.type, setting.loc.file);
   if (d && (d->is_loss() || d->faulty)) return *d;
   std::vector<std::string> known = loss_names(library);
-  std::string near = suggest(setting.type, known);
-  throw SpecError({.loc = setting.loc,
-                   .text = "unknown loss '" + setting.type + "'" +
-                           (near.empty() ? "; losses are " + join(known, ", ") : "; did you mean '" + near + "'?"),
-                   .fix = near});
+  throw SpecError(
+      misnamed(setting.loc, "unknown loss '" + setting.type + "'", suggest(setting.type, known), "; losses are " + join(known, ", ")));
 }
 
 // A call whose parentheses do not close is a formula too, and a faulty one.

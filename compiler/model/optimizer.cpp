@@ -290,11 +290,8 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
     // "generater.*" is most like "generator.*".
     std::vector<std::string> globs = paths;
     for (const std::string& path : paths) globs.push_back(path.substr(0, path.find('.')) + ".*");
-    std::string near = nearest(glob, globs);
-    throw SpecError({.loc = update.params->loc,
-                     .text = "'" + glob + "' matches no parameter of the networks that the update calls" +
-                             (near.empty() ? "" : "; did you mean '" + near + "'?"),
-                     .fix = near});
+    throw SpecError(
+        misnamed(update.params->loc, "'" + glob + "' matches no parameter of the networks that the update calls", nearest(glob, globs)));
   }
   return out;
 }

@@ -411,13 +411,9 @@ Value apply_primitive(const Primitive& primitive, Evaluator& evaluator, const st
                                    (names.size() == 1 ? " argument, not " : " arguments, not ") + std::to_string(given.size()));
     } else {
       at = static_cast<size_t>(std::find(names.begin(), names.end(), g.name) - names.begin());
-      if (at == names.size()) {
-        std::string near = nearest(g.name, names);
-        throw SpecError({.loc = g.loc,
-                         .text = "unknown argument '" + g.name + "' of " + call.name +
-                                 (near.empty() ? "; it takes " + join(names, ", ") : "; did you mean '" + near + "'?"),
-                         .fix = near});
-      }
+      if (at == names.size())
+        throw SpecError(misnamed(g.loc, "unknown argument '" + g.name + "' of " + call.name, nearest(g.name, names),
+                                 "; it takes " + join(names, ", ")));
     }
     if (set[at]) throw SpecError(g.loc, "argument '" + names[at] + "' of " + call.name + " is given twice");
     set[at] = true;

@@ -49,11 +49,8 @@ std::vector<Rule> read_rules(const Node* list, const std::vector<std::string>& s
     Rule rule{.node = &node};
     for (const auto& [key, value] : node.entries) {
       if (!settings.empty() && std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
-        std::string near = nearest(key.text, keys);
-        diagnostics.report({.loc = key.loc,
-                            .text = "unknown key '" + key.text + "' of a rule" +
-                                    (near.empty() ? "; keys are " + join(keys, ", ") : "; did you mean '" + near + "'?"),
-                            .fix = near});
+        diagnostics.report(
+            misnamed(key.loc, "unknown key '" + key.text + "' of a rule", nearest(key.text, keys), "; keys are " + join(keys, ", ")));
       } else if (key.text == "op") {
         rule.op = value.text;
       } else if (key.text == "match") {
@@ -90,14 +87,9 @@ void Rules::check_arguments(const std::vector<std::string>& arguments, Diagnosti
   keys.insert(keys.end(), arguments.begin(), arguments.end());
   for (const Rule& rule : train_)
     for (const auto& [key, value] : rule.node->entries)
-      if (std::find(keys.begin(), keys.end(), key.text) == keys.end()) {
-        std::string near = nearest(key.text, keys);
-        diagnostics.report(
-            {.loc = key.loc,
-             .text = "the optimizer has no '" + key.text + "' for a rule to set" +
-                     (near.empty() ? "; rules set " + join({keys.begin() + 2, keys.end()}, ", ") : "; did you mean '" + near + "'?"),
-             .fix = near});
-      }
+      if (std::find(keys.begin(), keys.end(), key.text) == keys.end())
+        diagnostics.report(misnamed(key.loc, "the optimizer has no '" + key.text + "' for a rule to set", nearest(key.text, keys),
+                                    "; rules set " + join({keys.begin() + 2, keys.end()}, ", ")));
 }
 
 const Rule* Rules::first(const std::vector<Rule>& rules, const std::string& path, const std::string& op) {
@@ -131,11 +123,9 @@ void Rules::check_used(const std::map<std::string, std::string>& owners, Diagnos
       // An earlier rule may have taken all that this one names: only a pattern that fits no path at all is a fault.
       if (std::any_of(owners.begin(), owners.end(), [&](const auto& tensor) { return fits(rule, tensor.first, tensor.second); })) continue;
       std::string name = rule.match.empty() ? rule.op : join(rule.match, ", ");
-      std::string near = nearest(name, rule.match.empty() ? ops : paths);
-      diagnostics.report({.loc = selector->loc,
-                          .text = "'" + name + "' matches no " + (rule.match.empty() ? "op with parameters" : "parameter") +
-                                  (near.empty() ? "" : "; did you mean '" + near + "'?"),
-                          .fix = near});
+      bool op = rule.match.empty();
+      diagnostics.report(misnamed(selector->loc, "'" + name + "' matches no " + (op ? "op with parameters" : "parameter"),
+                                  nearest(name, op ? ops : paths)));
     }
   }
 }

@@ -444,7 +444,7 @@ void verify(const Graph& graph, const Grouping& grouping) {
     ensure(seen[v] == (is_inline(graph.ops[v].code) ? 0 : 1), "fuse: every op that computes is in one group");
 }
 
-std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain) {
+std::string print_grouping(const Graph& graph, const Grouping& grouping) {
   auto name = [&](ValueId v) {
     const Op& op = graph.ops[v];
     const std::string& scope = graph.scopes[static_cast<size_t>(op.scope)].path;
@@ -462,9 +462,8 @@ std::string print_grouping(const Graph& graph, const Grouping& grouping, bool ex
     if (!group.members.empty()) out += " parameters=" + std::to_string(group.members.size());
     out += " members=[" + join(members, ", ") + "] writes=[" + join(writes, ", ") + "]\n";
   }
-  if (explain)
-    for (const Refusal& r : grouping.refusals)
-      out += "refused (" + name(r.producer) + ", " + name(r.consumer) + ") rule=" + r.rule + " reason=\"" + r.reason + "\"\n";
+  for (const Refusal& r : grouping.refusals)
+    out += "refused (" + name(r.producer) + ", " + name(r.consumer) + ") rule=" + r.rule + " reason=\"" + r.reason + "\"\n";
   return out;
 }
 

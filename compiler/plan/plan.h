@@ -112,7 +112,7 @@ Grouping fuse(Graph& graph, const Target& target, const FuseOptions& options = {
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws
 /// InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
-std::string print_grouping(const Graph& graph, const Grouping& grouping, bool explain);
+std::string print_grouping(const Graph& graph, const Grouping& grouping);
 
 // --- order and memory ---
 

@@ -317,7 +317,7 @@ private:
     if (row.kinds & word) {
       std::vector<std::string> permitted = words_of(row);
       if (std::string near = suggest(value.text, permitted); !near.empty())
-        d.text = "'" + key.text + "' cannot be " + found + "; did you mean '" + near + "'?", d.fix = near;
+        d = misnamed(value.loc, "'" + key.text + "' cannot be " + found, near);
     }
     if (std::find(std::begin(kPlannedWords), std::end(kPlannedWords), std::pair(row.path, std::string_view(value.text))) !=
         std::end(kPlannedWords))
@@ -384,17 +384,11 @@ std::string suggest(const std::string& name, const std::vector<std::string>& can
 }
 
 Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates) {
-  Diagnostic d;
-  d.loc = loc;
-  if (what == "key" && open_parentheses(name) < 0) {
-    d.text = "'" + name + "' looks like the end of a formula: within {} and [] a formula with commas is quoted";
-    return d;
-  }
-  d.text = "unknown " + what + " '" + name + "'";
-  d.fix = suggest(name, candidates);
-  if (!d.fix.empty()) d.text += "; did you mean '" + d.fix + "'?";
-  else if (!candidates.empty() && candidates.size() <= 16) d.text += "; known here: " + join(candidates, ", ");
-  return d;
+  if (what == "key" && open_parentheses(name) < 0)
+    return {.loc = loc, .text = "'" + name + "' looks like the end of a formula: within {} and [] a formula with commas is quoted"};
+  bool few = !candidates.empty() && candidates.size() <= 16;
+  return misnamed(loc, "unknown " + what + " '" + name + "'", suggest(name, candidates),
+                  few ? "; known here: " + join(candidates, ", ") : "");
 }
 
 bool check_vocabulary(Node& spec, Diagnostics& diagnostics) {

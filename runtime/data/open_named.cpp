@@ -21,11 +21,9 @@ void Opener::named(const Placed& name, const std::vector<LoadTransform>& transfo
   for (const Known& k : known_datasets())
     if (name.text == k.name) known = &k;
   if (!known) {
-    std::string near = nearest(name.text, dataset_names());
-    throw SpecError({.loc = name.loc,
-                     .text = "unknown dataset '" + name.text + "'" +
-                             (near.empty() ? "; datasets are " + join(dataset_names(), ", ") : "; did you mean '" + near + "'?"),
-                     .fix = near});
+    std::vector<std::string> names = dataset_names();
+    throw SpecError(
+        misnamed(name.loc, "unknown dataset '" + name.text + "'", nearest(name.text, names), "; datasets are " + join(names, ", ")));
   }
   out_.schema.dataset = name.text;
   if (known->images) return images(name, *known, transforms);

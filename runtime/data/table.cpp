@@ -115,16 +115,12 @@ private:
   int column(const Placed& name) const {
     auto it = std::find(names_.begin(), names_.end(), name.text);
     if (it != names_.end()) return static_cast<int>(it - names_.begin());
-    std::string near = nearest(name.text, names_);
     // One column whose name holds separators: they are others than data.delimiter says.
     for (const auto& [separator, word] : {std::pair{';', "';'"}, {'\t', "tab"}, {'|', "'|'"}, {',', "','"}})
       if (names_.size() == 1 && names_[0].find(separator) != std::string::npos)
         throw SpecError(name.loc, "the table has one column only, " + shown(names_[0]) + "; is data.delimiter " + word + "?");
-    throw SpecError(
-        {.loc = name.loc,
-         .text = "the table has no column '" + name.text + "'" +
-                 (near.empty() ? names_.size() <= 12 ? "; columns are " + join(names_, ", ") : "" : "; did you mean '" + near + "'?"),
-         .fix = near});
+    throw SpecError(misnamed(name.loc, "the table has no column '" + name.text + "'", nearest(name.text, names_),
+                             names_.size() <= 12 ? "; columns are " + join(names_, ", ") : ""));
   }
 
   // Which columns are features, which is the target, which are categories.

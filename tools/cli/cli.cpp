@@ -96,9 +96,7 @@ bool Arguments::parse(int argc, char** argv) {
   } catch (const po::unknown_option& e) {
     std::vector<std::string> names;
     for (const auto& o : options_.options()) names.push_back("--" + o->long_name());
-    std::string near = nearest(e.get_option_name(), names);
-    throw UsageError("unknown option '" + e.get_option_name() + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") + "\n" +
-                     usage());
+    throw UsageError("unknown option '" + e.get_option_name() + "'" + did_you_mean(nearest(e.get_option_name(), names)) + "\n" + usage());
   } catch (const po::error& e) {
     throw UsageError(std::string(e.what()) + "\n" + usage());
   }
@@ -207,9 +205,7 @@ int dispatch(int argc, char** argv) {
   std::vector<std::string> names;
   for (const Command& c : commands())
     if (c.listed) names.push_back(c.name);
-  std::string near = suggest(name, names);
-  throw UsageError("unknown command '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
-                   "\nmlc --help lists the commands\n");
+  throw UsageError("unknown command '" + name + "'" + did_you_mean(suggest(name, names)) + "\nmlc --help lists the commands\n");
 }
 
 }  // namespace
