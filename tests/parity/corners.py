@@ -69,6 +69,13 @@ loss("dice_exact", "{type: dice, smooth: 0}", dice, y=lambda: torch.randint(0, 2
 case("cosine_embedding_small", "- {linear: {out: 3, bias: false}, as: h}", lambda: Net(linear(5, 3, "h", bias=False)), x=small(12, 5, scale=1e-6), y=normal(12, 3),
      loss="cosine_embedding(output, 1e-6 * y, 1)", criterion=lambda out, y: F.cosine_embedding_loss(out, 1e-6 * y, torch.ones(len(y), dtype=y.dtype)), rtol=2e-5)
 
+# Vectors of exactly 0 and equal vectors: the norm has the gradient 0 there.
+ZEROS = dict(x=lambda: torch.zeros(12, 4), start={"h.bias": [0.0] * 4}, still=("h.weight",), steps=1)
+case("cosine_similarity_zero", "- {linear: 4, as: h}\n- expr: cosine_similarity(h, tensor([1, 2, 3, 4]))", lambda: Net(linear(4, 4, "h"), lambda h: F.cosine_similarity(h, torch.tensor([[1.0, 2, 3, 4]], dtype=h.dtype), -1)),
+     **ZEROS, y=normal(12), optimizer="{type: sgd, lr: 1e-8}", make=lambda p: torch.optim.SGD(p, lr=1e-8))
+case("pairwise_distance_zero", "- {linear: 4, as: h}\n- expr: " + " + ".join(f"pairwise_distance(h, 0, {p}, 0)" for p in (1, 2, 3, "inf")) + " + sum(h)",
+     lambda: Net(linear(4, 4, "h"), lambda h: sum(F.pairwise_distance(h, torch.zeros_like(h), p, 0) for p in (1, 2, 3, float("inf"))) + h.sum(-1)), **ZEROS, y=normal(12))
+
 # Schedules --------------------------------------------------------------------------------------------------------------------
 schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size_up: 6 steps, mode: exp_range}",
          lambda o: rates.CyclicLR(o, 0.1, 0.4, 6, mode="exp_range", cycle_momentum=False))
