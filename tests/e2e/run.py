@@ -18,8 +18,10 @@ import time
 import traceback
 
 import tests
-import draws  # noqa: F401 (registers its tests)
+import borders  # noqa: F401 (registers its tests)
+import draws  # noqa: F401 (the same)
 import language  # noqa: F401 (the same)
+import library  # noqa: F401 (the same)
 import networks  # noqa: F401 (the same)
 from tests import Failure, Skip
 

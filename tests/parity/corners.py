@@ -47,6 +47,9 @@ for _out in ((3, 4), (4, 3)):
     image_case("adaptive_avg_pool2d_{}_{}".format(*_out), BEFORE + f"- adaptive_avg_pool2d: {list(_out)}", behind(nn.AdaptiveAvgPool2d(_out)), (2, 6, 6), (4, *_out))
 case("global_avg_pool_line", "- linear: 4\n- global_avg_pool", lambda: Net(linear(5, 4), lambda x: x.mean(2)), x=normal(12, 3, 5), y=normal(12, 3))
 
+image_case("pools_line", "- conv1d: {out: 3, kernel: 3}\n- avg_pool1d: 2\n- max_pool1d: 2", lambda: Net(("conv1d1", nn.Conv1d(2, 3, 3)), nn.AvgPool1d(2), nn.MaxPool1d(2)), (2, 11), (3, 2))
+image_case("conv_transpose1d_plain", "- conv_transpose1d: {out: 2, kernel: 3}", lambda: Net(("conv_transpose1d1", nn.ConvTranspose1d(3, 2, 3))), (3, 5), (2, 7))
+
 # Losses -----------------------------------------------------------------------------------------------------------------------
 UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
 BALANCED = torch.tensor([12 / 18, 1.0, 2.0], dtype=torch.float64)
