@@ -6,9 +6,12 @@
 #include "runtime/store/safetensors.h"
 #include "runtime/train/generate.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/finished_run.h"
 #include "tools/cli/labels.h"
+#include "tools/cli/measured.h"
 #include "tools/cli/predictions.h"
 #include "tools/cli/printer.h"
+#include "tools/cli/weights.h"
 #include "tools/cli/workbench.h"
 
 #include <boost/program_options/value_semantic.hpp>

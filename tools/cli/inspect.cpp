@@ -5,6 +5,7 @@
 #include "runtime/cpu/jit.h"
 #include "tools/cli/checked.h"
 #include "tools/cli/gradients.h"
+#include "tools/cli/measured.h"
 #include "tools/cli/text_diff.h"
 #include "tools/cli/typed_defaults.h"
 

@@ -1,6 +1,7 @@
 // A loss that is not a number: which layer gave the first value that is not finite.
 #include "compiler/graph/not_finite.h"
 #include "compiler/step_input.h"
+#include "tools/cli/measured.h"
 #include "tools/cli/training.h"
 
 #include <fmt/core.h>

@@ -6,11 +6,13 @@
 #include "runtime/store/schema_file.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
+#include "tools/cli/measured.h"
 #include "tools/cli/paths.h"
 #include "tools/cli/step_times.h"
 #include "tools/cli/table.h"
 #include "tools/cli/tune.h"
 #include "tools/cli/typed_defaults.h"
+#include "tools/cli/weights.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>

@@ -4,7 +4,9 @@
 #include "runtime/data/indices.h"
 #include "tools/cli/evaluation.h"
 #include "tools/cli/labels.h"
+#include "tools/cli/measured.h"
 #include "tools/cli/tune.h"
+#include "tools/cli/weights.h"
 
 #include <fmt/core.h>
 

@@ -92,34 +92,4 @@ private:
   double compile_ms_ = 0, load_ms_ = 0;
 };
 
-/// Loads the weights that `init` rules name; notes what a file has that nobody took. Paths are relative to `folder`.
-void load_weights(const Model& model, Workbench& bench, const std::string& folder, std::vector<std::string>& notes);
-/// Lets the averages of weights begin as the weights: those of frozen parameters stay so until they thaw.
-void begin_averages(const Model& model, Workbench& bench);
-/// Fits the transforms that need it on the training rows, and writes their state.
-void fit_transforms(Model& model, Workbench& bench, const Dataset& data);
-/// "output [10]", or the names and shapes of several outputs.
-std::string outputs_text(const Model& model);
-/// Resident columns by name.
-Columns columns_of(const Dataset& data);
-/// Most rows of an evaluation's batch for this model.
-int64_t evaluation_cap(const Model& model, const Schema& schema, int64_t training_batch);
-/// Rows of a part with the true values of its target, as metrics need them.
-/// The tables that `eval.report` asks for of an output with classes.
-std::string class_reports(const Predicted& predicted, const Truth& truth, const Schema& schema, const std::vector<std::string>& reports);
-/// The outputs that a loss compares with targets. Metrics of several go by `OUTPUT_metric`.
-std::vector<std::string> measured_outputs(const Model& model);
-SplitRows truth_of_rows(const Dataset& data, const Model& model, const std::vector<int32_t>& rows);
-/// Reads a checkpoint's tensors into the state; throws RuntimeError where one is missing.
-void load_checkpoint(const std::string& path, const Model& model, Workbench& bench);
-
-/// A finished run: its effective spec, its weights, and what its data were.
-struct FinishedRun {
-  std::string folder, checkpoint;
-  Node spec;
-  std::optional<Schema> schema;           ///< as the checkpoint has it
-};
-/// `sets` are put into the spec.
-FinishedRun open_run(const std::string& folder, const std::vector<std::string>& sets, Sources& sources, Diagnostics& diagnostics);
-
 }  // namespace mlc
