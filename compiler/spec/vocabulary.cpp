@@ -1,11 +1,11 @@
 #include "compiler/base/text.h"
+#include "compiler/spec/names.h"
 #include "compiler/spec/spec.h"
 #include "compiler/spec/yaml.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 
 namespace mlc {
 namespace {
@@ -43,40 +43,6 @@ constexpr std::pair<std::string_view, std::string_view> kPlannedWords[] = {
 #undef PLANNED
 #undef PLANNED_WORD
 };
-
-// Words of other frameworks, and of habit; one word may mean several things, of which the place picks one.
-const std::multimap<std::string_view, std::string_view>& synonyms() {
-  static const std::multimap<std::string_view, std::string_view> table = {
-#define SYNONYM(word, name) {word, name},
-#include "compiler/spec/synonyms.def"
-#undef SYNONYM
-  };
-  return table;
-}
-
-// "BatchNorm2d" -> "batch_norm2d", "batch-norm" -> "batch_norm".
-std::string snake_case(const std::string& name) {
-  std::string out;
-  for (size_t i = 0; i < name.size(); ++i) {
-    auto upper = [&](size_t at) { return at < name.size() && std::isupper(static_cast<unsigned char>(name[at])) != 0; };
-    bool word = upper(i) && i > 0 && name[i - 1] != '_' &&
-                (!upper(i - 1) || (i + 1 < name.size() && std::islower(static_cast<unsigned char>(name[i + 1]))));
-    if (word) out += '_';
-    out += name[i] == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
-  }
-  return out;
-}
-
-// Another framework's word for `candidate`, or its letters in another spelling.
-bool same_meaning(const std::string& name, const std::string& candidate) {
-  std::string snake = snake_case(name), letters = replace_all(snake, "_", "");
-  if (replace_all(candidate, "_", "") == letters) return true;
-  for (std::string_view word : {std::string_view(name), std::string_view(snake), std::string_view(letters)}) {
-    auto [begin, end] = synonyms().equal_range(word);
-    if (std::any_of(begin, end, [&](const auto& row) { return row.second == candidate; })) return true;
-  }
-  return false;
-}
 
 const Key* key_row(const std::string& path) {
   for (const Key& k : kKeys)
@@ -146,11 +112,6 @@ bool fits(const Key& key, const Node& node) {
   case Node::Kind::map: return k & (map | name);
   }
   return false;
-}
-
-// Below 0 for the "y)" of "loss: mse(output, y)" within {}.
-int64_t open_parentheses(const std::string& text) {
-  return std::count(text.begin(), text.end(), '(') - std::count(text.begin(), text.end(), ')');
 }
 
 class Checker {
@@ -370,26 +331,6 @@ void fill(Node& node, const std::string& path) {
 }
 
 }  // namespace
-
-std::string suggest(const std::string& name, const std::vector<std::string>& candidates) {
-  auto [begin, end] = synonyms().equal_range(name);
-  if (std::any_of(begin, end, [](const auto& row) { return row.second.empty(); })) return "";
-  // Its own letters before what other words stand for.
-  std::string letters = replace_all(snake_case(name), "_", "");
-  for (const std::string& c : candidates)
-    if (replace_all(c, "_", "") == letters) return c;
-  for (const std::string& c : candidates)
-    if (same_meaning(name, c)) return c;
-  return nearest(snake_case(name), candidates);
-}
-
-Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates) {
-  if (what == "key" && open_parentheses(name) < 0)
-    return {.loc = loc, .text = "'" + name + "' looks like the end of a formula: within {} and [] a formula with commas is quoted"};
-  bool few = !candidates.empty() && candidates.size() <= 16;
-  return misnamed(loc, "unknown " + what + " '" + name + "'", suggest(name, candidates),
-                  few ? "; known here: " + join(candidates, ", ") : "");
-}
 
 bool check_vocabulary(Node& spec, Diagnostics& diagnostics) {
   if (!spec.is(Node::Kind::map)) {
