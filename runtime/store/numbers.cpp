@@ -29,6 +29,12 @@ struct Half {
   }
 };
 
+/// The upper half of a float.
+struct Brain {
+  uint16_t bits;
+  explicit operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
+};
+
 template <class From> From load(const std::byte* in, bool big_endian) {
   std::array<std::byte, sizeof(From)> raw;
   std::memcpy(raw.data(), in, sizeof(From));
@@ -84,7 +90,7 @@ DType element_type(NumberFormat format) {
   case NumberFormat::u32:
   case NumberFormat::u64:
   case NumberFormat::i64: return DType::i64;
-  case NumberFormat::bf16: return DType::bf16;
+  case NumberFormat::bf16:
   case NumberFormat::f16:
   case NumberFormat::f32:
   case NumberFormat::f64: return DType::f32;
@@ -106,7 +112,7 @@ bool convert_numbers(NumberFormat format, bool big_endian, const std::byte* in, 
   case NumberFormat::u64: return convert<uint64_t, int64_t>(big_endian, in, count, out);
   case NumberFormat::i64: return convert<int64_t, int64_t>(big_endian, in, count, out);
   case NumberFormat::f16: return convert<Half, float>(big_endian, in, count, out);
-  case NumberFormat::bf16: return convert<uint16_t, uint16_t>(big_endian, in, count, out);
+  case NumberFormat::bf16: return convert<Brain, float>(big_endian, in, count, out);
   case NumberFormat::f32: return convert<float, float>(big_endian, in, count, out);
   case NumberFormat::f64: return convert<double, float>(big_endian, in, count, out);
   }

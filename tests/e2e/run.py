@@ -19,6 +19,7 @@ import traceback
 
 import tests
 import borders  # noqa: F401 (registers its tests)
+import files  # noqa: F401 (the same)
 import draws  # noqa: F401 (the same)
 import language  # noqa: F401 (the same)
 import library  # noqa: F401 (the same)
