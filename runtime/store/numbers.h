@@ -11,7 +11,7 @@ enum class NumberFormat : uint8_t { boolean, u8, i8, u16, i16, u32, i32, u64, i6
 
 int64_t format_bytes_of(NumberFormat format);
 /// The element type that holds the format: u8, bool, i32, i64, f32 as they are; i8, i16, u16 as i32; u32 and u64 as
-/// i64; f16 and f64 as f32.
+/// i64; f16, bf16 and f64 as f32.
 DType element_type(NumberFormat format);
 
 /// Converts `count` numbers from `in` (of any alignment) to element_type(format). Returns false when a u64 does not fit
