@@ -157,6 +157,7 @@ def transforms_end_at_their_borders(c):
     for transform in ("random_flip: {}", "random_rotation: 1", "random_affine: 1", "center_crop: 1", "random_crop: 1", "random_erasing: {}", "grayscale: 1", "color_jitter: {}"):
         for shape in ([6], [4, 5], [1, 3, 4, 5]):
             taken(c, "flatten, {linear: 3}", synthetic(shape)[:-1] + f", transforms: [{{{transform}}}]}}", "", f"{transform} of {shape}")
+    taken(c, "{linear: 3}", synthetic(IMAGE)[:-1] + ", transforms: [{grayscale: 3}, grayscale, global_avg_pool]}", None, "three equal channels")
     for transform in ("grayscale: 1", "color_jitter: {}"):
         taken(c, "flatten, {linear: 3}", synthetic([1, 4, 5])[:-1] + f", transforms: [{{{transform}}}]}}", "it needs three channels, not 1", transform)
 
@@ -187,7 +188,7 @@ def optimizers_end_at_their_borders(c):
 LOSSES = [
     ("cross_entropy", "label_smoothing", ["0", "1"], ["-0.1", "1.1"], "label_smoothing must lie in 0..1"), ("cross_entropy", "weight", ["[1, 2, 3]"], ["[1, 2]", "[1, 2, 3, 4]"], "weight must hold one number for each of the 3 classes"),
     ("nll", "weight", ["[1, 2, 3]"], ["[1, 2]", "[1, 2, 3, 4]"], "weight must hold one number for each of the 3 classes"), ("huber", "delta", ["0.1"], ["0", "-1"], "delta must be above 0"), ("smooth_l1", "beta", ["0"], ["-0.1"], "beta must not be negative"),
-    ("focal", "gamma", ["0"], ["-0.1"], "gamma must not be negative"), ("focal", "alpha", ["0", "1", "-1", "none"], ["1.1"], "alpha must lie in 0..1"), ("dice", "smooth", ["0"], ["-0.1"], "smooth must not be negative"),
+    ("focal", "gamma", ["0"], ["-0.1"], "gamma must not be negative"), ("focal", "alpha", ["0", "1", "-1", "none"], ["1.1"], "alpha must lie in 0..1"), ("dice", "smooth", ["0"], ["-0.1"], "smooth must not be negative"), ("dice", "dim", ["0", "[0]", "none"], ["1"], "dim"),
     ("triplet", "margin", ["0.1"], ["0", "-1"], "margin must be above 0"), ("cosine_embedding", "margin", ["-1", "1"], ["-1.1", "1.1"], "margin must lie in -1..1"),
 ]
 CLASSES, NUMBERS = ("cross_entropy", "nll"), ("mse", "l1", "huber", "smooth_l1", "kl_div", "bce", "bce_with_logits", "focal", "dice", "hinge")

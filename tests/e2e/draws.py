@@ -174,6 +174,12 @@ def translations_are_whole_pixels(c):
 
 
 @test
+def translations_come_behind_turns(c):
+    for _, t in matrices(c, "random_affine: {degrees: [30, 30], translate: [0.1, 0.2], scale: [1.25, 1.25], mode: bilinear}"):
+        need(near(t, [round(v) for v in t], 1e-3) and abs(t[0]) < 2.1 and abs(t[1]) < 4.1, f"a turned image moves by {t}")
+
+
+@test
 def scales_and_shears_fill_their_ranges(c):
     found = matrices(c, "random_affine: {degrees: 0, scale: [0.8, 1.25], mode: bilinear}")
     need(all(near([*m[0], *m[1], *t], [m[0][0], 0, 0, m[0][0], 0, 0]) for m, t in found), "a scale does more")

@@ -68,6 +68,12 @@ def dice(out, y):
 
 
 loss("dice_exact", "{type: dice, smooth: 0}", dice, y=lambda: torch.randint(0, 2, (12, 3)).float(), **SHARES)
+# Exactly on the edge of what costs nothing the gradient is 0.
+EDGE = dict(x=lambda: torch.zeros(4, 5), y=normal(4), steps=1, still=("h.weight", "h.bias"), batch=4)
+case("triplet_edge", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), **EDGE, start={"h.bias": [0.0] * 3}, loss="triplet(output, tensor([1, 0, 0]), tensor([0, 2, 0]), eps=0)",
+     criterion=lambda out, y: F.triplet_margin_loss(out, torch.tensor([[1.0, 0, 0]], dtype=out.dtype), torch.tensor([[0, 2.0, 0]], dtype=out.dtype), eps=0))
+case("cosine_embedding_edge", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), **EDGE, start={"h.bias": [2.0, 0, 0]}, loss="cosine_embedding(output, tensor([0, 1, 0]), -1)",
+     criterion=lambda out, y: F.cosine_embedding_loss(out, torch.tensor([[0, 1.0, 0]], dtype=out.dtype).expand(len(out), 3), -torch.ones(len(out), dtype=out.dtype)))
 # Vectors near the 1e-12 that keeps their cosine finite.
 case("cosine_embedding_small", "- {linear: {out: 3, bias: false}, as: h}", lambda: Net(linear(5, 3, "h", bias=False)), x=small(12, 5, scale=1e-6), y=normal(12, 3),
      loss="cosine_embedding(output, 1e-6 * y, 1)", criterion=lambda out, y: F.cosine_embedding_loss(out, 1e-6 * y, torch.ones(len(y), dtype=y.dtype)), rtol=2e-5)
@@ -85,6 +91,7 @@ schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size
 # Weights pass the validation targets on their way: the validation loss falls, then rises.
 PASSING = dict(each="validation", batch=4, y_val=lambda: torch.full((20, 1), -0.15))
 schedule("rate_plateau_passing", "{type: reduce_on_plateau, patience: 1, factor: 0.5, threshold: 1e-2}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1, threshold=1e-2), epochs=14, **PASSING)
+schedule("rate_plateau_cooldown", "{type: reduce_on_plateau, patience: 0, factor: 0.5, cooldown: 3}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=0, cooldown=3), epochs=12, **{**PASSING, "y_val": lambda: torch.full((20, 1), 0.5)})
 schedule("rate_plateau_default", "reduce_on_plateau", lambda o: rates.ReduceLROnPlateau(o), epochs=16, **PASSING)
 
 
@@ -92,7 +99,8 @@ def right_share(net, x, y):
     return (net(x).argmax(-1) == y).double().mean().item()
 
 
-for _name, _text, _arguments in (("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2))):
+for _name, _text, _arguments in (("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2)),
+                               ("rate_plateau_rising_flat", "patience: 2, factor: 0.5, threshold: 0", dict(factor=0.5, patience=2, threshold=0))):
     case(_name, "- linear: 3", lambda: Net(linear(5, 3)), **CLASSES, y_val=index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, epochs=12,
          schedule=f"{{type: reduce_on_plateau, monitor: val_accuracy, {_text}}}", rate=lambda o, a=_arguments: rates.ReduceLROnPlateau(o, mode="max", **a), rate_each="validation", watched=right_share,
          optimizer="{type: sgd, lr: 0.5}", make=lambda p: torch.optim.SGD(p, lr=0.5), top="eval: {metrics: [accuracy]}\n", rtol=3e-5, atol=5e-6)
