@@ -4,7 +4,7 @@
 
 CASE.yaml trains on CASE.safetensors, which holds `x`, `y` (and `y_val`, `x_predict`), the starting weights under their parameter paths, and what PyTorch
 made of them: `expected.PATH`, `expected.predict.NAME`, `expected.epoch_losses`. Its metadata holds the tolerances `rtol` and `atol`, which
-say how far f32 may be from f64: |found - expected| <= atol + rtol * |expected|.
+say how far f32 may be from f64: |found - expected| <= atol + rtol * |expected|. Cases `zoo_*` ask the program of build/release (or $MLC) for names.
 """
 import argparse
 import array
@@ -24,6 +24,7 @@ import transforms  # noqa: F401 adds its cases
 from cases import CASES
 from initializers import write_initializers
 from programs import PROGRAMS, write_program
+from zoo import ZOO, write_known
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DTYPES = {torch.float32: "F32", torch.float64: "F32", torch.int32: "I32", torch.int64: "I64"}
@@ -185,6 +186,9 @@ def main():
     for case in PROGRAMS:
         if not arguments.cases or case.name in arguments.cases:
             write_program(case, arguments.out, stored)
+    for case in ZOO:
+        if not arguments.cases or "zoo_" + case.name in arguments.cases:
+            write_known(case, arguments.out, stored)
     if not arguments.cases:
         write_initializers(arguments.out)
     print(f"{len(chosen)} cases in {os.path.relpath(arguments.out)}")

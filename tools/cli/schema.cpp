@@ -62,6 +62,9 @@ private:
     Json properties = Json::object();
     for (const KeyInfo* k : children(path)) {
       Json value = key(*k);
+      // As if it were not given: what undoes an included file's.
+      bool own_word = has(k->kinds, "none") || has(k->kinds, "any") || has(k->kinds, "text") || has(k->kinds, "name");
+      if (!own_word) value = any_of({value, {{"const", "none"}}});
       value["description"] = k->doc;
       if (!k->fallback.empty())
         value["default"] =
@@ -124,6 +127,11 @@ private:
   Json definition(const std::string& section) const {
     Json properties = Json::object();
     for (const std::string& name : definition_keys(section)) properties[name] = name == "layers" ? reference("items") : Json(true);
+    if (properties.contains("args")) {
+      Json argument = {
+          {"type", "object"}, {"properties", {{"type", true}, {"words", true}, {"doc", true}}}, {"additionalProperties", false}};
+      properties["args"] = {{"type", "object"}, {"additionalProperties", argument}};
+    }
     return any_of({of_type("string"),
                    of_type("number"),
                    reference("items"),
