@@ -1,6 +1,8 @@
 // Arguments and calls of definitions.
 #include "compiler/base/text.h"
 #include "compiler/model/evaluator.h"
+#include "compiler/model/lints.h"
+#include "compiler/spec/names.h"
 #include "compiler/spec/spec.h"
 
 #include <algorithm>
@@ -91,7 +93,8 @@ void Evaluator::bind(const Definition& d, const std::vector<Given>& given, Env& 
       name = names[place++];
     } else if (std::find(names.begin(), names.end(), name) == names.end()) {
       std::vector<std::string> rest(names.begin() + static_cast<std::ptrdiff_t>(place), names.end());
-      std::string known = rest.empty() ? "; it takes none" : "; it takes " + join(rest, ", ");
+      std::string why = needless(name);
+      std::string known = !why.empty() ? "; " + why : rest.empty() ? "; it takes none" : "; it takes " + join(rest, ", ");
       throw SpecError(misnamed(g.loc, "unknown argument '" + name + "' of " + d.name(), suggest(name, names), known));
     }
     if (out.has(name)) throw SpecError(g.loc, "argument '" + name + "' of " + d.name() + " is given twice");
@@ -159,11 +162,12 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
     if (column) context_.columns[reshaped] = column;
     names.set(target_name, Value::of_tensor(reshaped));
   };
-  auto mismatch = [&](const std::string& text) {
+  auto mismatch = [&](const std::string& text, bool chain = false) {
     SpecError error(loc, text);
     std::string kind =
         column && column->meaning == ColumnSchema::Meaning::index ? "  (index of " + std::to_string(classes()) + " classes)" : "";
     error.diagnostic.lines = {"output  " + format_shape(output), "target  " + format_shape(target) + kind};
+    if (chain) add_shape_chain(context_, "", {}, error.diagnostic);
     throw error;
   };
   if (d.target == "number") {
@@ -174,7 +178,7 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
       take_shape(output);
       return;
     }
-    mismatch(d.name() + " needs an output of the target's shape");
+    mismatch(d.name() + " needs an output of the target's shape", true);
   }
   if (is_float(context_.graph.type(y->tensor).dtype)) mismatch(d.name() + " needs class indices; " + target_text + " holds numbers");
   const Value* dim = lookup("dim", names, loc);
@@ -193,7 +197,7 @@ void Evaluator::match_target(const Definition& d, Env& names, Loc loc) {
   }
   if (rest != target) {
     if (element_count(rest) != 1 || element_count(target) != 1)
-      mismatch(d.name() + " needs targets of the output's shape without its class axis");
+      mismatch(d.name() + " needs targets of the output's shape without its class axis", true);
     take_shape(rest);
   }
 }

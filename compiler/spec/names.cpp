@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <set>
 
 namespace mlc {
 namespace {
@@ -58,7 +59,19 @@ std::string suggest(const std::string& name, const std::vector<std::string>& can
     if (replace_all(c, "_", "") == letters) return c;
   for (const std::string& c : candidates)
     if (same_meaning(name, c)) return c;
-  return nearest(snake_case(name), candidates);
+  std::string near = nearest(snake_case(name), candidates);
+  // nn.ReLU, tf.keras.layers.Dense: the module says nothing here.
+  size_t dot = name.rfind('.');
+  return near.empty() && dot != std::string::npos ? suggest(name.substr(dot + 1), candidates) : near;
+}
+
+std::string needless(const std::string& argument) {
+  static const std::set<std::string_view> sizes = {
+      "in",        "in_channels", "in_features", "in_planes", "num_features", "num_channels", "n_in",   "in_dim",   "normalized_shape",
+      "embed_dim", "d_model",     "input_shape", "in_size",   "num_inputs",   "input_size",   "n_embd", "input_dim"};
+  static const std::set<std::string_view> memory = {"inplace", "device", "dtype", "data_format", "memory_format"};
+  if (sizes.count(argument)) return "the size of the input is known; leave it out";
+  return memory.count(argument) ? "where and how values lie is mlc's business; leave it out" : "";
 }
 
 Diagnostic unknown_name(Loc loc, const std::string& what, const std::string& name, const std::vector<std::string>& candidates) {
