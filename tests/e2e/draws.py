@@ -21,7 +21,7 @@ def write_rows(path, shape, values, rows):
         file.write(struct.pack("<Q", len(header)) + header + x + row)
 
 
-def seen(c, shape, values, transforms="[]", layers=(), into=None, rows=ROWS):
+def seen(c, shape, values, transforms="[]", layers=(), into=None, rows=ROWS, seed=0):
     """`rows` copies of a sample behind the transforms, of shape `into`, and the layers, each a flat list of numbers."""
     size = math.prod(into or shape)
     write_rows(c.path("rows.safetensors"), shape, values, rows)
@@ -29,7 +29,7 @@ def seen(c, shape, values, transforms="[]", layers=(), into=None, rows=ROWS):
              "model:", f"  inputs: {{x: {list(into or shape)}, row: []}}", "  layers:", "    - {identity: {}, from: x}", *(f"    - {layer}" for layer in layers), "    - {flatten: {}, as: sample}",
              f"    - {{embedding: {{num_embeddings: {rows}, embedding_dim: {size}}}, from: row, as: kept, init: {{weight: 0}}}}", "    - expr: kept * sample",
              f"train: {{steps: 1, batch_size: {rows}, shuffle: false, loss: sum(output), optimizer: {{type: sgd, lr: {rows}}}}}"]
-    c.run(c.write("spec.yaml", "\n".join(lines) + "\n"), "--quiet")
+    c.run(c.write("spec.yaml", "\n".join(lines) + "\n"), "--quiet", "--seed", str(seed))
     found = array("f", tensors_of(c.checkpoint())["kept.weight"])
     need(len(found) == rows * size, f"{len(found)} numbers instead of {rows} rows of {size}")
     return [[-v for v in found[r * size:(r + 1) * size]] for r in range(rows)]
@@ -72,6 +72,16 @@ def dropout2d_zeroes_channels(c):
         need_share(len(kept), len(channels), 1 - p, item)
         need(near(kept, [1 / (1 - p)] * len(kept), 1e-6), f"{item}: what is kept becomes {kept[0]}")
         need(len({tuple(row) for row in rows}) > 200, f"{item}: samples share their masks")
+
+
+@test
+def stochastic_depth_drops_samples(c):
+    rows = seen(c, [2, 3], [1.0] * 6, layers=["stochastic_depth: 0.3"])
+    need(all(near(row, [row[0]] * 6, 0) and (row[0] == 0 or abs(row[0] - 1 / 0.7) < 1e-6) for row in rows), "a sample is dropped in part")
+    need_share(sum(row[0] != 0 for row in rows), ROWS, 0.7, "stochastic_depth")
+    drawn = [seen(c, [2], [1.0] * 2, layers=["stochastic_depth: {p: 0.5, mode: batch}"], rows=4, seed=seed) for seed in range(24)]
+    need(all(batch == [batch[0]] * 4 for batch in drawn), "mode batch drops single samples")
+    need(2 < sum(batch[0] == [2, 2] for batch in drawn) < 22, "mode batch drops always or never")
 
 
 # Mirrors, parts, holes --------------------------------------------------------------------------------------------------------
