@@ -113,9 +113,6 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
   return evaluation;
 }
 
-namespace {
-
-// The numbers of all rows with the axis `axis` of each as the last: [C, H, W] becomes [H, W, C].
 std::vector<float> axis_last(const std::vector<float>& values, const Shape& shape, int64_t axis) {
   size_t outer = 1, classes = static_cast<size_t>(shape[static_cast<size_t>(axis)]), inner = 1;
   for (size_t i = static_cast<size_t>(axis) + 1; i < shape.size(); ++i) inner *= static_cast<size_t>(shape[i]);
@@ -127,6 +124,8 @@ std::vector<float> axis_last(const std::vector<float>& values, const Shape& shap
       for (size_t i = 0; i < inner; ++i) out[(o * inner + i) * classes + c] = values[(o * classes + c) * inner + i];
   return out;
 }
+
+namespace {
 
 // A label that is no class is one that the loss ignores: it is no row.
 void leave_out_ignored(Predicted& p) {

@@ -40,6 +40,9 @@ int64_t evaluation_batch(const std::vector<int64_t>& split_sizes, int64_t cap = 
 Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& columns, const std::vector<int32_t>& rows, int64_t batch,
                          uint64_t seed, Keep keep, const std::atomic<bool>* stop = nullptr);
 
+/// The numbers of all rows, each of `shape`, with the axis `axis` of each as the last: [C, H, W] becomes [H, W, C].
+std::vector<float> axis_last(const std::vector<float>& values, const Shape& shape, int64_t axis);
+
 /// What the rows of a split should give for one predicted output. One of `labels` and `targets` is empty.
 struct Truth {
   std::string output;         ///< in front of its tensors in an evaluation: "", "digit."

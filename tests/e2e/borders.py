@@ -106,7 +106,13 @@ def layers_take_their_ranks(c):
     for item, ranks in RANKS:
         for rank in range(1, 6):
             layer = item if ":" not in item else f"{{{item}}}"
-            taken(c, f"{layer}, flatten, {{linear: 3}}", synthetic([4, 2, 2, 2, 2][:rank]), None if rank in ranks else "", f"{item} on {rank} axes")
+            taken(c, f"{layer}, flatten, {{linear: 3}}", synthetic([4, 2, 2, 2, 2][:rank]), None if rank in ranks else "needs", f"{item} on {rank} axes")
+
+
+@test
+def convolutions_take_no_indices(c):
+    for name, shape in CONVOLUTIONS.items():
+        taken(c, f"{{expr: 'cast(x, i32)'}}, {{{name}: {{out: 3, kernel: 1}}}}, flatten, {{linear: 3}}", synthetic(shape), f"{name} needs numbers, not indices", name)
 
 
 FORMULAS = [

@@ -74,6 +74,13 @@ case("triplet_edge", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), **E
      criterion=lambda out, y: F.triplet_margin_loss(out, torch.tensor([[1.0, 0, 0]], dtype=out.dtype), torch.tensor([[0, 2.0, 0]], dtype=out.dtype), eps=0))
 case("cosine_embedding_edge", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), **EDGE, start={"h.bias": [2.0, 0, 0]}, loss="cosine_embedding(output, tensor([0, 1, 0]), -1)",
      criterion=lambda out, y: F.cosine_embedding_loss(out, torch.tensor([[0, 1.0, 0]], dtype=out.dtype).expand(len(out), 3), -torch.ones(len(out), dtype=out.dtype)))
+case("hinge_edge", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), **{**EDGE, "y": lambda: torch.tensor([[1.0, 1, 0]] * 4)}, start={"h.bias": [1.0, 2, -1]}, loss="hinge",
+     criterion=lambda out, y: (1 - (2 * y - 1) * out).clamp_min(0).mean())
+case("cosine_embedding_rows", "- {linear: 3, as: h}", lambda: Net(linear(5, 3, "h")), x=normal(12, 2, 5), y=normal(12, 2, 3), loss="cosine_embedding(output, y, tensor([1, -1]))",
+     criterion=lambda out, y: F.cosine_embedding_loss(out.flatten(0, 1), y.flatten(0, 1), torch.tensor([1.0, -1.0] * len(out), dtype=out.dtype)))
+MAP = dict(out=4, x=normal(12, 3, 5), y=index(12, 4, high=3), still=("linear1.bias",), predict=True)
+loss("cross_entropy_dim0_predict", "{type: cross_entropy, dim: 0}", ce(), **MAP, outputs=lambda out: {"probability": out.softmax(1), "class": out.argmax(1)})
+loss("nll_dim0_predict", "{type: nll, dim: 0}", F.nll_loss, **MAP, model="\n- log_softmax: 0", net=(lambda x: F.log_softmax(x, 1),), outputs=lambda out: {"probability": out.exp(), "class": out.argmax(1)})
 # Vectors near the 1e-12 that keeps their cosine finite.
 case("cosine_embedding_small", "- {linear: {out: 3, bias: false}, as: h}", lambda: Net(linear(5, 3, "h", bias=False)), x=small(12, 5, scale=1e-6), y=normal(12, 3),
      loss="cosine_embedding(output, 1e-6 * y, 1)", criterion=lambda out, y: F.cosine_embedding_loss(out, 1e-6 * y, torch.ones(len(y), dtype=y.dtype)), rtol=2e-5)
@@ -88,6 +95,9 @@ case("pairwise_distance_zero", "- {linear: 4, as: h}\n- expr: " + " + ".join(f"p
 # Schedules --------------------------------------------------------------------------------------------------------------------
 schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size_up: 6 steps, mode: exp_range}",
          lambda o: rates.CyclicLR(o, 0.1, 0.4, 6, mode="exp_range", cycle_momentum=False))
+schedule("rate_polynomial_default", "{type: polynomial, power: 1.5}", lambda o: rates.PolynomialLR(o, 20, 1.5))
+# Far from the validation targets the loss improves by less than the threshold.
+schedule("rate_plateau_slow", "{type: reduce_on_plateau, patience: 2, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=2), each="validation", epochs=8, batch=4, y_val=lambda: torch.full((20, 1), -1000.0))
 # Weights pass the validation targets on their way: the validation loss falls, then rises.
 PASSING = dict(each="validation", batch=4, y_val=lambda: torch.full((20, 1), -0.15))
 schedule("rate_plateau_passing", "{type: reduce_on_plateau, patience: 1, factor: 0.5, threshold: 1e-2}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1, threshold=1e-2), epochs=14, **PASSING)
@@ -99,8 +109,9 @@ def right_share(net, x, y):
     return (net(x).argmax(-1) == y).double().mean().item()
 
 
-for _name, _text, _arguments in (("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2)),
+TRAINED = lambda: torch.tensor([0, 1, 2] * 4)
+for _name, _text, _arguments in (("rate_plateau_rising_trained", "patience: 0, factor: 0.7", dict(factor=0.7, patience=0)), ("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2)),
                                ("rate_plateau_rising_flat", "patience: 2, factor: 0.5, threshold: 0", dict(factor=0.5, patience=2, threshold=0))):
-    case(_name, "- linear: 3", lambda: Net(linear(5, 3)), **CLASSES, y_val=index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, epochs=12,
+    case(_name, "- linear: 3", lambda: Net(linear(5, 3)), y=TRAINED if "trained" in _name else index(12, high=3), y_val=TRAINED if "trained" in _name else index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, epochs=12,
          schedule=f"{{type: reduce_on_plateau, monitor: val_accuracy, {_text}}}", rate=lambda o, a=_arguments: rates.ReduceLROnPlateau(o, mode="max", **a), rate_each="validation", watched=right_share,
          optimizer="{type: sgd, lr: 0.5}", make=lambda p: torch.optim.SGD(p, lr=0.5), top="eval: {metrics: [accuracy]}\n", rtol=3e-5, atol=5e-6)

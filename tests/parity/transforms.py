@@ -37,6 +37,7 @@ transform_case("grayscale", "[grayscale]", lambda x: T.rgb_to_grayscale(x), pixe
 transform_case("grayscale_three", "[{grayscale: 3}]", lambda x: T.rgb_to_grayscale(x, 3), pixels(12, 3, 4, 5), 60)
 transform_case("center_crop", "[{center_crop: [3, 4]}]", lambda x: T.center_crop(x, [3, 4]), pixels(12, 2, 6, 7), 24)
 transform_case("center_crop_even", "[{center_crop: 2}]", lambda x: T.center_crop(x, 2), pixels(12, 1, 5, 4), 4)
+transform_case("center_crop_wide", "[{center_crop: [2, 5]}]", lambda x: T.center_crop(x, [2, 5]), pixels(12, 1, 6, 7), 10)
 transform_case("in_order", "[{scale: 2}, {normalize: {mean: 0.5, std: 0.25}}, flatten]", lambda x: ((2 * x - 0.5) / 0.25).flatten(1), pixels(12, 2, 3), 6)
 transform_case("on_train", "[{scale: 2, on: train}]", ("on", OnlyInTraining()), normal(12, 5), 5)
 transform_case("standardize", "[standardize]", standardized, lambda: ROWS, 5)

@@ -43,14 +43,16 @@ Shape Predictions::rows_of(const OutputTable& table) const {
   return shape;
 }
 
-// The class axis is the last; a row may have several positions.
-std::vector<int32_t> Predictions::class_indices(const OutputTable& probability) const {
-  int64_t n = probability.type.shape.empty() ? 1 : probability.type.shape.back();
+// Of each position of a row along the class axis, or of each probability of the positive class.
+std::vector<int32_t> Predictions::class_indices(const ModelOutput& output, const OutputTable& probability) const {
   std::vector<int32_t> out;
-  for (size_t at = 0; at < probability.values.size(); at += static_cast<size_t>(n)) {
-    const float* row = probability.values.data() + at;
-    out.push_back(n == 1 ? row[0] >= 0.5f : static_cast<int32_t>(std::max_element(row, row + n) - row));
+  int64_t n = output.prediction.classes;
+  if (n <= 1) {
+    for (float p : probability.values) out.push_back(p >= 0.5f);
+    return out;
   }
+  std::vector<float> rows = axis_last(probability.values, probability.type.shape, output.prediction.axis);
+  for (auto row = rows.begin(); row != rows.end(); row += n) out.push_back(static_cast<int32_t>(std::max_element(row, row + n) - row));
   return out;
 }
 
@@ -67,7 +69,7 @@ void Predictions::write_csv(std::ostream& out) const {
                          (prefix.empty() ? " or FILE.npy" : ""));
     int64_t n = c.scores->type.elements();
     bool labelled = probability && !c.labels->empty();
-    if (labelled) c.classes = class_indices(*probability), c.names.push_back(prefix + "class");
+    if (labelled) c.classes = class_indices(output, *probability), c.names.push_back(prefix + "class");
     if (labelled && n == 1) c.names.push_back(prefix + "probability");
     for (int64_t i = 0; i < n && !(labelled && n == 1); ++i)
       c.names.push_back(prefix + (labelled ? (*c.labels)[static_cast<size_t>(i)] : n == 1 ? "value" : "value" + std::to_string(i)));
@@ -94,9 +96,10 @@ void Predictions::write_tensors(const std::string& path) const {
   for (const ModelOutput& output : model_.outputs()) {
     const OutputTable* probability = table(evaluation_, output.prefix() + "probability");
     if (!probability || classes_of(output).empty()) continue;
-    labels.push_back(class_indices(*probability));
+    labels.push_back(class_indices(output, *probability));
     Shape shape = rows_of(*probability);
-    if (shape.size() > 1) shape.pop_back();
+    if (output.prediction.classes > 1) shape.erase(shape.begin() + 1 + output.prediction.axis);
+    else if (shape.size() > 1 && shape.back() == 1) shape.pop_back();
     views.push_back({output.prefix() + "class", {DType::i32, shape}, labels.back().data()});
   }
   write_safetensors(path, views);

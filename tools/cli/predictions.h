@@ -26,7 +26,7 @@ public:
 
 private:
   const std::vector<std::string>& classes_of(const ModelOutput& output) const;
-  std::vector<int32_t> class_indices(const OutputTable& probability) const;
+  std::vector<int32_t> class_indices(const ModelOutput& output, const OutputTable& probability) const;
   Shape rows_of(const OutputTable& table) const;
 
   const Evaluation& evaluation_;
