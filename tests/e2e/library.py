@@ -14,12 +14,16 @@ def header_of(checkpoint):
 SPEC = "data: {reader: synthetic, train: {rows: 16, x: [3], y: Y}}\nmodel: [MODEL]\ntrain: {steps: 2, batch_size: 8, loss: LOSS, optimizer: {type: sgd, lr: 0.1}}\n"
 
 
-def predicted(c, loss, y, model):
-    """One row's output and probability, as `mlc predict` gives them."""
-    c.run(c.write("spec.yaml", SPEC.replace("Y", y).replace("MODEL", model).replace("LOSS", loss)), "--quiet")
+def write_row(c):
     head = json.dumps({"x": {"dtype": "F32", "shape": [1, 3], "data_offsets": [0, 12]}}).encode()
     with open(c.path("x.safetensors"), "wb") as file:
         file.write(struct.pack("<Q", len(head)) + head + struct.pack("<3f", 0.5, -1, 2))
+
+
+def predicted(c, loss, y, model):
+    """One row's output and probability, as `mlc predict` gives them."""
+    c.run(c.write("spec.yaml", SPEC.replace("Y", y).replace("MODEL", model).replace("LOSS", loss)), "--quiet")
+    write_row(c)
     c.mlc("predict", c.path("run"), "--input", c.path("x.safetensors"), "--output", c.path("y.safetensors"))
     with open(c.path("y.safetensors"), "rb") as file:
         found = tensors_of(file.read())
@@ -44,6 +48,18 @@ def losses_predict(c):
 
     for loss, constant in (("l1", 0.5), ("huber", 0.5), ("smooth_l1", 0.5), ("{type: kl_div, log_target: true}", math.exp(0.5))):
         need(abs(mae(loss, 0.5) - mae("mse", constant)) < 1e-6, f"{loss} predicts other numbers than {constant}")
+
+
+@test
+def predicted_classes_follow_the_threshold(c):
+    for threshold, expected in ((0.4, 1), (0.5, 1), (0.6, 0)):
+        spec = SPEC.replace("Y", "2").replace("MODEL", "{linear: {out: 1}, init: {weight: 0, bias: 0}}").replace("LOSS", "bce_with_logits").replace("lr: 0.1", "lr: 0")
+        c.run(c.write("spec.yaml", spec + f"eval: {{threshold: {threshold}}}\n"), "--quiet")
+        write_row(c)
+        c.mlc("predict", c.path("run"), "--input", c.path("x.safetensors"), "--output", c.path("y.safetensors"))
+        with open(c.path("y.safetensors"), "rb") as file:
+            found = struct.unpack("<i", tensors_of(file.read())["class"])[0]
+        need(found == expected, f"class {found} of a probability of 0.5 at a threshold of {threshold}")
 
 
 SLOTS = {"sgd": (), "sgd, momentum: 0.9": ("b",), "adam": ("m", "v"), "adam, amsgrad: true": ("m", "top", "v"), "adamw": ("m", "v"), "adamw, amsgrad: true": ("m", "top", "v"), "nadam": ("m", "v"), "radam": ("m", "v"),

@@ -85,7 +85,7 @@ int predict_rows(Opened& o, const Schema& schema, const DataSettings& trained, c
   load_run(o, a, StepKind::predict, batch);
   Evaluation e = evaluate_rows(*o.bench, StepKind::predict, columns_of(data), rows, batch, seed_of(a), Keep::all);
   if (e.outputs.empty()) throw RuntimeError("the model has no output that can be computed without targets");
-  Predictions predictions(e, *o.model, schema);
+  Predictions predictions(e, *o.model, schema, bind_train(o.spec, o.diagnostics).threshold);
   std::string out = a.text("output"), ending = std::filesystem::path(out).extension().string();
   if (out.empty()) predictions.write_csv(std::cout);
   else if (ending == ".safetensors") predictions.write_tensors(out);

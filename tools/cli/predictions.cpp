@@ -45,15 +45,11 @@ Shape Predictions::rows_of(const OutputTable& table) const {
 
 // Of each position of a row along the class axis, or of each probability of the positive class.
 std::vector<int32_t> Predictions::class_indices(const ModelOutput& output, const OutputTable& probability) const {
-  std::vector<int32_t> out;
-  int64_t n = output.prediction.classes;
-  if (n <= 1) {
-    for (float p : probability.values) out.push_back(p >= 0.5f);
-    return out;
-  }
-  std::vector<float> rows = axis_last(probability.values, probability.type.shape, output.prediction.axis);
-  for (auto row = rows.begin(); row != rows.end(); row += n) out.push_back(static_cast<int32_t>(std::max_element(row, row + n) - row));
-  return out;
+  Predicted p;
+  p.outputs = std::max<int64_t>(1, output.prediction.classes);
+  p.scores = p.outputs > 1 ? axis_last(probability.values, probability.type.shape, output.prediction.axis) : probability.values;
+  p.threshold = threshold_;
+  return predicted_classes(p);
 }
 
 void Predictions::write_csv(std::ostream& out) const {

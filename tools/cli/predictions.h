@@ -12,9 +12,9 @@ namespace mlc {
 
 class Predictions {
 public:
-  /// All must outlive this.
-  Predictions(const Evaluation& evaluation, const Model& model, const Schema& schema)
-      : evaluation_(evaluation), model_(model), schema_(schema) {}
+  /// All must outlive this. threshold: the least probability of the positive class that predicts it.
+  Predictions(const Evaluation& evaluation, const Model& model, const Schema& schema, double threshold)
+      : evaluation_(evaluation), model_(model), schema_(schema), threshold_(threshold) {}
 
   /// A line per row: the class and probabilities, the value, or the raw output. With several outputs the columns of each start
   /// with its name. Throws RuntimeError for an output whose rows are no lines.
@@ -32,6 +32,7 @@ private:
   const Evaluation& evaluation_;
   const Model& model_;
   const Schema& schema_;
+  double threshold_;
 };
 
 }  // namespace mlc
