@@ -113,6 +113,9 @@ image_case("upsample_bilinear", BEFORE + "- upsample: {scale: [3, 2], mode: bili
 image_case("upsample_line", "- conv1d: {out: 3, kernel: 3}\n- upsample: 3", lambda: Net(conv("conv1d1", 2, 3, 3, d=1), nn.Upsample(scale_factor=3)), (2, 6), (3, 12))
 for name, layer, shape, target, options in (
     ("upsample_corners", "{scale: [3, 2], mode: bilinear, align_corners: true}", (2, 3, 4), (4, 9, 8), dict(scale_factor=(3, 2), mode="bilinear", align_corners=True)),
+    ("upsample_size", "{size: [7, 3]}", (2, 3, 4), (4, 7, 3), dict(size=(7, 3))),
+    ("upsample_size_bilinear", "{size: [7, 3], mode: bilinear}", (2, 3, 4), (4, 7, 3), dict(size=(7, 3), mode="bilinear")),
+    ("upsample_size_corners", "{size: 5, mode: bilinear, align_corners: true}", (2, 3, 4), (4, 5, 5), dict(size=5, mode="bilinear", align_corners=True)),
     ("upsample_corners_of_one", "{scale: 2, mode: bilinear, align_corners: true}", (2, 1, 4), (4, 2, 8), dict(scale_factor=2, mode="bilinear", align_corners=True)),
 ):
     image_case(name, BEFORE + "- upsample: " + layer, behind(nn.Upsample(**options)), shape, target)
