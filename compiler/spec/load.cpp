@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 namespace mlc {
@@ -96,6 +97,19 @@ private:
     return std::filesystem::equivalent(normal, path, fault) ? normal : path;
   }
 
+  // What files, columns and rows of one reader are means nothing to another, nor to a dataset; what is done with rows stays.
+  static Node included(Node lower, const Node& upper) {
+    static const std::set<std::string> kept = {"root", "split", "subset", "transforms", "cache", "balance"};
+    Node* below = lower.find("data");
+    const Node* above = upper.find("data");
+    if (below && above) {
+      const Node *was = below->find("reader"), *is = above->find("reader");
+      bool other = was && is ? was->text != is->text : (was && above->find("dataset")) || (is && below->find("dataset"));
+      if (other) std::erase_if(below->entries, [](const auto& e) { return !kept.count(e.first.text); });
+    }
+    return merged(std::move(lower), upper);
+  }
+
   Node with_includes(Node node, const std::filesystem::path& path) {
     const Node* include = node.find("include");
     if (!include) return node;
@@ -112,10 +126,10 @@ private:
         continue;
       }
       Node other = file(plain(name.is_absolute() ? name : path.parent_path() / name), f.loc);
-      base = base.is(Node::Kind::null) ? std::move(other) : merged(std::move(base), other);
+      base = base.is(Node::Kind::null) ? std::move(other) : included(std::move(base), other);
     }
     std::erase_if(node.entries, [](const auto& e) { return e.first.text == "include"; });
-    return base.is(Node::Kind::map) ? merged(std::move(base), node) : node;
+    return base.is(Node::Kind::map) ? included(std::move(base), node) : node;
   }
 
   static void stamp(Node& node, uint32_t file, uint32_t from) {

@@ -3,16 +3,6 @@
 #include <algorithm>
 
 namespace mlc {
-namespace {
-
-// Rows of another reader, or of a dataset in place of a reader's: columns, splits and transforms of the one mean nothing to the other.
-bool other_source(const Node& lower, const Node& upper) {
-  const Node *was = lower.find("reader"), *is = upper.find("reader");
-  if (was && is) return was->text != is->text;
-  return (was && upper.find("dataset")) || (is && lower.find("dataset"));
-}
-
-}  // namespace
 
 Node merged(Node lower, const Node& upper) {
   if (!lower.is(Node::Kind::map) || !upper.is(Node::Kind::map)) return upper;
@@ -25,8 +15,7 @@ Node merged(Node lower, const Node& upper) {
     if (it == lower.entries.end()) {
       lower.entries.emplace_back(key, value);
     } else {
-      bool replaced = key.text == "data" && other_source(it->second, value);
-      it->second = replaced ? value : merged(std::move(it->second), value);
+      it->second = merged(std::move(it->second), value);
       it->first = key;
     }
   }

@@ -4,8 +4,7 @@
 
 namespace mlc {
 
-/// Maps merge key by key, those of `lower` first; of all else, where `type` differs, and of `data` from another reader or dataset in place
-/// of a reader, `upper` stays.
+/// Maps merge key by key, those of `lower` first; of all else, and where `type` differs, `upper` stays.
 Node merged(Node lower, const Node& upper);
 
 }  // namespace mlc

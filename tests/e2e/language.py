@@ -263,6 +263,19 @@ def a_key_may_be_none(c):
     need("'train' needs 'epochs'" in c.mlc("check", base, "--set", "expect=none", "--set", "train.epochs=none", status=1).err, "what is needed is missed")
 
 
+@test
+def another_reader_takes_over_what_is_done_with_rows(c):
+    c.write("base.yaml", "data: {reader: synthetic, train: {rows: 40, x: [4], y: classes}, classes: 5, split: {train: 0.5, test: 0.5}, transforms: [standardize]}\n"
+            "model: [{linear: data.classes}]\ntrain: {epochs: 1, loss: cross_entropy, optimizer: sgd}\n")
+    of = {name: c.write(name + ".yaml", "include: base.yaml\n" + data) for name, data in (("same", "data: {train: {rows: 20}}\n"), ("other", "data: {dataset: iris}\n"))}
+    need("25 parameters" in c.mlc("check", of["same"]).out, "of the same reader all else stays")
+    need("15 parameters" in c.mlc("check", of["other"]).out, "the classes are those of the dataset")
+    shown = c.mlc("show", of["other"]).out
+    for line in ("test: 0.5", "standardize"):
+        need(line in shown, line + " is taken over")
+    need("rows: 40" not in shown and "synthetic" not in shown, "the rows of the other reader are gone")
+
+
 TWO_TARGETS = """data:
   reader: csv
   path: two.csv

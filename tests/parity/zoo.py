@@ -219,7 +219,7 @@ def spec(case, count):
     return "\n".join([
         f"name: zoo_{case.name}", f"include: ../../../specs/{case.name}.yaml",
         "vars: {" + ", ".join(f"{key}: {value}" for key, value in case.vars.items()) + "}",
-        f"data: {{reader: safetensors, train: {{path: {file}, x: x{target}}}}}",
+        f"data: {{reader: safetensors, train: {{path: {file}, x: x{target}}}, split: none, transforms: none}}",
         f'init: [{{match: "*", load: {file}}}]',
         f"train: {{steps: {case.steps}, batch_size: {case.batch}, shuffle: false{none},", optimizer + "}", "eval: none", f"expect: {{parameters: {count}, output: none}}",
     ]) + "\n"
