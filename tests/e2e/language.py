@@ -265,7 +265,7 @@ def a_key_may_be_none(c):
 
 @test
 def another_reader_takes_over_what_is_done_with_rows(c):
-    c.write("base.yaml", "data: {reader: synthetic, train: {rows: 40, x: [4], y: classes}, classes: 5, split: {train: 0.5, test: 0.5}, transforms: [standardize]}\n"
+    c.write("base.yaml", "data: {reader: synthetic, train: {rows: 40, x: [4], y: 5}, split: {train: 0.5, test: 0.5}, transforms: [standardize]}\n"
             "model: [{linear: data.classes}]\ntrain: {epochs: 1, loss: cross_entropy, optimizer: sgd}\n")
     of = {name: c.write(name + ".yaml", "include: base.yaml\n" + data) for name, data in (("same", "data: {train: {rows: 20}}\n"), ("other", "data: {dataset: iris}\n"))}
     need("25 parameters" in c.mlc("check", of["same"]).out, "of the same reader all else stays")
