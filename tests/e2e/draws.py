@@ -76,7 +76,7 @@ def dropout2d_zeroes_channels(c):
 
 @test
 def stochastic_depth_drops_samples(c):
-    rows = seen(c, [2, 3], [1.0] * 6, layers=["stochastic_depth: 0.3"])
+    rows = seen(c, [2, 3], [1.0] * 6, layers=["stochastic_depth: {p: 0.3, mode: row}"])
     need(all(near(row, [row[0]] * 6, 0) and (row[0] == 0 or abs(row[0] - 1 / 0.7) < 1e-6) for row in rows), "a sample is dropped in part")
     need_share(sum(row[0] != 0 for row in rows), ROWS, 0.7, "stochastic_depth")
     drawn = [seen(c, [2], [1.0] * 2, layers=["stochastic_depth: {p: 0.5, mode: batch}"], rows=4, seed=seed) for seed in range(24)]

@@ -923,8 +923,8 @@ SHAPES = {
     "sum(take(tensor(" + TABLE + "), argmax(h, dim=1)) * slice(h, 1, 0, 3))": lambda h: (torch.tensor(eval(TABLE))[h.argmax(2)] * h[:, :, :3]).sum((1, 2)),
     "sum(cosine_similarity(h, h * h + 1)) + sum(cosine_similarity(h, sin(h), 0))":
         lambda h: F.cosine_similarity(h, h * h + 1, 2).sum(1) + F.cosine_similarity(h, h.sin(), 1).sum(1),
-    "sum(pairwise_distance(h, cos(h))) + sum(pairwise_distance(h, cos(h), p=1)) + sum(pairwise_distance(h, cos(h), inf))":
-        lambda h: sum(F.pairwise_distance(h, h.cos(), p=p).sum(1) for p in (2, 1, math.inf)),
+    "sum(pairwise_distance(h, cos(h))**2) + sum(pairwise_distance(h, cos(h), p=1)**2) + sum(pairwise_distance(h, cos(h), inf)**2)":
+        lambda h: sum(F.pairwise_distance(h, h.cos(), p=p).pow(2).sum(1) for p in (2, 1, math.inf)),
     "sum(pairwise_distance(h, cos(h), p=3)) + sum(stop_gradient(1e5 * pairwise_distance(h, h))) + sum(cosine_similarity(1e-9 * h, h))":
         lambda h: F.pairwise_distance(h, h.cos(), p=3).sum(1) + 1e5 * F.pairwise_distance(h.detach(), h.detach()).sum(1) + F.cosine_similarity(1e-9 * h, h, 2).sum(1),
     "sum(scaled_dot_product_attention(h, 2 * h, h * h)) + sum(scaled_dot_product_attention(h, h, h, causal=true))":

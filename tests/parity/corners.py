@@ -48,6 +48,7 @@ for _out in ((3, 4), (4, 3)):
 case("global_avg_pool_line", "- linear: 4\n- global_avg_pool", lambda: Net(linear(5, 4), lambda x: x.mean(2)), x=normal(12, 3, 5), y=normal(12, 3))
 
 image_case("pools_line", "- conv1d: {out: 3, kernel: 3}\n- avg_pool1d: 2\n- max_pool1d: 2", lambda: Net(("conv1d1", nn.Conv1d(2, 3, 3)), nn.AvgPool1d(2), nn.MaxPool1d(2)), (2, 11), (3, 2))
+image_case("channel_shuffle_wide", BEFORE + "- channel_shuffle: 2", behind(nn.ChannelShuffle(2)), (2, 3, 6), (4, 3, 6))
 image_case("conv_transpose1d_plain", "- conv_transpose1d: {out: 2, kernel: 3}", lambda: Net(("conv_transpose1d1", nn.ConvTranspose1d(3, 2, 3))), (3, 5), (2, 7))
 
 # Losses -----------------------------------------------------------------------------------------------------------------------

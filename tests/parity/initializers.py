@@ -43,6 +43,15 @@ CASES = {
                    {"layer_norm1.weight": constant(1.0), "layer_norm1.bias": constant(0.0), "rms_norm1.weight": constant(1.0),
                     "batch_norm1.weight": constant(1.0), "batch_norm1.bias": constant(0.0)}),
 }
+IMAGE, END = "- reshape: [6, 10, 5]\n  ", f"\n  - flatten\n  - linear: {OUT}"
+CASES |= {
+    "init_conv": (IMAGE + "- conv2d: {out: 40, kernel: [3, 2], groups: 2}" + END, {f"conv2d1.{n}": uniform(1 / math.sqrt(3 * 6)) for n in ("weight", "bias")}),
+    "init_conv_transpose": (IMAGE + "- conv_transpose2d: {out: 80, kernel: [3, 2], groups: 2}" + END, {f"conv_transpose2d1.{n}": uniform(1 / math.sqrt(40 * 6)) for n in ("weight", "bias")}),
+    "init_positions": ("- reshape: [6, 50]\n  - positions\n  - positions: 0.5" + END, {"positions1.weight": normal(0.02), "positions2.weight": normal(0.5)}),
+    "init_norms_of_images": (IMAGE + "- group_norm: 2\n  - instance_norm: {affine: true}\n  - prelu: 6\n  - prelu: {start: 0.1}" + END,
+                             {"group_norm1.weight": constant(1.0), "group_norm1.bias": constant(0.0), "instance_norm1.weight": constant(1.0), "instance_norm1.bias": constant(0.0),
+                              "prelu1.weight": constant(0.25), "prelu2.weight": constant(0.1)}),
+}
 
 
 DATA = "init.safetensors"
