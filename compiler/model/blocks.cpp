@@ -74,8 +74,10 @@ Value Items::apply_block(Call& call, const Definition& d, const std::vector<Give
   Loc loc = evaluator_.place(call.item.loc);
   std::vector<std::string> inputs = d.inputs.empty() ? std::vector<std::string>{"x"} : d.inputs;
   if (inputs.size() != call.inputs.size())
-    throw SpecError(loc, d.name() + " takes " + std::to_string(inputs.size()) + (inputs.size() == 1 ? " input, not " : " inputs, not ") +
-                             std::to_string(call.inputs.size()));
+    throw SpecError(
+        loc, d.name() + " takes " + std::to_string(inputs.size()) +
+                 (inputs.size() == 1 ? " input, not " : " inputs (" + join(inputs, ", ") + "), not ") + std::to_string(call.inputs.size()) +
+                 (inputs.size() > 1 && !call.item.from ? "; 'from: [" + join(inputs, ", ") + "]' beside it names values for them" : ""));
   check_input(call, d);
   return evaluator_.inside(d, loc, [&] {
     Env names(d.is_std ? nullptr : context_.vars);

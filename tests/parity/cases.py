@@ -254,6 +254,35 @@ case("attention_heads", "- attention: {heads: 4, positions: rotary}", lambda: Ne
 case("attention_dropout_one", "- attention: {heads: 2, dropout: 1}", lambda: Net(("attention1", Dropped(8))), x=normal(12, 5, 8), y=normal(12, 5, 8),
      still=("attention1.qkv.weight", "attention1.qkv.bias", "attention1.out.weight"))
 case("attention_one_token", "- attention: {heads: 2, causal: true}", lambda: Net(("attention1", Attention(8, 2, causal=True))), x=normal(12, 1, 8), y=normal(12, 1, 8))
+class CrossAttention(nn.Module):
+    """nn.MultiheadAttention with its input weights under two names."""
+
+    def __init__(self, d, memory, heads, bias=True):
+        super().__init__()
+        self.q, self.kv, self.out, self.heads = nn.Linear(d, d, bias), nn.Linear(memory, 2 * d, bias), nn.Linear(d, d, bias), heads
+
+    def forward(self, x, memory):
+        n, t, d = x.shape
+        split = lambda v: v.reshape(n, -1, self.heads, d // self.heads).transpose(1, 2)
+        k, v = self.kv(memory).chunk(2, -1)
+        return self.out(F.scaled_dot_product_attention(split(self.q(x)), split(k), split(v)).transpose(1, 2).reshape(n, t, d))
+
+
+class Across(nn.Module):
+    """Queries are the first two tokens, seen through a linear layer; the memory is all of them."""
+
+    def __init__(self, bias):
+        super().__init__()
+        self.query, self.cross_attention1 = nn.Linear(6, 4), CrossAttention(4, 6, 2, bias)
+
+    def forward(self, x):
+        return self.cross_attention1(self.query(x[:, :2]), x)
+
+
+for bias in (True, False):
+    case("cross_attention" + ("" if bias else "_no_bias"), "- {expr: 'slice(x, 0, 0, 2)', as: first}\n- {linear: 4, as: query}\n"
+         f"- {{cross_attention: {{heads: 2, bias: {str(bias).lower()}}}, from: [query, x]}}", lambda bias=bias: Across(bias), x=normal(8, 5, 6), y=normal(8, 2, 4), predict=True,
+         rtol=2e-5, atol=4e-6)
 case("transformer_text", "- embedding: {num_embeddings: 11, embedding_dim: 8}\n- positions\n- transformer_block: {heads: 2, causal: true}\n- layer_norm\n- linear: 11",
      lambda: Net(("embedding1", nn.Embedding(11, 8)), ("positions1", Positions(6, 8)), ("transformer_block1", Block(8, 2, causal=True)), ("layer_norm1", nn.LayerNorm(8)), linear(8, 11)),
      x=index(12, 6, high=11), y=index(12, 6, high=11), loss="cross_entropy", criterion=lambda out, y: F.cross_entropy(out.transpose(1, 2), y.long()),

@@ -52,6 +52,7 @@ const std::map<std::string, Use> kUses = {
     {"cosine_embedding", {"cosine_embedding(x, y, 1) + cosine_embedding(x, sin(x), -1)"}},
     {"cosine_similarity", {"cosine_similarity(x, y)"}},
     {"cross_entropy", {"cross_entropy(x, y, weight=[1, 2, 3, 4, 5, 6], label_smoothing=0.1, ignore_index=2)", {4, 6}, kIndices}},
+    {"cross_attention", {"{cross_attention: {heads: 2}, from: [x, x]}"}},
     {"dice", {"dice(sigmoid(x), y)", {4, 6}, kBits}},
     {"dropout", {"dropout(x, 0.4)"}},
     {"dropout2d", {"dropout2d(reshape(x, [2, 3, 4]), 0.4)"}},
