@@ -20,7 +20,7 @@ LAYERS = [
     ("flatten: {{start_dim: 1, end_dim: {}}}", IMAGE, ["1", "2", "-2"], ["0", "3", "-3"], "are not in the shape"),
     ("positions: {}", LINE, ["0"], ["-0.1"], "std must not be negative"),
     ("attention: {}", LINE, ["1", "6"], ["0", "-1", "4"], "do not divide 6 features"),
-    ("{{cross_attention: {}, from: [in, in]}}", LINE, ["1", "6"], ["0", "-1", "4"], "do not divide 6 features"),
+    ("cross_attention: {}, from: [in, in]", LINE, ["1", "6"], ["0", "-1", "4"], "do not divide 6 features"),
     ("transformer_block: {{heads: 2, mlp_ratio: {}}}", LINE, ["0.5"], ["0", "-1"], "mlp_ratio must be above 0"),
     ("transformer_block: {}", LINE, ["1", "6"], ["0", "4"], "do not divide 6 features"),
     ("group_norm: {}", LINE, ["1", "4"], ["0", "-1", "3"], "groups do not divide the 4 channels"),
