@@ -58,6 +58,7 @@ std::string place(const Sources& sources, Loc loc) {
   if (!loc) return "mlc: ";
   const std::string& name = sources.name(loc.file);
   if (loc.line == 0) return name + ": ";
+  if (loc.col == 0) return name + ":" + std::to_string(loc.line) + ": ";
   return name + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.col) + ": ";
 }
 
@@ -122,7 +123,7 @@ std::string Diagnostics::render(int width, bool colour) const {
     if (colour) word = (d.severity == Severity::error ? "\033[1;31m" : "\033[1;35m") + word + "\033[0m";
     std::vector<std::string> text = message_lines(visible(d.text) + (d.code.empty() ? "" : " [" + d.code + "]"));
     out += place(sources_, d.loc) + word + ": " + text[0] + "\n";
-    if (d.loc && d.loc.line) out += quote(sources_, d.loc, width, colour);
+    if (d.loc && d.loc.col) out += quote(sources_, d.loc, width, colour);
     for (size_t i = 1; i < text.size(); ++i) out += "  " + text[i] + "\n";
     for (const std::string& line : d.lines) out += "  " + visible(line) + "\n";
     for (size_t i = 0; i < std::min(kMostNotes, d.notes.size()); ++i) {

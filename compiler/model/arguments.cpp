@@ -7,6 +7,24 @@
 
 namespace mlc {
 
+std::optional<std::string> argument_text(const Node& node, const ArgumentRule& rule, const std::function<bool(const std::string&)>& known,
+                                         const std::function<std::vector<std::string>()>& names, Loc place) {
+  const std::string& text = node.text;
+  bool word = std::find(rule.words.begin(), rule.words.end(), text) != rule.words.end();
+  bool only_text = rule.types == std::vector<std::string>{"text"} || (rule.types.empty() && !rule.words.empty());
+  bool bare = !looks_like_formula(text);
+  if (word || (only_text && bare && !known(text))) return text;
+  static const std::vector<std::string> builtins = {"none", "true", "false", "inf", "pi", "train"};
+  bool unknown = bare && !known(text) && !std::count(builtins.begin(), builtins.end(), text);
+  // A name that nothing has, close to one of the words, is that word misspelt.
+  if (std::string near = unknown ? suggest(text, rule.words) : ""; !near.empty())
+    throw SpecError(misnamed(place, "unknown word '" + text + "'", near));
+  // Else, unless it is near a name, it stays text: the argument then says what it takes.
+  bool typed = !rule.types.empty() && !rule.allows("steps") && !rule.allows("formula");
+  if (unknown && typed && is_identifier(text) && nearest(text, names()).empty()) return text;
+  return std::nullopt;
+}
+
 Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evaluator& evaluator) {
   switch (node.kind) {
   case Node::Kind::null: return {};
@@ -22,17 +40,10 @@ Value read_argument(const Node& node, const ArgumentRule* rule, Env& env, Evalua
   case Node::Kind::text: break;
   }
   if (rule) {
-    bool word = std::find(rule->words.begin(), rule->words.end(), node.text) != rule->words.end();
-    bool only_text = rule->types == std::vector<std::string>{"text"} || (rule->types.empty() && !rule->words.empty());
-    if (word || (only_text && !looks_like_formula(node.text) && !env.find(node.text))) return Value::of_text(node.text);
-    static const std::vector<std::string> builtins = {"none", "true", "false", "inf", "pi", "train"};
-    bool unknown = !looks_like_formula(node.text) && !env.find(node.text) && !std::count(builtins.begin(), builtins.end(), node.text);
-    // A name that nothing has, close to one of the words, is that word misspelt.
-    if (std::string near = unknown ? suggest(node.text, rule->words) : ""; !near.empty())
-      throw SpecError(misnamed(evaluator.place(node.loc), "unknown word '" + node.text + "'", near));
-    // Else, unless it is near a name, it stays text: the argument then says what it takes.
-    bool typed = !rule->types.empty() && !rule->allows("steps") && !rule->allows("formula");
-    if (unknown && typed && is_identifier(node.text) && nearest(node.text, env.names()).empty()) return Value::of_text(node.text);
+    std::optional<std::string> text = argument_text(
+        node, *rule, [&](const std::string& name) { return env.find(name) != nullptr; }, [&] { return env.names(); },
+        evaluator.place(node.loc));
+    if (text) return Value::of_text(*text);
   }
   return evaluator.eval(parse_formula(node), env);
 }

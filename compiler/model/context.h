@@ -85,6 +85,7 @@ struct Context {
   bool train() const { return (kind == GraphKind::train || kind == GraphKind::gradient) && !eval_mode; }
 
   int64_t position = INT64_MAX - 1; ///< the step that decides which parameters are frozen; by default all that thaw are thawed
+  bool all_thawed() const { return position == INT64_MAX - 1; }
   bool frozen(const std::string& path, const std::string& op) const;
   std::set<std::string> averaged; ///< parameters with an average under `ema.`: found in training graphs, read in others
   std::map<std::string, std::string> slot_owners; ///< the parameter that a slot belongs to

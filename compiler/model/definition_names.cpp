@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/base/types.h"
+#include "compiler/model/arguments.h"
 #include "compiler/model/entries.h"
 #include "compiler/model/initializers.h"
 #include "compiler/model/items.h"
@@ -23,6 +24,7 @@ public:
   }
 
   void run() {
+    if (d_.kind == DefinitionKind::schedule) add({"lr", "k", "total", "epoch", "value", "rising"});
     for (const Signature::Parameter& p : d_.signature.parameters) {
       formula(p.fallback);
       names_.push_back(p.name);
@@ -30,12 +32,13 @@ public:
     bool per_item = d_.kind == DefinitionKind::block || d_.kind == DefinitionKind::transform;
     if (per_item) add(d_.inputs.empty() ? std::vector<std::string>{"x", "in"} : d_.inputs), add({"in"});
     if (d_.kind == DefinitionKind::optimizer) add({"p", "g", "t"});
-    if (d_.kind == DefinitionKind::schedule) add({"lr", "k", "total", "epoch", "value", "rising"});
     for (const TensorRule& rule : d_.params) names_.push_back(rule.name);
     for (const TensorRule& rule : d_.state) names_.push_back(rule.name);
     for (const auto& [name, f] : d_.let) names_.push_back(name);
     lines();
-    if (d_.items) items(*d_.items);
+    if (!d_.items) return;
+    given_names(*d_.items);
+    items(*d_.items);
   }
 
 private:
@@ -76,8 +79,7 @@ private:
   }
 
   void visit(const Expr& e) {
-    if (e.kind == Expr::Kind::name && std::find(names_.begin(), names_.end(), e.name) == names_.end())
-      throw unknown_value(e.name, e.loc, names_);
+    if (e.kind == Expr::Kind::name && !is_known(e.name)) throw unknown_value(e.name, e.loc, names_);
     if (e.kind == Expr::Kind::call) {
       bool network = std::find(around_.functions.begin(), around_.functions.end(), e.name) != around_.functions.end();
       if (!network && !find_primitive(e.name) && !library_.find(DefinitionKind::function, e.name, e.loc.file))
@@ -89,28 +91,88 @@ private:
     for (const ExprPtr& kid : e.kids) formula(kid);
   }
 
-  // Formulas among items see names that items give: those are looked up where the block is used.
-  void items(const Node& list) {
-    const std::vector<std::string> structural = structural_ops();
+  // What formulas among items may name beside: values by `as`, and indices of repeats. Where each is seen is judged where the block is
+  // used.
+  void given_names(const Node& list) {
     for (const Node& node : list.items) {
       Item item = read_item(node);
+      if (!item.as || item.repeat) numbered_.push_back(item.as ? item.as->text : item.op);
+      else names_.push_back(item.as->text);
+      if (item.repeat)
+        names_.push_back(item.repeat->is(Node::Kind::map) && !item.repeat->entries.empty() ? item.repeat->entries[0].first.text : "i");
+      if (item.op != "layers" && item.op != "residual") continue;
+      if (item.value) given_names(*item.value);
+      if (item.shortcut) given_names(*item.shortcut);
+    }
+  }
+
+  // "stage2" of `as: stage` with `repeat`, "layers1" of a group without a name.
+  bool is_numbered(const std::string& name) const {
+    return std::any_of(numbered_.begin(), numbered_.end(), [&](const std::string& head) {
+      return name.size() > head.size() && starts_with(name, head) && name.find_first_not_of("0123456789", head.size()) == std::string::npos;
+    });
+  }
+  bool is_known(const std::string& name) const {
+    return std::find(names_.begin(), names_.end(), name) != names_.end() || (d_.items && is_numbered(name));
+  }
+
+  void items(const Node& list) {
+    for (const Node& node : list.items) {
+      Item item = read_item(node);
+      if (item.condition) setting(*item.condition);
+      if (item.repeat) setting(*item.repeat);
+      if (item.from) values(*item.from);
       if (item.op == "layers" || item.op == "residual") {
         if (item.value) items(*item.value);
         if (item.shortcut) items(*item.shortcut);
-      } else if (std::find(structural.begin(), structural.end(), item.op) == structural.end()) {
-        const Primitive* primitive = find_primitive(item.op);
-        const Definition* function = library_.find(DefinitionKind::function, item.op, item.loc.file);
-        bool known = library_.find(DefinitionKind::block, item.op, item.loc.file) || (function && !function->is_loss()) ||
-                     (primitive && primitive->parameters[0] == 'x');
-        if (!known) throw unknown_op(item.op, item.loc, item.loc, false, library_);
+      } else if (!is_structural(item.op)) {
+        arguments(item);
+      } else if (item.value) {
+        item.op == "expr" ? setting(*item.value) : values(*item.value);
       }
     }
+  }
+
+  // Names of values: "code.mean", or a list of them.
+  void values(const Node& node) {
+    for (const Node& name : node.items) values(name);
+    if (!node.is(Node::Kind::text) || is_known(node.text.substr(0, node.text.find('.')))) return;
+    throw SpecError(misnamed(node.loc, "unknown value '" + node.text + "'", nearest(node.text, names_)));
+  }
+
+  void arguments(const Item& item) {
+    const ItemOp op = find_item_op(library_, item.op, item.loc.file, false);
+    if (!op) throw unknown_op(item.op, item.loc, item.loc, false, library_);
+    if (!item.value || (op.definition && op.definition->faulty)) return;
+    if (!item.value->is(Node::Kind::map)) {
+      size_t main = op.takes_inputs() ? 1 : 0;
+      bool has = op.definition && main < op.definition->signature.parameters.size();
+      return argument(*item.value, has ? op.definition->signature.parameters[main].name : "", op);
+    }
+    for (const auto& [key, value] : item.value->entries) argument(value, key.text, op);
+  }
+
+  void argument(const Node& node, const std::string& name, const ItemOp& op) {
+    for (const Node& item : node.items) argument(item, name, op);
+    DType dtype;
+    if (!node.is(Node::Kind::text) || (op.primitive && parse_dtype(node.text, &dtype))) return;
+    if (op.definition) {
+      const std::vector<Signature::Parameter>& parameters = op.definition->signature.parameters;
+      if (std::none_of(parameters.begin(), parameters.end(), [&](const auto& p) { return p.name == name; })) return;   // a tied tensor
+      auto rule = op.definition->arguments.find(name);
+      bool text = rule != op.definition->arguments.end() &&
+                  argument_text(node, rule->second, [&](const std::string& n) { return is_known(n); }, [&] { return names_; }, node.loc);
+      // A text where numbers belong is a name that nothing has.
+      if (text && (rule->second.allows("text") || !rule->second.words.empty())) return;
+    }
+    formula(parse_formula(node));
   }
 
   const Definition& d_;
   const NamesAround& around_;
   Library& library_;
   std::vector<std::string> names_;
+  std::vector<std::string> numbered_;   // names of items that a number completes
 };
 
 }  // namespace

@@ -31,6 +31,20 @@ std::string formulas_text(const char* title, const std::vector<NamedFormula>& fo
   return out.empty() ? "" : std::string("  ") + title + ":\n" + out;
 }
 
+std::string setting_text(const Node& node) {
+  std::vector<std::string> parts;
+  for (const Node& item : node.items) parts.push_back(setting_text(item));
+  for (const auto& [key, value] : node.entries) parts.push_back(key.text + " " + setting_text(value));
+  return node.is(Node::Kind::list) ? "[" + join(parts, ", ") + "]" : node.is_scalar() ? node.text : join(parts, ", ");
+}
+
+// "weight [out, in.features], uniform 1 / sqrt(in.features)"
+std::string tensor_text(const TensorRule& t) {
+  std::string out = t.name;
+  if (!t.shape.is(Node::Kind::null)) out += " " + setting_text(t.shape);
+  return out + ", " + (t.init.is(Node::Kind::null) ? "0" : setting_text(t.init));
+}
+
 std::string describe(const Definition& d) {
   std::string out = signature_text(d) + "  (" + (d.is_loss() ? "loss" : std::string(kind_name(d.kind))) + ")\n  " + d.doc + "\n";
   size_t width = 14;
@@ -43,8 +57,8 @@ std::string describe(const Definition& d) {
   for (const Requirement& r : d.requirements) out += "  requires: " + print_formula(*r.condition) + "\n";
   if (!d.target.empty()) out += "  target: " + d.target + "\n";
   std::vector<std::string> tensors;
-  for (const TensorRule& t : d.params) tensors.push_back(t.name);
-  if (!tensors.empty()) out += "  parameters: " + join(tensors, ", ") + "\n";
+  for (const TensorRule& t : d.params) tensors.push_back(tensor_text(t));
+  if (!tensors.empty()) out += "  parameters, with what they start from: " + join(tensors, "; ") + "\n";
   tensors.clear();
   for (const TensorRule& t : d.state) tensors.push_back(t.name + (t.condition ? " (if " + print_formula(*t.condition) + ")" : ""));
   if (!tensors.empty()) out += (d.kind == DefinitionKind::optimizer ? "  slots: " : "  state: ") + join(tensors, ", ") + "\n";

@@ -1,7 +1,30 @@
 #include "compiler/base/text.h"
+#include "compiler/model/entries.h"
 #include "compiler/model/items.h"
 
+#include <algorithm>
+
 namespace mlc {
+namespace {
+
+const std::vector<std::string> kStructural = {"layers", "residual", "add", "mul", "matmul", "concat", "expr"};
+
+}  // namespace
+
+std::vector<std::string> structural_ops() { return kStructural; }
+bool is_structural(const std::string& op) { return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end(); }
+
+ItemOp find_item_op(Library& library, const std::string& op, uint32_t file, bool transforms) {
+  if (is_structural(op)) return {};
+  const Definition* d = transforms ? library.find(DefinitionKind::transform, op, file) : nullptr;
+  if (!d) d = library.find(DefinitionKind::block, op, file);
+  if (d) return {.definition = d};
+  d = library.find_user(DefinitionKind::function, op, file);
+  const Primitive* primitive = d ? nullptr : find_primitive(op);
+  if (primitive && primitive->parameters[0] == 'x') return {.primitive = primitive};
+  if (!d) d = library.find(DefinitionKind::function, op, file);
+  return d && !d->is_loss() ? ItemOp{.definition = d} : ItemOp{};
+}
 
 Item read_item(const Node& node) {
   Item item;

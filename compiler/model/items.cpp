@@ -18,8 +18,6 @@ using Kind = Value::Kind;
 constexpr int kMostNesting = 200;
 constexpr size_t kMostLayers = 100'000;
 
-const std::vector<std::string> kStructural = {"layers", "residual", "add", "mul", "matmul", "concat", "expr"};
-
 // "linear(500)": the op with its main argument, for tables.
 std::string title(const Item& item) {
   if (!item.value || item.op == "layers" || item.op == "residual") return item.op;
@@ -33,8 +31,6 @@ std::string title(const Item& item) {
 }
 
 }  // namespace
-
-std::vector<std::string> structural_ops() { return kStructural; }
 
 Value Items::run(const Node& list, ItemScope& scope, Value input, bool transforms) {
   if (!list.is(Node::Kind::list))
@@ -202,27 +198,22 @@ void Items::remember(Call& call, const Value& value) {
     context_.producers[value.tensor] = {call.item.op, call.path, evaluator_.place(call.item.loc), own_, evaluator_.in_std()};
 }
 
-bool Items::is_structural(const std::string& op) const {
-  return std::find(kStructural.begin(), kStructural.end(), op) != kStructural.end();
-}
-
 Value Items::apply(Call& call, bool transforms) {
   const std::string& op = call.item.op;
   Loc loc = evaluator_.place(call.item.loc);
   bool unknown = std::any_of(call.inputs.begin(), call.inputs.end(), [](const Value& v) { return v.is(Kind::unknown); });
   if (is_structural(op)) return structural(call);
-  uint32_t file = call.item.loc.file;
-  Library& library = context_.library;
-  const Definition* d = transforms ? library.find(DefinitionKind::transform, op, file) : nullptr;
-  if (!d) d = library.find(DefinitionKind::block, op, file);
-  if (d) {
+  const ItemOp found = find_item_op(context_.library, op, call.item.loc.file, transforms);
+  if (!found) throw unknown_op(op, call.item.loc, loc, transforms, context_.library);
+  const Definition* d = found.definition;
+  if (!found.takes_inputs()) {
     std::vector<std::string> parameters;
     for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
     if (d->faulty) return Value::make_unknown();
     std::vector<Given> given = given_of(call, d, parameters, 0);
     unknown |= std::any_of(given.begin(), given.end(), [](const Given& g) { return g.value.is(Kind::unknown); });
     if (unknown) {
-      Env names;
+      Env names(d->is_std ? nullptr : context_.vars);
       evaluator_.bind(*d, given, names, loc);
       return Value::make_unknown();
     }
@@ -234,28 +225,23 @@ Value Items::apply(Call& call, bool transforms) {
     return value;
   }
   if (call.item.init) throw SpecError(evaluator_.place(call.item.init->loc), "'" + op + "' has no parameters to initialise");
-  d = library.find_user(DefinitionKind::function, op, file);
-  const Primitive* primitive = d ? nullptr : find_primitive(op);
-  if (primitive && primitive->parameters[0] != 'x') primitive = nullptr;
-  if (!d && !primitive) d = library.find(DefinitionKind::function, op, file);
-  if ((!d && !primitive) || (d && d->is_loss())) throw unknown_op(op, call.item.loc, loc, transforms, library);
   if (d && d->faulty) return Value::make_unknown();
   std::vector<std::string> parameters;
   if (d)
     for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
   else
-    for (std::string& name : split(primitive->parameters, ' '))
+    for (std::string& name : split(found.primitive->parameters, ' '))
       parameters.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
   std::vector<Given> given;
   for (const Value& input : call.inputs) given.push_back({"", input, loc});
   for (Given& g : given_of(call, d, parameters, call.inputs.size())) given.push_back(std::move(g));
   if (unknown) {
-    Env names;
+    Env names(d && !d->is_std ? context_.vars : nullptr);
     if (d) evaluator_.bind(*d, given, names, loc);
     return Value::make_unknown();
   }
   if (d) check_input(call, *d);
-  Value value = d ? evaluator_.call(*d, given, loc) : apply_primitive(*primitive, evaluator_, given, loc);
+  Value value = d ? evaluator_.call(*d, given, loc) : apply_primitive(*found.primitive, evaluator_, given, loc);
   if (!value.is(Kind::tensor)) throw SpecError(loc, "'" + op + "' gives no tensor here but " + show_value(value));
   std::set<std::string> outer;
   outer.swap(own_);

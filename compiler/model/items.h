@@ -1,6 +1,8 @@
 // Items: layers and transforms. Walks lists of items, names what they make, and expands definitions into the graph.
 #pragma once
 #include "compiler/model/evaluator.h"
+#include "compiler/model/library.h"
+#include "compiler/model/primitives.h"
 #include "compiler/spec/node.h"
 
 #include <map>
@@ -30,6 +32,21 @@ struct Item {
 /// Throws SpecError at what is malformed.
 Item read_item(const Node& node);
 
+/// layers, residual, add, ...: items that join other items (entries.h lists them).
+bool is_structural(const std::string& op);
+
+/// What an item's op stands for: a definition, or a primitive whose first argument is the item's input. Neither: it is not known, or
+/// structural, or a loss.
+struct ItemOp {
+  const Definition* definition = nullptr;
+  const Primitive* primitive = nullptr;
+  explicit operator bool() const { return definition || primitive; }
+  /// Inputs of the item are the first arguments; a block or transform has them beside its arguments.
+  bool takes_inputs() const { return primitive || (definition && definition->kind == DefinitionKind::function); }
+};
+/// `file` is the one that asks. Transforms are sought in their own table first.
+ItemOp find_item_op(Library& library, const std::string& op, uint32_t file, bool transforms);
+
 class Items {
 public:
   explicit Items(Evaluator& evaluator) : evaluator_(evaluator), context_(evaluator.context()) {}
@@ -54,7 +71,6 @@ private:
   std::string name_item(const Item& item, ItemScope& scope, int64_t repetition);
   Value once(const Item& item, ItemScope& scope, const Value& input, int64_t repetition, bool transforms);
   Value apply(Call& call, bool transforms);
-  bool is_structural(const std::string& op) const;
   Value structural(Call& call);
   Value group(Call& call, const Node& list, const std::string& prefix);
   /// From outside, a name within is reached by its dotted path.

@@ -23,7 +23,7 @@ class ElaboratedModel : public Model {
 public:
   ElaboratedModel(const Node& spec, const Schema& schema, Sources& sources, Diagnostics& diagnostics)
       : spec_(spec), schema_(schema), library_(sources), quiet_(sources), rules_(spec_, diagnostics), faults_(diagnostics.errors()),
-        networks_(read_networks(spec_, diagnostics)), networks_faulty_(diagnostics.errors() != faults_),
+        networks_(read_networks(spec_, diagnostics)), networks_faulty_(networks_.empty() || diagnostics.errors() != faults_),
         updates_(read_updates(spec_, diagnostics)) {
     library_.add_user(spec_, diagnostics);
     NamesAround around;
@@ -138,6 +138,7 @@ public:
     step.bind_vars();
     build_schedule(*train_, run.steps_per_epoch, run.total_steps, base_lr_, step.evaluator);
     own_schedules(run.steps_per_epoch, run.total_steps, step.evaluator);
+    rules_.check_length(run.steps_per_epoch, run.total_steps, warnings);
     for (Diagnostic& d : warnings.sorted()) diagnostics.report(std::move(d));
   }
 

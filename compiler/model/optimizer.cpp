@@ -276,15 +276,20 @@ void clip_gradients(const Node& clip, std::vector<ValueId>& gradients, Evaluator
     if (g != kNoValue) g = b.binary(OpCode::mul, g, factor);
 }
 
-// The trainable parameters that the update names.
+// The trainable parameters that the update names. Some may be frozen for a time, not all of them for good.
 std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Context& context) {
   std::vector<const Trainable*> out;
-  std::vector<std::string> paths;
-  for (const Trainable& t : context.trainables) {
-    paths.push_back(t.path);
+  for (const Trainable& t : context.trainables)
     if (update.trains(t.path)) out.push_back(&t);
+  std::vector<std::string> paths;
+  const Node* frozen = nullptr;
+  for (const StateTensor& t : context.state) {
+    if (t.tensor.role != Role::parameter) continue;
+    const std::string& path = t.tensor.path;
+    paths.push_back(path);
+    const Rule* rule = update.trains(path) ? context.rules.train_rule(path, context.owners.at(path)) : nullptr;
+    if (rule && !frozen) frozen = rule->setting("frozen");
   }
-  if (!update.params) return out;
   for (const std::string& glob : update.match) {
     if (std::any_of(paths.begin(), paths.end(), [&](const std::string& path) { return glob_match(glob, path); })) continue;
     // "generater.*" is most like "generator.*".
@@ -293,6 +298,9 @@ std::vector<const Trainable*> trained_by(const UpdateSetting& update, const Cont
     throw SpecError(
         misnamed(update.params->loc, "'" + glob + "' matches no parameter of the networks that the update calls", nearest(glob, globs)));
   }
+  if (out.empty() && frozen && context.all_thawed())
+    throw SpecError(frozen->loc, "every parameter " + (update.name.empty() ? "" : "that the update '" + update.name + "' trains ") +
+                                     "is frozen for good: there is nothing to train");
   return out;
 }
 
@@ -325,7 +333,8 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
     clip_gradients(*update.clip, gradients, evaluator);
     context.builder.leave(former);
   }
-  if (!update.name.empty() && std::all_of(gradients.begin(), gradients.end(), [](ValueId g) { return g == kNoValue; }))
+  bool waits = trained.empty() && !context.all_thawed();
+  if (!update.name.empty() && !waits && std::all_of(gradients.begin(), gradients.end(), [](ValueId g) { return g == kNoValue; }))
     throw SpecError(update.params ? update.params->loc : update.loc,
                     "the loss of the update '" + update.name + "' reaches none of the parameters that it trains");
   for (size_t i = 0; i < gradients.size(); ++i) {

@@ -92,6 +92,18 @@ void Rules::check_arguments(const std::vector<std::string>& arguments, Diagnosti
                                     "; rules set " + join({keys.begin() + 2, keys.end()}, ", ")));
 }
 
+void Rules::check_length(int64_t steps_per_epoch, int64_t total_steps, Diagnostics& diagnostics) const {
+  for (const Rule& rule : train_) {
+    const Node* frozen = rule.setting("frozen");
+    if (!frozen || !frozen->is(Node::Kind::text) || total_steps <= 0) continue;
+    int64_t until = frozen_until(*frozen, steps_per_epoch, total_steps);
+    if (until >= total_steps)
+      diagnostics.warning(frozen->loc, "schedule-too-long",
+                          "'frozen: " + frozen->text + "' is " + std::to_string(until) + " steps; the training has " +
+                              std::to_string(total_steps) + ", so that these parameters are never trained");
+  }
+}
+
 const Rule* Rules::first(const std::vector<Rule>& rules, const std::string& path, const std::string& op) {
   for (const Rule& rule : rules) {
     if (!fits(rule, path, op)) continue;

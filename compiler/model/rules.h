@@ -34,6 +34,8 @@ public:
   static bool is_own_key(const std::string& key) { return key == "match" || key == "op" || key == "frozen"; }
   /// Reports keys of train rules that are neither own keys nor among `arguments`, those of the spec's optimizers.
   void check_arguments(const std::vector<std::string>& arguments, Diagnostics& diagnostics) const;
+  /// Warns where `frozen: until` lasts for the whole training.
+  void check_length(int64_t steps_per_epoch, int64_t total_steps, Diagnostics& diagnostics) const;
   /// A rule whose pattern matched nothing is an error.
   /// `owners`: paths of all parameters and states, with the op of the item that each belongs to.
   void check_used(const std::map<std::string, std::string>& owners, Diagnostics& diagnostics) const;

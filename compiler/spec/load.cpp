@@ -153,7 +153,14 @@ private:
         diagnostics_.error(loc, "'" + name + "' is no element of a list of " + std::to_string(size) + "; elements are numbered from 0");
         return;
       }
-      return assign(node.items[static_cast<size_t>(*index < 0 ? *index + size : *index)], path, depth + 1, std::move(value), loc);
+      Node& item = node.items[static_cast<size_t>(*index < 0 ? *index + size : *index)];
+      // `- batch_norm` and `--set model.1.batch_norm.eps=1e-3`: the op has arguments now.
+      if (depth + 1 < path.size() && item.is(Node::Kind::text) && item.text == path[depth + 1]) {
+        Node map = Node::make_map(item.loc, item.origin);
+        map.entries.emplace_back(Node::make_text(item.text, item.loc, item.origin), Node::make_map(item.loc, item.origin));
+        item = std::move(map);
+      }
+      return assign(item, path, depth + 1, std::move(value), loc);
     }
     if (name.empty()) return diagnostics_.error(loc, "a path is names joined by dots, as in train.optimizer.lr");
     if (!node.is(Node::Kind::map)) {

@@ -35,6 +35,8 @@ std::string scalar_text(const Node& node) {
 }
 
 class Printer {
+  static constexpr size_t kMostColumns = 120;
+
 public:
   Printer(bool origins, const Sources& sources) : origins_(origins), sources_(sources) {}
 
@@ -70,30 +72,73 @@ private:
     return node.loc ? sources_.name(node.loc.file) + ":" + std::to_string(node.loc.line) : "";
   }
 
-  // Short lists and maps of scalars stay on one line.
+  // Places where the parts of a value come from, each with what comes from there, that of its key first and without names:
+  // "a.yaml:3; --set: out; default: bias, hidden = 4 * out".
+  std::string origins(const Node& key, const Node& value) const {
+    std::vector<std::pair<std::string, std::vector<std::string>>> groups = {{origin(key), {}}};
+    collect(value, "", groups);
+    std::string out;
+    for (const auto& [place, names] : groups) {
+      if (place.empty()) continue;
+      out += (out.empty() ? "" : "; ") + place + (names.empty() ? "" : ": " + join(names, ", "));
+    }
+    return out;
+  }
+  void collect(const Node& map, const std::string& path, std::vector<std::pair<std::string, std::vector<std::string>>>& groups) const {
+    for (const auto& [key, value] : map.entries) {
+      if (value.is(Node::Kind::map) && !value.entries.empty()) {
+        collect(value, path + key.text + ".", groups);
+        continue;
+      }
+      std::string place = origin(value);
+      auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == place; });
+      if (group == groups.begin()) continue;
+      if (group == groups.end()) group = groups.insert(groups.end(), {place, {}});
+      group->second.push_back(path + key.text + (is_remark(value) ? " = " + value.text : ""));
+    }
+  }
+
+  // A default by formula: its value stands in the definition only.
+  static bool is_remark(const Node& n) { return n.is(Node::Kind::null) && n.origin == Origin::implied && !n.text.empty(); }
+
+  // Short lists of scalars stay on one line; maps of them too, within a list: so an item is a line.
   static bool flat(const Node& n) {
     auto simple = [](const Node& x) { return x.is_scalar() && x.text.find('\n') == std::string::npos; };
     if (n.is(Node::Kind::list)) return std::all_of(n.items.begin(), n.items.end(), simple);
     return n.entries.empty();
   }
+  static bool flat_map(const Node& n) {
+    return n.is(Node::Kind::map) && std::all_of(n.entries.begin(), n.entries.end(), [](const auto& e) {
+             const Node& value = e.second;
+             return value.is_scalar() ? value.text.find('\n') == std::string::npos : flat(value) || flat_map(value);
+           });
+  }
   static std::string flow(const Node& n) {
-    if (n.is(Node::Kind::map)) return "{}";
-    std::vector<std::string> parts;
-    for (const Node& i : n.items) {
-      std::string t = scalar_text(i);
+    if (n.is_scalar()) {
+      std::string t = scalar_text(n);
       bool risky = t[0] != '"' && t.find_first_of(",[]{}?") != std::string::npos;
-      parts.push_back(risky ? "\"" + t + "\"" : t);
+      return risky ? "\"" + t + "\"" : t;
     }
-    return "[" + join(parts, ", ") + "]";
+    std::vector<std::string> parts;
+    for (const Node& i : n.items) parts.push_back(flow(i));
+    for (const auto& [key, value] : n.entries)
+      if (!is_remark(value)) parts.push_back(flow(key) + ": " + flow(value));
+    return n.is(Node::Kind::list) ? "[" + join(parts, ", ") + "]" : "{" + join(parts, ", ") + "}";
   }
 
   void map(const Node& node, size_t indent) {
-    for (const auto& [key, value] : node.entries) entry(std::string(indent, ' ') + scalar_text(key) + ":", value, indent);
+    std::string margin(indent, ' ');
+    for (const auto& [key, value] : node.entries) {
+      if (!is_remark(value)) entry(margin + scalar_text(key) + ":", key, value, indent, false);
+      else add(margin + "# " + key.text + ": " + value.text, origin(value));
+    }
   }
 
-  void entry(const std::string& head, const Node& value, size_t indent) {
+  void entry(const std::string& head, const Node& key, const Node& value, size_t indent, bool in_list) {
     if (value.is_scalar()) return add(head + " " + scalar_text(value), origin(value));
     if (flat(value)) return add(head + " " + flow(value), origin(value));
+    if (in_list && flat_map(value))
+      if (std::string line = head + " " + flow(value); utf8_length(line) <= kMostColumns) return add(line, origins(key, value));
     add(head, "");
     if (value.is(Node::Kind::map)) return map(value, indent + 2);
     for (const Node& item : value.items) {
@@ -101,13 +146,13 @@ private:
       if (item.is_scalar()) {
         add(dash + scalar_text(item), origin(item));
       } else if (item.is(Node::Kind::list) && !flat(item)) {
-        entry(dash.substr(0, dash.size() - 1), item, indent + 2);
+        entry(dash.substr(0, dash.size() - 1), item, item, indent + 2, true);
       } else if (item.is(Node::Kind::list) || item.entries.empty()) {
         add(dash + flow(item), origin(item));
       } else {
         bool first = true;
-        for (const auto& [key, inner] : item.entries) {
-          entry((first ? dash : std::string(indent + 4, ' ')) + scalar_text(key) + ":", inner, indent + 4);
+        for (const auto& [name, inner] : item.entries) {
+          entry((first ? dash : std::string(indent + 4, ' ')) + scalar_text(name) + ":", name, inner, indent + 4, true);
           first = false;
         }
       }

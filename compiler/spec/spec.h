@@ -26,16 +26,21 @@ struct Assignment {
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
                const std::vector<Assignment>& values = {}, bool allow_outside = false);
 
+/// What faults of the vocabulary leave to check: nothing that would not follow from them; all but what the data decide; all.
+enum class Vocabulary : uint8_t { unusable, without_data, whole };
+
 /// Reports unknown keys (with the nearest name, or what PyTorch's and Keras's word is called here), values of the wrong
 /// kind, words that are not in a list, and keys that this version does not support yet. One fault gives one message.
-/// Mends the tree, so that all else can be checked: a key whose right name is clear gets it, other faulty ones go with their values.
-/// False where the rest could not be checked without them: a value is faulty that has no default.
-bool check_vocabulary(Node& spec, Diagnostics& diagnostics);
+/// Mends the tree, so that all else can be checked: a key whose right name is clear gets it, other faulty ones go with their values;
+/// a faulty value gives way to the default, and stays where there is none.
+Vocabulary check_vocabulary(Node& spec, Diagnostics& diagnostics);
 
 /// The spec with the defaults of the language filled in (Origin::implied) and its sections in the order of the documentation.
 Node effective_spec(const Node& spec);
 
-/// YAML that reads back as the same tree. With `origins` each scalar is followed by `# FILE:LINE`, `# --set`, or `# default`.
+/// YAML that reads back as the same tree. With `origins` each line is followed by `# FILE:LINE`, `# --set`, or `# default`, for an item on
+/// one line by all of them: `# FILE:LINE; default: bias`. A null with Origin::implied and a text is a remark, `# default: hidden = 4 *
+/// out`.
 std::string print_spec(const Node& spec, bool origins, const Sources& sources);
 
 /// Documentation of a key by its dotted path ("train.epochs", "data"); empty for an unknown one.

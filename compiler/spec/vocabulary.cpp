@@ -44,6 +44,9 @@ constexpr std::pair<std::string_view, std::string_view> kPlannedWords[] = {
 #undef PLANNED_WORD
 };
 
+// Sections that give names: without them all else would be full of unknown ones.
+constexpr std::string_view kNaming[] = {"vars", "functions", "blocks", "optimizers", "schedules", "include"};
+
 const Key* key_row(const std::string& path) {
   for (const Key& k : kKeys)
     if (k.path == path) return &k;
@@ -118,8 +121,7 @@ class Checker {
 public:
   explicit Checker(Diagnostics& d) : diagnostics_(d) {}
 
-  /// False where the rest of the spec could not be checked without what is faulty.
-  bool run(Node& spec) {
+  Vocabulary run(Node& spec) {
     section(spec, "");
     for (auto& [home, entry] : moved_) {
       Node* to = &spec;
@@ -130,7 +132,7 @@ public:
       entry.first.text = last;
       to->entries.push_back(std::move(entry));
     }
-    return whole_;
+    return left_;
   }
 
 private:
@@ -157,10 +159,19 @@ private:
     return std::find(words.begin(), words.end(), "none") != words.end();
   }
 
-  // A faulty value without a default to stand for it: that it is missed would be said again.
-  bool missing(const Key& row) {
-    whole_ &= !row.fallback.empty();
-    return false;
+  // A faulty value: its default stands for it. Without one it stays, as nothing that could be read, so that nobody misses it; who reads it
+  // finds a fault at the same place, which is told once. True where it stays.
+  bool stays(const Key& row, Node& value) {
+    if (!row.fallback.empty()) return false;
+    Loc loc = value.loc;
+    value = Node();
+    value.loc = loc;
+    if (!(row.kinds & (map | name))) value.kind = Node::Kind::map;
+    else if (!(row.kinds & (list | items))) value.kind = Node::Kind::list;
+    std::string root(row.path.substr(0, row.path.find('.')));
+    if (root == "data" || root == "model" || root == "models") left_ = std::min(left_, Vocabulary::without_data);
+    if (std::find(std::begin(kNaming), std::end(kNaming), root) != std::end(kNaming)) left_ = Vocabulary::unusable;
+    return true;
   }
 
   // True where the entry is good, or has been mended.
@@ -181,12 +192,12 @@ private:
     }
     if (value.is(Node::Kind::null) && !(row->kinds & any)) {
       diagnostics_.error(key.loc, "'" + key.text + "' has no value; expected " + expected(*row));
-      return missing(*row);
+      return stays(*row, value);
     }
     if (!stands(*row, value)) return false;
     if (!fits(*row, value)) {
       wrong_kind(*row, key, value);
-      return missing(*row);
+      return stays(*row, value);
     }
     if (full() == "lints") lints(value);
     if (full() == "model") glued_dashes(value);
@@ -206,7 +217,7 @@ private:
     int64_t open = value.is(Node::Kind::text) && !value.quoted && ends ? open_parentheses(value.text) : 0;
     if (open > 0)
       diagnostics_.error(value.loc, "the formula '" + value.text + "' ends at a comma: within {} and [] a formula with commas is quoted"),
-          whole_ = false;
+          left_ = Vocabulary::unusable;
     return std::max<int64_t>(open, 0);
   }
 
@@ -214,7 +225,7 @@ private:
   std::string unknown_key(const Node& key, Node& value, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
     bool slip = open_parentheses(key.text) < 0 || key.text.find(':') != std::string::npos || (key.text.size() > 1 && key.text[0] == '-');
-    whole_ &= !slip;   // what was meant is not to be had
+    if (slip) left_ = Vocabulary::unusable; // what was meant is not to be had
     if (open_parentheses(key.text) < 0) {
       diagnostics_.report(std::move(d));
       return "";
@@ -257,7 +268,7 @@ private:
   void glued_dashes(const Node& model) {
     for (const auto& [key, value] : model.entries)
       if (key.text.size() > 1 && key.text[0] == '-')
-        diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'"), whole_ = false;
+        diagnostics_.error(key.loc, "a space is needed behind the dash: '- " + key.text.substr(1) + "'"), left_ = Vocabulary::unusable;
   }
 
   void lints(const Node& map) {
@@ -282,15 +293,16 @@ private:
     }
     if (std::find(std::begin(kPlannedWords), std::end(kPlannedWords), std::pair(row.path, std::string_view(value.text))) !=
         std::end(kPlannedWords))
-      d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet";
+      d.text = "'" + key.text + ": " + value.text + "' is not supported by this version yet; it knows " + join(words_of(row), ", "),
+      d.fix.clear();
     if ((row.kinds & quantity) && value.is_number())
       d.text = "'" + key.text + "' needs a unit: '" + value.text + " epochs' or '" + value.text + " steps'?";
     diagnostics_.report(std::move(d));
   }
 
   Diagnostics& diagnostics_;
-  bool whole_ = true;
-  std::vector<std::pair<std::string, std::pair<Node, Node>>> moved_;   // by the path where they belong
+  Vocabulary left_ = Vocabulary::whole;
+  std::vector<std::pair<std::string, std::pair<Node, Node>>> moved_; // by the path where they belong
 };
 
 // Defaults as nodes, from their YAML text.
@@ -330,12 +342,12 @@ void fill(Node& node, const std::string& path) {
   node.entries = std::move(ordered);
 }
 
-}  // namespace
+} // namespace
 
-bool check_vocabulary(Node& spec, Diagnostics& diagnostics) {
+Vocabulary check_vocabulary(Node& spec, Diagnostics& diagnostics) {
   if (!spec.is(Node::Kind::map)) {
     if (!diagnostics.errors()) diagnostics.error(spec.loc, "a spec is a map with keys such as data, model and train");
-    return false;
+    return Vocabulary::unusable;
   }
   return Checker(diagnostics).run(spec);
 }
@@ -408,4 +420,4 @@ std::vector<std::string> key_paths() {
   return out;
 }
 
-}  // namespace mlc
+} // namespace mlc

@@ -31,7 +31,7 @@ struct MissingData : SpecError {
 };
 
 /// Opens what the settings name: found, decoded, transformed as far as happens at load, split. Faults of the spec are
-/// SpecErrors at its place (MissingData where there is no file); faults of text files RuntimeErrors "FILE:LINE: ..."; of binary files
+/// SpecErrors at its place (MissingData where there is no file); faults of text files TextFaults; of binary files
 /// "FILE: ...".
 Dataset open_dataset(const DataSettings& settings);
 

@@ -78,7 +78,7 @@ struct SplitSettings {
   int64_t folds = 0;                       ///< cross validation: the training rows are cut into so many; 0: none
   int64_t fold = 1;                        ///< the one that validates, from 1
   bool fold_named = false;                 ///< the spec asks for this one only
-  Loc loc;
+  Loc loc, folds_loc;
 };
 
 struct RowRange {

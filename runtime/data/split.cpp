@@ -146,9 +146,9 @@ Parts fold_rows(const std::vector<int32_t>& rows, const SplitKeys& keys, const S
   auto folds = static_cast<size_t>(s.folds);
   size_t units = keys.groups.empty() ? rows.size() : by_code(rows, keys.groups).size();
   if (folds > units)
-    throw SpecError(s.loc, "'k_fold: " + std::to_string(folds) + "' needs as many " +
-                               (keys.groups.empty() ? "training rows" : "groups of '" + s.group.text + "'") + "; there are " +
-                               std::to_string(units));
+    throw SpecError(s.folds_loc, "'k_fold: " + std::to_string(folds) + "' needs as many " +
+                                     (keys.groups.empty() ? "training rows" : "groups of '" + s.group.text + "'") + "; there are " +
+                                     std::to_string(units));
   Bins parts(folds);
   if (!keys.groups.empty()) {
     Bins groups = by_first_row(order, keys.groups);

@@ -2,6 +2,7 @@
 
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/text.h"
+#include "runtime/data/text_fault.h"
 #include "runtime/data/text_file.h"
 
 #include <algorithm>
@@ -93,20 +94,19 @@ private:
     }
     std::set<std::string> unique;
     for (const std::string& name : names)
-      if (!unique.insert(name).second)
-        throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": two columns have the name " + shown(name));
+      if (!unique.insert(name).second) throw TextFault(path, records[0].line, "two columns have the name " + shown(name));
     if (names_.empty()) {
       names_ = names;
       choose();
     } else if (names != names_) {
-      throw RuntimeError(path + ":" + std::to_string(records[0].line) + ": the columns differ from those of the first file");
+      throw TextFault(path, records[0].line, "the columns differ from those of the first file");
     }
     paths_.push_back(path);
     size_t before = cells_.size();
     for (size_t i = first; i < records.size(); ++i) {
       if (records[i].fields.size() != names_.size())
-        throw RuntimeError(path + ":" + std::to_string(records[i].line) + ": " + std::to_string(records[i].fields.size()) +
-                           " fields where " + std::to_string(names_.size()) + " are expected");
+        throw TextFault(path, records[i].line,
+                        std::to_string(records[i].fields.size()) + " fields where " + std::to_string(names_.size()) + " are expected");
       cells_.push_back({std::move(records[i].fields), nullptr, records[i].line, paths_.size() - 1});
     }
     table_.part_rows.push_back(static_cast<int64_t>(cells_.size() - before));
@@ -172,7 +172,8 @@ private:
     return t.empty() || std::count(csv_.missing.begin(), csv_.missing.end(), t);
   }
   [[noreturn]] void fail(const Cells& row, int col, const std::string& what) const {
-    throw RuntimeError(paths_[row.part] + ":" + std::to_string(row.line) + ": column '" + names_[static_cast<size_t>(col)] + "': " + what);
+    auto at = static_cast<size_t>(col);
+    throw TextFault(paths_[row.part], row.line, "column '" + names_[at] + "': " + what, std::string(trim(row.fields[at])));
   }
 
   void drop_missing() {

@@ -1,6 +1,6 @@
 #include "runtime/data/text_file.h"
 
-#include "compiler/base/diagnostics.h"
+#include "runtime/data/text_fault.h"
 
 #include <unistd.h>
 #include <zlib.h>
@@ -53,15 +53,15 @@ std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t
   for (const char* mark : {"\xFF\xFE", "\xFE\xFF"})
     if (text.rfind(mark, 0) == 0) throw RuntimeError(path + ": the file is UTF-16; save it as UTF-8");
   if (size_t nul = text.find('\0'); nul != std::string::npos)
-    throw RuntimeError(path + ":" + std::to_string(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')) +
-                       ": a NUL byte: this is no text file");
+    throw TextFault(path, 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n'),
+                    "a NUL byte: this is no text file");
   size_t at = text.rfind("\xEF\xBB\xBF", 0) == 0 ? 3 : 0;
   int64_t line = 1;
   for (; skip_lines > 0 && at < text.size(); --skip_lines, ++line) {
     size_t end = text.find('\n', at);
     at = end == std::string::npos ? text.size() : end + 1;
   }
-  auto fail = [&](int64_t where, const std::string& what) { throw RuntimeError(path + ":" + std::to_string(where) + ": " + what); };
+  auto fail = [&](int64_t where, const std::string& what) { throw TextFault(path, where, what); };
   bool blanks = delimiter == ' ';
   std::vector<CsvRecord> out;
   while (at < text.size()) {

@@ -17,7 +17,7 @@ struct CsvRecord {
   int64_t line = 0;                      ///< of its first character
 };
 /// RFC 4180: quoted fields with doubled quotes and line ends inside, CRLF or LF, a BOM skipped; empty lines are left out.
-/// `delimiter` ' ' stands for runs of blanks. Throws RuntimeError "PATH:LINE: ..." for an open quote or text behind one.
+/// `delimiter` ' ' stands for runs of blanks. Throws TextFault for an open quote or text behind one.
 std::vector<CsvRecord> read_csv(const std::string& path, char delimiter, int64_t skip_lines);
 
 }  // namespace mlc

@@ -3,6 +3,7 @@
 #include "compiler/base/diagnostics.h"
 #include "compiler/base/text.h"
 #include "runtime/data/split.h"
+#include "runtime/data/text_fault.h"
 #include "runtime/data/text_file.h"
 
 #include <algorithm>
@@ -27,13 +28,16 @@ struct Piece {
 [[noreturn]] void fail(const Piece& piece, const EncodingFault& fault, bool of_training, int64_t known) {
   size_t at = piece.begin + fault.at;
   auto line = 1 + std::count(piece.whole.begin(), piece.whole.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-  std::string where = *piece.path + ":" + std::to_string(line) + ": ";
   if (fault.length == 0)
-    throw RuntimeError(where + show_token(piece.whole.substr(at, 1)) + " at offset " + std::to_string(at) +
-                       " is not UTF-8; 'tokens: byte' reads any file");
+    throw TextFault(*piece.path, line,
+                    show_token(piece.whole.substr(at, 1)) + " at offset " + std::to_string(at) +
+                        " is not UTF-8; 'tokens: byte' reads any file");
   ensure(!of_training, "text: the vocabulary has all characters of the training text");
-  throw RuntimeError(where + "the " + kParts[piece.part] + " text has " + show_token(piece.whole.substr(at, fault.length)) +
-                     ", which the training text lacks (it has " + std::to_string(known) + " characters); 'tokens: byte' knows every text");
+  std::string_view character = piece.whole.substr(at, fault.length);
+  throw TextFault(*piece.path, line,
+                  std::string("the ") + kParts[piece.part] + " text has " + show_token(character) +
+                      ", which the training text lacks (it has " + std::to_string(known) + " characters); 'tokens: byte' knows every text",
+                  std::string(character));
 }
 
 class TextReader {

@@ -26,7 +26,7 @@ struct TextFile {
 };
 
 /// Reads, splits (in order), encodes. The vocabulary is that of the training text. SpecError for faults of the settings,
-/// a part shorter than a window; RuntimeError "FILE:LINE: ..." for text that is not UTF-8 or holds a character that the
+/// a part shorter than a window; TextFault for text that is not UTF-8 or holds a character that the
 /// training text lacks.
 TextData read_text(const std::vector<TextFile>& files, const DataSettings& settings);
 

@@ -63,13 +63,20 @@ def test_help(folder):
 
 
 def test_show_reads_back(folder):
-    """What is shown is a spec, shows as itself, and says the arguments that are not written."""
-    for path in glob.glob(os.path.join(root, "specs", "*.yaml")):
+    """What is shown is a spec, shows as itself, says the arguments that are not written, and makes the same step."""
+    specs = shutil.copytree(os.path.join(root, "specs"), os.path.join(folder, "specs"))
+    for path in glob.glob(os.path.join(specs, "*.yaml")):
         shown = mlc("show", path).stdout
-        again = mlc("show", write(folder, "again.yaml", shown)).stdout
+        again = mlc("show", write(specs, "again.yaml", shown)).stdout
         strip = lambda text: [re.sub(r" +# .*", "", line) for line in text.splitlines()]
         assert strip(shown) == strip(again), path
-    assert re.search(r"betas: \[0\.9, 0\.999\] +# default", mlc("show", IRIS).stdout) and re.search(r"dim: -1 +# default", mlc("show", IRIS).stdout)
+        step = subprocess.run([MLC, "dump-ir", path, "--stage", "grad"], capture_output=True, text=True)
+        assert step.returncode == 0 or "no such" in step.stderr, step.stderr
+        if step.returncode == 0:
+            assert mlc("dump-ir", os.path.join(specs, "again.yaml"), "--stage", "grad").stdout == step.stdout, path
+    shown = mlc("show", IRIS).stdout
+    assert re.search(r"betas: \[0\.9, 0\.999\] +# default", shown) and re.search(r"dim: -1 +# default", shown)
+    assert re.search(r"- linear: {out: 16, bias: true} +# .*iris.yaml:\d+; default: bias\n", shown), shown
 
 
 def test_streams(folder):

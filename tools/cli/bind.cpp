@@ -205,7 +205,7 @@ void bind_folds(Binder& b, const Node& split, SplitSettings& to) {
   if (const Node* n = split.find("group")) to.group = b.placed(*n);
   const Node *folds = split.find("k_fold"), *fold = split.find("fold"), *val = split.find("val");
   b.guard([&] {
-    if (folds) to.folds = b.integer(*folds, "k_fold", 2);
+    if (folds) to.folds = b.integer(*folds, "k_fold", 2), to.folds_loc = folds->loc;
     if (fold && !folds) throw SpecError(fold->loc, "'fold' is the number of one of the folds: 'k_fold' is missing");
     if (fold) to.fold = b.integer(*fold, "fold", 1), to.fold_named = true;
     if (fold && to.fold > to.folds)

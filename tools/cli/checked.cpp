@@ -1,6 +1,7 @@
 #include "tools/cli/checked.h"
 
 #include "compiler/base/text.h"
+#include "runtime/data/text_fault.h"
 #include "tools/cli/declared.h"
 #include "tools/cli/evaluation.h"
 
@@ -39,6 +40,8 @@ std::unique_ptr<Checked> check_spec(const std::string& path, const Arguments& a,
     if (readable) c->schema = schema_of(*c, data);
   } catch (const SpecError& e) {
     c->diagnostics.report(e.diagnostic);
+  } catch (const TextFault& e) {
+    c->diagnostics.report(located(e, c->sources));
   } catch (const RuntimeError&) {   // a fault within the data: those of the spec come with it
     elaborate(c->spec, Schema{}, c->sources, c->diagnostics);
     if (c->diagnostics.errors()) report(c->diagnostics, false);

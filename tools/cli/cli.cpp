@@ -3,7 +3,9 @@
 #include "compiler/base/message_lines.h"
 #include "compiler/base/text.h"
 #include "compiler/model/vars.h"
+#include "runtime/data/text_fault.h"
 #include "runtime/store/run_folder.h"
+#include "tools/cli/bind.h"
 #include "tools/cli/paths.h"
 
 #include <boost/program_options/parsers.hpp>
@@ -142,14 +144,25 @@ bool report(const Diagnostics& diagnostics, bool werror) {
   return diagnostics.errors() || (werror && diagnostics.warnings());
 }
 
+namespace {
+
+// Beside faults in what the data are: shapes are not known, and nothing is read.
+void check_without_data(const Node& spec, Sources& sources, Diagnostics& diagnostics) {
+  bind_train(spec, diagnostics);
+  elaborate(spec, Schema{}, sources, diagnostics);
+}
+
+}  // namespace
+
 Node read_spec(const std::string& path, const Arguments& arguments, Sources& sources, Diagnostics& diagnostics,
                const std::vector<Assignment>& values) {
   Node spec = load_spec(sources, path, arguments.sets(), diagnostics, values, arguments.flag("allow-outside"));
   if (!spec.is(Node::Kind::null) && !diagnostics.errors()) resolve_quantities(spec, diagnostics);
-  bool readable = !diagnostics.errors();
-  if (!spec.is(Node::Kind::null)) readable &= check_vocabulary(spec, diagnostics);
+  Vocabulary left = diagnostics.errors() ? Vocabulary::unusable : Vocabulary::whole;
+  if (!spec.is(Node::Kind::null)) left = std::min(left, check_vocabulary(spec, diagnostics));
   resolve_paths(spec, path, sources);
-  if (!readable) {
+  if (left != Vocabulary::whole) {
+    if (left == Vocabulary::without_data) check_without_data(effective_spec(spec), sources, diagnostics);
     report(diagnostics, false);
     return {};
   }
@@ -218,6 +231,11 @@ int run_mlc(int argc, char** argv) {
     return kUsage;
   } catch (const SpecError& e) {
     print_error(e.what());
+  } catch (const TextFault& e) {
+    Sources sources;
+    Diagnostics diagnostics(sources);
+    diagnostics.report(located(e, sources));
+    report(diagnostics, false);
   } catch (const RuntimeError& e) {
     print_error(e.what());
   } catch (const InternalError& e) {

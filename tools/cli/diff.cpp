@@ -1,5 +1,6 @@
 // mlc diff: what two specs, or two runs, do differently.
 #include "compiler/base/text.h"
+#include "tools/cli/argument_defaults.h"
 #include "tools/cli/checked.h"
 #include "tools/cli/text_diff.h"
 
@@ -164,7 +165,11 @@ int diff_command(int argc, char** argv) {
   bool ok = open_side(a.text("BEFORE"), a, left);
   if (!(open_side(a.text("AFTER"), a, right) && ok)) return kFault;
   const Model &m = *left.checked->model, &n = *right.checked->model;
-  section("spec", diff_nodes(&left.checked->spec, &right.checked->spec, ""));
+  // The spec of a run states the defaults: beside one, the other does too.
+  bool run = fs::is_directory(a.text("BEFORE")) || fs::is_directory(a.text("AFTER"));
+  auto stated = [&](Side& s) { return run ? with_argument_defaults(s.checked->spec, s.checked->sources) : s.checked->spec; };
+  Node before = stated(left), after = stated(right);
+  section("spec", diff_nodes(&before, &after, ""));
   section("layers", diff_layers(m, n));
   section("parameters", change("trained", m.parameter_count(), n.parameter_count()));
   if (left.compiled && right.compiled) {

@@ -1,5 +1,6 @@
 // mlc init: a first spec from a table.
 #include "compiler/base/text.h"
+#include "runtime/data/text_fault.h"
 #include "runtime/data/text_file.h"
 #include "runtime/store/atomic_file.h"
 #include "tools/cli/cli.h"
@@ -152,8 +153,8 @@ private:
       columns_.push_back({.name = header_ ? std::string(trim(records[0].fields[i])) : "c" + std::to_string(i)});
     for (size_t r = header_ ? 1 : 0; r < records.size(); ++r) {
       if (records[r].fields.size() != columns_.size())
-        throw RuntimeError(path_ + ":" + std::to_string(records[r].line) + ": " + std::to_string(records[r].fields.size()) +
-                           " fields where " + std::to_string(columns_.size()) + " are expected");
+        throw TextFault(path_, records[r].line,
+                        std::to_string(records[r].fields.size()) + " fields where " + std::to_string(columns_.size()) + " are expected");
       for (size_t i = 0; i < columns_.size(); ++i) columns_[i].values.emplace_back(trim(records[r].fields[i]));
       ++rows_;
     }

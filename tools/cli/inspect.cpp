@@ -3,11 +3,11 @@
 #include "compiler/emit/c99.h"
 #include "compiler/plan/cost.h"
 #include "runtime/cpu/jit.h"
+#include "tools/cli/argument_defaults.h"
 #include "tools/cli/checked.h"
 #include "tools/cli/gradients.h"
 #include "tools/cli/measured.h"
 #include "tools/cli/text_diff.h"
-#include "tools/cli/typed_defaults.h"
 
 #include <boost/program_options/value_semantic.hpp>
 #include <fmt/core.h>
@@ -145,7 +145,7 @@ int show_command(int argc, char** argv) {
   Diagnostics diagnostics(sources);
   Node spec = read_spec(a.text("SPEC"), a, sources, diagnostics);
   if (spec.is(Node::Kind::null)) return kFault;
-  if (!diagnostics.errors()) std::cout << print_spec(with_typed_defaults(std::move(spec), sources), true, sources);
+  if (!diagnostics.errors()) std::cout << print_spec(with_argument_defaults(std::move(spec), sources, true), true, sources);
   return report(diagnostics, a.flag("werror")) ? kFault : kDone;
 }
 

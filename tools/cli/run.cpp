@@ -4,6 +4,7 @@
 #include "compiler/base/text.h"
 #include "runtime/store/safetensors.h"
 #include "runtime/store/schema_file.h"
+#include "tools/cli/argument_defaults.h"
 #include "tools/cli/bind.h"
 #include "tools/cli/folds.h"
 #include "tools/cli/measured.h"
@@ -11,7 +12,6 @@
 #include "tools/cli/step_times.h"
 #include "tools/cli/table.h"
 #include "tools/cli/tune.h"
-#include "tools/cli/typed_defaults.h"
 #include "tools/cli/weights.h"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -84,7 +84,7 @@ RunFolder make_run_folder(const Arguments& arguments, const Node& spec) {
 std::string Run::kept_spec(bool with_sweep) {
   Node spec = with_absolute_paths(spec_, path_, data_.files);
   if (!with_sweep) std::erase_if(spec.entries, [](const auto& e) { return e.first.text == "sweep"; });
-  return print_spec(with_typed_defaults(std::move(spec), sources_), false, sources_);
+  return print_spec(with_argument_defaults(std::move(spec), sources_), false, sources_);
 }
 
 void catch_interrupts() {

@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "runtime/data/indices.h"
+#include "runtime/data/text_fault.h"
 #include "tools/cli/evaluation.h"
 #include "tools/cli/labels.h"
 #include "tools/cli/measured.h"
@@ -51,6 +52,8 @@ bool Training::read(Reuse* reuse) {
     if (readable) read_data(data, reuse);
   } catch (const SpecError& e) {
     diagnostics_.report(e.diagnostic);
+  } catch (const TextFault& e) {
+    diagnostics_.report(located(e, sources_));
   } catch (const RuntimeError&) {   // a fault within the data: those of the spec come with it
     elaborate(spec_, Schema{}, sources_, diagnostics_);
     waiting_.end();

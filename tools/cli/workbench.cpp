@@ -14,7 +14,6 @@ namespace mlc {
 std::string choose_device(const Node& spec) {
   const Node* n = spec.find("device");
   std::string name = n ? n->text : "auto";
-  if (name == "cuda" || name == "cuda-null") throw RuntimeError("device '" + name + "' is not available in this version; use cpu");
   bool supported = detect_cpu().supported();
   if (name == "auto") return supported ? "cpu" : "reference";
   if (name == "cpu" && !supported) throw RuntimeError("this CPU has neither AVX2 with FMA nor NEON: use --device reference");
