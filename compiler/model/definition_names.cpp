@@ -38,6 +38,7 @@ public:
     lines();
     if (!d_.items) return;
     given_names(*d_.items);
+    add(values_);
     items(*d_.items);
   }
 
@@ -97,7 +98,7 @@ private:
     for (const Node& node : list.items) {
       Item item = read_item(node);
       if (!item.as || item.repeat) numbered_.push_back(item.as ? item.as->text : item.op);
-      else names_.push_back(item.as->text);
+      else values_.push_back(item.as->text);
       if (item.repeat)
         names_.push_back(item.repeat->is(Node::Kind::map) && !item.repeat->entries.empty() ? item.repeat->entries[0].first.text : "i");
       if (item.op != "layers" && item.op != "residual") continue;
@@ -137,7 +138,8 @@ private:
   void values(const Node& node) {
     for (const Node& name : node.items) values(name);
     if (!node.is(Node::Kind::text) || is_known(node.text.substr(0, node.text.find('.')))) return;
-    throw SpecError(misnamed(node.loc, "unknown value '" + node.text + "'", nearest(node.text, names_)));
+    std::string known = values_.empty() ? "; no value has a name here" : "; values are named by 'as': " + join(values_, ", ");
+    throw SpecError(misnamed(node.loc, "unknown value '" + node.text + "'", nearest(node.text, names_), known));
   }
 
   void arguments(const Item& item) {
@@ -172,6 +174,7 @@ private:
   const NamesAround& around_;
   Library& library_;
   std::vector<std::string> names_;
+  std::vector<std::string> values_;     // of items, by `as`
   std::vector<std::string> numbered_;   // names of items that a number completes
 };
 

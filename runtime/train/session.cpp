@@ -18,6 +18,7 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 constexpr double kCallSeconds = 0.1;
 // A copy of so much state takes less than a hundredth of a call.
 constexpr int64_t kMostKeptState = int64_t{8} << 20;
+constexpr double kFirstCall = 16;
 
 class Session {
 public:
@@ -162,7 +163,11 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   feed.results = results.data();
   feed.stop = settings_.accumulate == 1 ? job_.stop : nullptr; // a step of several batches is not left half done
   feed.loss_result = static_cast<int>(loss->offset);
-  if (job_.explain && job_.state->size() <= kMostKeptState) kept_.assign(job_.state->data(), job_.state->data() + job_.state->size());
+  // Where one step takes longer than a call should, so may the copy; before the first, whose time is not known, it is made once.
+  double longer = step_seconds_ > 0 ? std::max(1.0, step_seconds_ / kCallSeconds) : kFirstCall;
+  if (job_.explain && static_cast<double>(job_.state->size()) <= longer * static_cast<double>(kMostKeptState))
+    kept_.assign(job_.state->data(), job_.state->data() + job_.state->size());
+  else std::vector<char>().swap(kept_);
   double start = now();
   int done = step.executable->run(feed);
   double seconds = now() - start + std::exchange(gather_seconds_, 0);

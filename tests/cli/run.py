@@ -182,6 +182,9 @@ def test_first_value_that_is_not_finite(folder):
     assert re.search(r"first value that is not finite: 'linear1\.\w+' holds (inf|-inf|nan) \(.*:2\): the step before made it so|gives (inf|-inf|nan) \(", said), said
     quiet = mlc("run", path, "--out", os.path.join(folder, "r"), "--quiet", wanted=3).stderr
     assert re.search(r"error: step \d+: the loss is not a number; the first value", quiet), quiet
+    # More state than is kept in every call, in the first step.
+    path = write(folder, "s.yaml", "data: {reader: synthetic, train: {rows: 8, x: [1500], y: [3]}}\nmodel: [{linear: 1500}, {linear: 3, as: body}, {expr: log(body - body)}]\ntrain: {steps: 5, batch_size: 8, loss: mean(output**2), optimizer: sgd}\n")
+    assert "the first value that is not finite: 'expr1' (log) gives -inf" in mlc("run", path, "--out", os.path.join(folder, "r"), wanted=3).stderr
 
 
 def test_disk_full(folder):
