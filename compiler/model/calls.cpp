@@ -38,10 +38,19 @@ std::string wanted(const ArgumentRule& rule) {
                                                            {"list", "a list"},
                                                            {"tensor", "a tensor"},
                                                            {"steps", "a duration like 500 steps or 30 epochs"},
-                                                           {"formula", "a formula"}};
+                                                           {"formula", "a formula"},
+                                                           {"none", "none"}};
   std::vector<std::string> parts = rule.words;
   for (const std::string& type : rule.types) parts.push_back(names.at(type));
   return join(parts, " or ");
+}
+
+// none is taken where it is the default, or one of the types.
+bool takes_none(const Definition& d, const std::string& name, const ArgumentRule& rule) {
+  if (rule.types.empty() || rule.allows("none")) return true;
+  for (const auto& p : d.signature.parameters)
+    if (p.name == name) return p.fallback && p.fallback->kind == Expr::Kind::name && p.fallback->name == "none";
+  return true;
 }
 
 void check_argument(const Definition& d, const std::string& name, Value& value, Loc loc) {
@@ -53,7 +62,8 @@ void check_argument(const Definition& d, const std::string& name, Value& value, 
     if (std::find(rule.words.begin(), rule.words.end(), value.text) != rule.words.end()) return;
     throw SpecError(misnamed(loc, what + " must be " + wanted(rule) + "; it is '" + value.text + "'", suggest(value.text, rule.words)));
   }
-  if (!fits(value, rule)) throw SpecError(loc, what + " must be " + wanted(rule) + "; it is " + show_value(value));
+  if (!fits(value, rule) || (value.is(Kind::none) && !takes_none(d, name, rule)))
+    throw SpecError(loc, what + " must be " + wanted(rule) + "; it is " + show_value(value));
   if (value.is(Kind::real) && !rule.allows("number") && rule.allows("int")) value = Value::of_integer(static_cast<int64_t>(value.real));
 }
 

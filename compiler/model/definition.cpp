@@ -71,7 +71,7 @@ void read_outputs(const Node& node, Definition& d) {
 }
 
 void read_arguments(const Node& node, Definition& d) {
-  static const std::vector<std::string> types = {"int", "number", "flag", "text", "list", "tensor", "steps", "formula"};
+  static const std::vector<std::string> types = {"int", "number", "flag", "text", "list", "tensor", "steps", "formula", "none"};
   for (const auto& [key, rule] : require_map("args", node).entries) {
     bool known = std::any_of(d.signature.parameters.begin(), d.signature.parameters.end(),
                              [&, &name = key.text](const auto& p) { return p.name == name; });

@@ -51,9 +51,12 @@ private:
                                                    format_number(phase_steps_));
   }
 
-  Duration steps(const Node& node, const std::string& key) {
+  static void need_scalar(const Node& node, const std::string& key) {
     if (!node.is_scalar())
       throw SpecError(node.loc, "'" + key + "' must be a duration like 500 steps or 30 epochs, not " + kind_name(node.kind));
+  }
+  Duration steps(const Node& node, const std::string& key) {
+    need_scalar(node, key);
     return read_duration(node.text, steps_per_epoch_, run_steps_, node.loc, key);
   }
 
@@ -117,6 +120,7 @@ private:
       for (const Node& item : node.items) items.push_back(length_argument(item, key));
       return Value::of_list(std::move(items));
     }
+    need_scalar(node, key);
     // "30 epochs" is no formula; `total / 2` is one, in steps.
     bool formula = node.is(Node::Kind::text) && (looks_like_formula(node.text) || names_.find(node.text)) &&
                    node.text.find('%') != node.text.size() - 1;
