@@ -149,11 +149,12 @@ Value Items::once(const Item& item, ItemScope& scope, const Value& input, int64_
   call.path = scope.prefix + call.name;
   bool lists_inputs = item.value && (item.op == "add" || item.op == "mul" || item.op == "matmul") && item.value->is(Node::Kind::list);
   const Node* from = item.from ? item.from : lists_inputs ? item.value : nullptr;
+  auto given = [&](const Node& name) { return name.text == "in" ? input : named(name.text, scope, evaluator_.place(name.loc)); };
   if (from && from->is(Node::Kind::list)) {
-    for (const Node& name : from->items) call.inputs.push_back(named(name.text, scope, evaluator_.place(name.loc)));
+    for (const Node& name : from->items) call.inputs.push_back(given(name));
     if (call.inputs.empty()) throw SpecError(evaluator_.place(from->loc), "'from' names no value");
   } else if (from) {
-    call.inputs.push_back(named(from->text, scope, evaluator_.place(from->loc)));
+    call.inputs.push_back(given(*from));
   } else {
     call.inputs.push_back(input);
   }
