@@ -4,8 +4,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.optim import lr_scheduler as rates
 
-from cases import CLASSES, LOGP, SUM, STILL, Lamb, Net, case, ce, index, linear, loss, normal, schedule
-from images import BEFORE, behind, image_case
+from cases import CLASSES, FAR, LOGP, SUM, STILL, Lamb, Net, case, activation, ce, index, linear, loss, normal, schedule
+from images import BEFORE, behind, conv, image_case
 
 
 def small(*shape, scale):
@@ -50,6 +50,17 @@ case("global_avg_pool_line", "- linear: 4\n- global_avg_pool", lambda: Net(linea
 image_case("pools_line", "- conv1d: {out: 3, kernel: 3}\n- avg_pool1d: 2\n- max_pool1d: 2", lambda: Net(("conv1d1", nn.Conv1d(2, 3, 3)), nn.AvgPool1d(2), nn.MaxPool1d(2)), (2, 11), (3, 2))
 image_case("channel_shuffle_wide", BEFORE + "- channel_shuffle: 2", behind(nn.ChannelShuffle(2)), (2, 3, 6), (4, 3, 6))
 image_case("conv_transpose1d_plain", "- conv_transpose1d: {out: 2, kernel: 3}", lambda: Net(("conv_transpose1d1", nn.ConvTranspose1d(3, 2, 3))), (3, 5), (2, 7))
+
+image_case("conv_transpose3d_plain", "- conv_transpose3d: {out: 2, kernel: 2}", lambda: Net(("conv_transpose3d1", nn.ConvTranspose3d(2, 2, 2))), (2, 2, 3, 2), (2, 3, 4, 3))
+# `same` with strides gives inputs / stride outputs, rounded up; what is odd stands at the end.
+for _mode in ("constant", "circular"):
+    image_case(f"conv2d_same_strided_{_mode}", "- conv2d: {out: 3, kernel: [3, 2], stride: [2, 3], dilation: [1, 2], padding: same" + (", padding_mode: circular}" if _mode == "circular" else "}"),
+               lambda _mode=_mode: Net(lambda x: F.pad(x, (0, 1, 0, 1), mode=_mode), conv("conv2d1", 2, 3, (3, 2), stride=(2, 3), dilation=(1, 2))), (2, 6, 5), (3, 3, 2))
+image_case("conv3d_same_strided", "- conv3d: {out: 2, kernel: [2, 3, 4], stride: [1, 2, 3], padding: same, padding_mode: replicate}",
+           lambda: Net(lambda x: F.pad(x, (1, 1, 1, 1, 0, 1), mode="replicate"), conv("conv3d1", 2, 2, (2, 3, 4), d=3, stride=(1, 2, 3))), (2, 3, 5, 5), (2, 3, 3, 2))
+activation("celu_far", "celu", F.celu, **FAR, rtol=3e-5, atol=1e-5)
+activation("softshrink_default", "softshrink", F.softshrink)
+activation("hardshrink_default", "hardshrink", F.hardshrink)
 
 # Losses -----------------------------------------------------------------------------------------------------------------------
 UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
