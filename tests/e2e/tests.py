@@ -309,7 +309,7 @@ def predict_keeps_categories_and_means(c):
     need(lines[0] == "class,lost,saved" and lines[1].startswith("saved,"), f"printed {lines}")
     need(lines[1] == lines[2], f"a missing age is not the mean of training: {lines}")
     err = c.mlc("predict", c.path("run"), "--input", "-", stdin="age,sex\n30,x\n", status=1).err
-    need("-:2: column 'sex': 'x' is none of the labels that the training data had: f, m" in err, err)
+    need("standard input:2: error: column 'sex': 'x' is none of the labels that the training data had: f, m" in err, err)
 
 
 # Text -----------------------------------------------------------------------------------------------------------------------
