@@ -150,6 +150,7 @@ private:
   // Arguments behind the first `inputs` that have a default; those by formulas over `known` names keep their values.
   void add(Node& map, const Definition& d, size_t inputs, const std::vector<std::string>& known) const {
     const std::vector<Signature::Parameter>& parameters = d.signature.parameters;
+    std::vector<std::pair<Node, Node>> remarks;
     for (size_t i = inputs; i < parameters.size(); ++i) {
       const Signature::Parameter& p = parameters[i];
       if (!p.fallback || map.find(p.name)) continue;
@@ -158,10 +159,10 @@ private:
       if (!value) {
         value = Node::make_text(print_formula(*p.fallback));
         if (known.empty() || !only_names(*p.fallback, known)) value->kind = Node::Kind::null;
-        if (value->is(Node::Kind::null) && !remarks_) continue;
       }
-      map.entries.emplace_back(Node::make_text(p.name), std::move(*value));
+      (value->is(Node::Kind::null) ? remarks : map.entries).emplace_back(Node::make_text(p.name), std::move(*value));
     }
+    if (remarks_) map.entries.insert(map.entries.end(), remarks.begin(), remarks.end());
   }
 
   Library& library_;
