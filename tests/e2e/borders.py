@@ -244,6 +244,8 @@ def schedules_end_at_their_borders(c):
         for value in good + bad:
             setting = f"{{type: {text.format(value)}}}"
             judge(c, spec, why if value in bad else None, setting, "--set", f"train.schedule={setting}")
+    for name in ("one_cycle", "wsd, decay: 1 step", "cosine", "linear", "polynomial", "step, step_size: 1 step"):
+        judge(c, spec, None, f"{name} for a step", "--set", "train.epochs=none", "--set", "train.steps=1", "--set", f"train.schedule={{type: {name}}}")
     spec = c.write("timed.yaml", SPEC.replace("epochs: 10", "time: 1 s"))
     for name, length in (("one_cycle", None), ("wsd", None), ("cosine", "t_max"), ("linear", "total_iters"), ("polynomial", "total_iters")):
         judge(c, spec, f"it needs its own {length}" if length else "it needs the length of the training", f"{name} without a length", "--set", f"train.schedule={name}")

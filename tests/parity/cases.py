@@ -176,10 +176,10 @@ case("flatten_inner", "- flatten: {start_dim: 0, end_dim: 1}\n- linear: 3", lamb
 
 
 # Attention ------------------------------------------------------------------------------------------------------------
-def rotate(x):
+def rotate(x, base=10000.0):
     """Rotary positions on [..., tokens, d], halves paired."""
     n, half = x.shape[-2], x.shape[-1] // 2
-    angle = torch.arange(n, dtype=x.dtype)[:, None] * torch.pow(torch.tensor(10000.0, dtype=x.dtype), -torch.arange(half, dtype=x.dtype) / half)
+    angle = torch.arange(n, dtype=x.dtype)[:, None] * torch.pow(torch.tensor(base, dtype=x.dtype), -torch.arange(half, dtype=x.dtype) / half)
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
 

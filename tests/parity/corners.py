@@ -4,7 +4,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.optim import lr_scheduler as rates
 
-from cases import CLASSES, FAR, LOGP, SUM, STILL, Lamb, Net, case, activation, ce, index, linear, loss, normal, schedule
+from cases import CLASSES, FAR, LOGP, SUM, STILL, Lamb, Net, case, activation, ce, index, linear, loss, normal, rotate, schedule
 from images import BEFORE, behind, conv, image_case
 
 
@@ -23,6 +23,11 @@ for _name, _kind, _scale in (("adam", torch.optim.Adam, 2e-8), ("adamw", torch.o
     tiny(_name, _kind, _scale)
 tiny("radam", torch.optim.RAdam, 1e-8, steps=30)      # its first five take no root
 tiny("adadelta", torch.optim.Adadelta, 2e-3, 1)
+
+
+# A step of length 0 has no direction to scale.
+case("lamb_zero_step", "- linear: 3", lambda: Net(linear(5, 3)), x=lambda: torch.zeros(12, 5), optimizer="{type: lamb, lr: 0.05, weight_decay: 0}", make=lambda p: Lamb(p, lr=0.05, weight_decay=0.0),
+     still=("linear1.weight",))
 
 
 # Norms of inputs near their eps ---------------------------------------------------------------------------------------------
@@ -61,6 +66,8 @@ image_case("conv3d_same_strided", "- conv3d: {out: 2, kernel: [2, 3, 4], stride:
 activation("celu_far", "celu", F.celu, **FAR, rtol=3e-5, atol=1e-5)
 activation("softshrink_default", "softshrink", F.softshrink)
 activation("hardshrink_default", "hardshrink", F.hardshrink)
+
+case("rotary_base", "- {linear: 8, as: h}\n- expr: 'rotary(h, 3)'", lambda: Net(linear(5, 8, "h"), lambda h: rotate(h, 3.0)), x=normal(12, 4, 5), y=normal(12, 4, 8))
 
 # Losses -----------------------------------------------------------------------------------------------------------------------
 UNEVEN = lambda: torch.tensor([0, 1, 0, 2, 0, 0, 1, 0, 1, 0, 2, 1])
@@ -109,7 +116,8 @@ schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size
          lambda o: rates.CyclicLR(o, 0.1, 0.4, 6, mode="exp_range", cycle_momentum=False))
 schedule("rate_polynomial_default", "{type: polynomial, power: 1.5}", lambda o: rates.PolynomialLR(o, 20, 1.5))
 # Far from the validation targets the loss improves by less than the threshold.
-schedule("rate_plateau_slow", "{type: reduce_on_plateau, patience: 2, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=2), each="validation", epochs=8, batch=4, y_val=lambda: torch.full((20, 1), -1000.0))
+schedule("rate_plateau_slow", "{type: reduce_on_plateau, patience: 2, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=2), each="validation", epochs=8, batch=4, y_val=lambda: torch.full((20, 1), -3000.0))
+schedule("rate_plateau_patience", "reduce_on_plateau", lambda o: rates.ReduceLROnPlateau(o), each="validation", epochs=14, batch=4, y_val=lambda: torch.full((20, 1), 0.5))
 # Weights pass the validation targets on their way: the validation loss falls, then rises.
 PASSING = dict(each="validation", batch=4, y_val=lambda: torch.full((20, 1), -0.15))
 schedule("rate_plateau_passing", "{type: reduce_on_plateau, patience: 1, factor: 0.5, threshold: 1e-2}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=1, threshold=1e-2), epochs=14, **PASSING)
