@@ -87,7 +87,10 @@ struct Context {
   int64_t position = INT64_MAX - 1; ///< the step that decides which parameters are frozen; by default all that thaw are thawed
   bool all_thawed() const { return position == INT64_MAX - 1; }
   bool frozen(const std::string& path, const std::string& op) const;
-  std::set<std::string> averaged; ///< parameters with an average under `ema.`: found in training graphs, read in others
+  /// What the updates of a training step train, with the least `every` of theirs: the first step of the run at which they do.
+  std::vector<std::pair<Trainable, int64_t>> trained;
+  /// The same by path, of the whole step, for parameters with an average under `ema.`.
+  std::map<std::string, int64_t> averaged;
   std::map<std::string, std::string> slot_owners; ///< the parameter that a slot belongs to
 
   std::map<std::string, std::string> owners; ///< op of the item that owns a state tensor, by path

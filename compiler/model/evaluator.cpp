@@ -48,7 +48,7 @@ void Evaluator::rethrow(const Definition& definition, SpecError error, Loc loc, 
 
 Value Evaluator::eval(const Expr& expr, Env& env) {
   switch (expr.kind) {
-  case Expr::Kind::number: return expr.integer ? Value::of_integer(static_cast<int64_t>(expr.value)) : Value::of_real(expr.value);
+  case Expr::Kind::number: return expr.integer ? Value::of_integer(*expr.integer) : Value::of_real(expr.value);
   case Expr::Kind::text: return Value::of_text(expr.name);
   case Expr::Kind::name: return name(expr, env);
   case Expr::Kind::unary: {

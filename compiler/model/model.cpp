@@ -285,7 +285,7 @@ private:
   const Node* train_ = nullptr;
   std::vector<StateTensor> state_;
   std::map<std::string, std::string> owners_, slot_owners_;
-  std::set<std::string> averaged_;
+  std::map<std::string, int64_t> averaged_;
   std::vector<LayerRow> layers_;
   int64_t parameters_ = 0;
   std::vector<ModelOutput> outputs_;

@@ -171,26 +171,6 @@ private:
     return thaw == 0 ? t : host_apply(HostFormula::Op::sub, {t, Value::of_integer(thaw / update_.every)});
   }
 
-  // As torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn: the first step's weights begin the average.
-  void average(const Trainable& parameter, const Value& p, const Value& t) {
-    if (!update_.ema) return;
-    const Node* setting = update_.ema->find("decay");
-    Value decay = Value::of_real(number_of(read_argument(*setting, nullptr, *context_.vars, evaluator_), setting->loc, "'decay' of ema"));
-    decay = host_apply(HostFormula::Op::select, {host_apply(HostFormula::Op::gt, {t, Value::of_integer(1)}), decay, Value::of_integer(0)});
-    Value rest = host_apply(HostFormula::Op::sub, {Value::of_integer(1), decay});
-    std::string path = "ema." + parameter.path;
-    TensorId tensor = context_.builder.find_tensor(path);
-    Builder& b = context_.builder;
-    if (tensor < 0) {
-      add_slot(path, parameter, b.sample_shape(context_.value_of(parameter.tensor)), {});
-      tensor = context_.builder.find_tensor(path);
-      context_.averaged.insert(parameter.path);
-    }
-    ValueId former = b.binary(OpCode::mul, context_.value_of(tensor), evaluator_.tensor(decay, setting_.loc));
-    context_.change(tensor, b.binary(OpCode::add, former,
-                                     b.binary(OpCode::mul, evaluator_.tensor(p, setting_.loc), evaluator_.tensor(rest, setting_.loc))));
-  }
-
   ValueId add_slot(const std::string& path, const Trainable& parameter, const Shape& shape, const Initializer& init) {
     context_.slot_owners[path] = parameter.path;
     return context_.add_state(path, parameter.op, Role::slot, {DType::f32, shape}, init, parameter.loc);
@@ -224,7 +204,6 @@ private:
     for (const auto& [name, tensor] : tensors_) store(tensor, *evaluator_.lookup(name, names, setting_.loc), name);
     Value p = *evaluator_.lookup("p", names, setting_.loc);
     store(parameter.tensor, p, "p");
-    average(parameter, Value::of_tensor(context_.value_of(parameter.tensor)), own_step(thaw_));
   }
 
   const UpdateSetting& update_;
@@ -346,6 +325,10 @@ void build_update(const std::vector<UpdateSetting>& updates, size_t index, doubl
     bool again = std::any_of(updates.begin(), updates.begin() + static_cast<std::ptrdiff_t>(index),
                              [&](const UpdateSetting& u) { return u.trains(t.path); });
     optimizer.update(t, gradients[i], base_rate, again ? update.prefix() : "");
+    auto known = context.trained.end();
+    if (again) known = std::find_if(context.trained.begin(), known, [&](const auto& entry) { return entry.first.tensor == t.tensor; });
+    if (known == context.trained.end()) context.trained.emplace_back(t, update.every);
+    else known->second = std::min(known->second, update.every);
   }
   for (size_t i = first; i < context.graph.ops.size(); ++i) context.graph.ops[i].part = StepPart::update;
 }

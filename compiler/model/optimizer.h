@@ -13,7 +13,7 @@ double optimizer_rate(const UpdateSetting& update, Evaluator& evaluator);
 /// proportion to `base_rate`. Slots become tensors `optimizer.<slot>.<path>`, or `optimizer.<update>.<slot>.<path>` where an
 /// earlier update trains the same parameter. With `accumulate` gradients are added up, times their batch's rows, in
 /// `optimizer.<update>.accumulated.<path>`: by steps that `gather` and do no more, and the others divide by the rows of all.
-/// With `ema` a parameter's average follows it in `ema.<path>`. Parameters that the loss does not reach go to Context::unreached.
+/// What it trains goes to Context::trained, parameters that the loss does not reach to Context::unreached.
 void build_update(const std::vector<UpdateSetting>& updates, size_t index, double base_rate, ValueId loss, bool gather,
                   Evaluator& evaluator);
 

@@ -2,6 +2,7 @@
 
 #include "compiler/base/text.h"
 #include "compiler/model/arguments.h"
+#include "compiler/model/averages.h"
 #include "compiler/model/gradients.h"
 #include "compiler/model/lints.h"
 #include "compiler/model/losses.h"
@@ -27,7 +28,7 @@ bool runs_at_load(const Item& item) {
 StepBuilder::StepBuilder(const ModelSource& source, GraphKind kind, int64_t batch, const StepForm& form, Diagnostics& diagnostics)
     : context(source.library, source.schema, source.rules, diagnostics, kind, batch), evaluator(context), source_(source),
       items_(evaluator), networks_(source.networks, items_, evaluator), form_(form) {
-  if (kind != GraphKind::train) context.averaged = source.averaged;
+  context.averaged = source.averaged;
   context.vars = &vars_;
   context.networks = &networks_;
 }
@@ -265,6 +266,7 @@ void StepBuilder::train_step(Env& data) {
     build_update(source_.updates, i, optimizer_rate(source_.updates.front(), evaluator), loss, form_.gather, evaluator);
   }
   if (total != kNoValue) b.output("loss", total);
+  if (!source_.updates.empty()) average_parameters(source_.updates.front(), evaluator);
   context.store_changes();
 }
 

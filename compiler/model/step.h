@@ -20,7 +20,7 @@ struct ModelSource {
   const std::vector<Network>& networks;
   const std::vector<UpdateSetting>& updates;             ///< none: the spec has no `train`
   const std::map<std::string, LossUse>& loss_uses;       ///< by output, as the training graph found them
-  const std::set<std::string>& averaged;                 ///< parameters with averages, as the training graph found them
+  const std::map<std::string, int64_t>& averaged;        ///< Context::averaged, as the training graph found it
   const size_t& fitted;                                  ///< transforms whose state is there
 };
 

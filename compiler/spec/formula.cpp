@@ -367,11 +367,13 @@ private:
     Token t = token_;
     bool whole = t.text.find_first_of(".eE") == std::string::npos;
     std::optional<double> value = parse_real(t.text);
-    if (!value || (whole && !parse_integer(t.text))) fail("'" + t.text + "' is not a number");
+    std::optional<int64_t> integer = whole ? parse_integer(t.text) : std::nullopt;
+    if (whole && !integer && t.text.find_first_not_of("0123456789") == std::string::npos) fail("the integer is too large");
+    if (!value || (whole && !integer)) fail("'" + t.text + "' is not a number");
     advance();
     auto e = make(Expr::Kind::number, t.begin, t.end, t.text);
     e->value = *value;
-    e->integer = whole;
+    e->integer = integer;
     return e;
   }
 

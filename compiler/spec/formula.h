@@ -4,6 +4,7 @@
 #include "compiler/spec/node.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct Argument {
 };
 
 /// One node of a formula's tree.
-///   number      integer or real (`value`, `whole`)
+///   number      integer (`integer`) or real; `value` holds both
 ///   text        a quoted string (`name` holds it)
 ///   name        a variable, or `none`, `true`, `false`, `inf`, `pi` (resolved later)
 ///   unary       `name` is "-", "+" or "not"; kids[0]
@@ -37,7 +38,7 @@ struct Expr {
   Loc loc;                    ///< of the operator, name or literal: what a caret should point at
   Loc whole;                  ///< from the first to the last character
   double value = 0;
-  bool integer = false;       ///< number: written without point or exponent
+  std::optional<int64_t> integer;   ///< number: exact, where written without point or exponent
   std::string name;
   std::vector<ExprPtr> kids;
   std::vector<Argument> arguments;

@@ -144,10 +144,13 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   ensure(loss, "a training program puts out its loss");
   std::vector<RateSchedule> schedules_before = schedules_;
   TrainCounters before = counters();
-  std::vector<double> rates;
+  std::vector<double> rates; // of the first update
   auto rate = [&](int64_t k) {
     HostScalars::Rates now{.run = rates.emplace_back(schedules_[0].rate(k)), .own = {}};
-    for (size_t i = 1; i < schedules_.size(); ++i) now.own.emplace_back(job_.own_schedules[i - 1].update, schedules_[i].rate(k));
+    for (size_t i = 1; i < schedules_.size(); ++i) {
+      now.own.emplace_back(job_.own_schedules[i - 1].update, schedules_[i].rate(k));
+      if (now.own.back().first == 0) rates.back() = now.own.back().second;
+    }
     return now;
   };
   HostScalars::Batches batches{batches_done(), rows};

@@ -1041,6 +1041,7 @@ train_case("frozen_until_second", 'params:\n  - {match: "linear2.*", frozen: unt
 train_case("frozen_until_accumulate", 'accumulate: 2\nparams:\n  - {match: "linear1.weight", frozen: until 2 steps}', frozen=lambda n: n == "linear1.weight",
            thaw=2, steps=6, accumulate=2, x=normal(16, 5), y=normal(16, 3), **ADAM)
 train_case("frozen_until_ema", 'ema: {decay: 0.6}\nparams:\n  - {match: "linear1.*", frozen: until 3 steps}', frozen=FIRST, thaw=10**9, steps=3, ema=0.6, predict=True, still=STILL)
+train_case("frozen_until_ema_thawed", 'ema: {decay: 0.6}\nparams:\n  - {match: "linear1.*", frozen: until 3 steps}', frozen=FIRST, thaw=3, steps=6, ema=0.6, predict=True)
 NORM_FROZEN = dict(frozen=lambda n: n.startswith("batch_norm1"), train='  params:\n    - {op: batch_norm, frozen: %s}\n', atol=5e-6)
 case("frozen_batch_norm", BN.format("batch_norm"), bnorm(), predict=True, still=("batch_norm1.weight", "batch_norm1.bias", "batch_norm1.running_mean", "batch_norm1.running_var"),
      **{**NORM_FROZEN, "train": NORM_FROZEN["train"] % "true"})

@@ -332,6 +332,10 @@ train:
 
 
 # Two updates of the same parameters ----------------------------------------------------------------------------------------
+def two_losses_net():
+    return Net(("linear1", nn.Linear(5, 6)), torch.tanh, ("linear2", nn.Linear(6, 3)))
+
+
 def two_losses(nets):
     net = nets[""]
     first = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
@@ -352,8 +356,33 @@ train:
   updates:
     fit: {loss: mse, optimizer: {type: sgd, lr: 0.05, momentum: 0.9}}
     sharpen: {params: linear2.*, loss: l1, optimizer: {type: adam, lr: 0.01}}
-""", lambda: {"": Net(("linear1", nn.Linear(5, 6)), torch.tanh, ("linear2", nn.Linear(6, 3)))}, {"x": normal(12, 5), "y": normal(12, 3)}, two_losses, two_losses_step,
+""", lambda: {"": two_losses_net()}, {"x": normal(12, 5), "y": normal(12, 3)}, two_losses, two_losses_step,
         predict=lambda nets, data: {"output": nets[""](data["x"])})
+
+
+def averaged_shared():
+    return {"": two_losses_net(), "ema": two_losses_net()}
+
+
+def averaged_step(nets, optimizers, batch, k):
+    """Two updates train linear2: its average moves once a step, like that of linear1."""
+    net = nets[""]
+    descend(optimizers[0], F.mse_loss(net(batch["x"]), batch["y"]))
+    if k % 2:
+        descend(optimizers[1], F.l1_loss(net(batch["x"]), batch["y"]))
+    with torch.no_grad():
+        for average, p in zip(nets["ema"].parameters(), net.parameters()):
+            average.copy_(p if k == 0 else 0.6 * average + 0.4 * p)
+
+
+program("updates_same_parameters_ema", """
+model: [{linear: 6}, tanh, {linear: 3}]
+train:
+  ema: {decay: 0.6}
+  updates:
+    fit: {loss: mse, optimizer: {type: sgd, lr: 0.05, momentum: 0.9}}
+    sharpen: {params: linear2.*, loss: l1, optimizer: {type: adam, lr: 0.01}, every: 2}
+""", averaged_shared, {"x": normal(12, 5), "y": normal(12, 3)}, two_losses, averaged_step)
 
 
 # One network -------------------------------------------------------------------------------------------------------------
