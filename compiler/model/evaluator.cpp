@@ -215,7 +215,35 @@ Value Evaluator::select(const Value& c, const Value& a, const Value& b, Loc loc)
   return Value::of_tensor(builder().select(condition, x, y));
 }
 
+namespace {
+
+// a < b < c, which parses as (a < b) and (b < c) with one tree for both b.
+bool is_chain(const Expr& expr) {
+  auto is_and = [](const Expr& e) { return e.kind == Expr::Kind::binary && e.name == "and"; };
+  if (!is_and(expr) || expr.kids[1]->kind != Expr::Kind::binary) return false;
+  const Expr& before = is_and(*expr.kids[0]) ? *expr.kids[0]->kids[1] : *expr.kids[0];
+  return before.kind == Expr::Kind::binary && before.kids[1] == expr.kids[1]->kids[0];
+}
+
+// Each term is evaluated once: it may draw at random. `last` becomes the value of the rightmost.
+Value chain(const Expr& expr, Env& env, Value& last, Evaluator& evaluator) {
+  if (!is_chain(expr)) {
+    Value first = evaluator.eval(expr.kids[0], env);
+    last = evaluator.eval(expr.kids[1], env);
+    return evaluator.binary(expr.name, first, last, evaluator.place(expr.loc));
+  }
+  Value middle, left = chain(*expr.kids[0], env, middle, evaluator);
+  const Expr& link = *expr.kids[1];
+  if (left.is_number() && left.number() == 0) return left;
+  last = evaluator.eval(link.kids[1], env);
+  Value right = evaluator.binary(link.name, middle, last, evaluator.place(link.loc));
+  return left.is_number() ? right : evaluator.binary("and", left, right, evaluator.place(expr.loc));
+}
+
+}  // namespace
+
 Value Evaluator::logical(const Expr& expr, Env& env) {
+  if (Value last; is_chain(expr)) return chain(expr, env, last, *this);
   bool is_and = expr.name == "and";
   Value a = eval(expr.kids[0], env);
   if (a.is_number() || a.is(Kind::none)) {

@@ -80,7 +80,7 @@ std::vector<Network> read_networks(const Node& spec, Diagnostics& diagnostics) {
     if (single && several)
       diagnostics.error(spec.find_key("models")->loc, "'model' and 'models' exclude each other",
                         {{spec.find_key("model")->loc, "'model' stands here"}});
-    if (!single && !several) throw SpecError(spec.loc, "the spec has no 'model'");
+    if (!single && !several) throw SpecError(missing_sections(spec));
     if (single) out.push_back(read_network("model", "", single->loc, *single));
     if (several && several->entries.empty()) diagnostics.error(several->loc, "'models' names no network");
     for (size_t i = 0; several && i < several->entries.size(); ++i) {

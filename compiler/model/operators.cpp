@@ -100,7 +100,7 @@ Value Evaluator::arithmetic(const std::string& op, const Value& a, const Value& 
   if (whole && !is_comparison(op))
     if (auto value = integer_arithmetic(op, a.whole, b.whole, loc)) return Value::of_integer(*value);
   double x = a.number(), y = b.number();
-  if ((op == "/" || op == "//" || op == "%") && y == 0) throw SpecError(loc, "division by zero");
+  if (((op == "/" || op == "//" || op == "%") && y == 0) || (op == "**" && x == 0 && y < 0)) throw SpecError(loc, "division by zero");
   Value result = host_apply(operator_of(op).host, {a, b});
   if (is_comparison(op) || op == "and" || op == "or") return Value::of_flag(result.real != 0);
   if (op == "**" && std::isnan(result.real) && !std::isnan(x)) throw SpecError(loc, "a negative number has no such power");

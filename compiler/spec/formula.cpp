@@ -24,8 +24,11 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 
 class Parser {
 public:
-  /// `moves`: the text stands on one line, character by character; otherwise every place is the whole `loc`.
-  Parser(std::string_view text, Loc loc, bool moves) : text_(text), loc_(loc), moves_(moves) { advance(); }
+  /// `moves`: the text stands on one line, character by character; else as `runs` say; without them every place is the whole `loc`.
+  Parser(std::string_view text, Loc loc, bool moves, const std::vector<TextRun>* runs = nullptr)
+      : text_(text), loc_(loc), moves_(moves), runs_(runs) {
+    advance();
+  }
 
   ExprPtr run() {
     if (text_.size() > kMostCharacters)
@@ -128,6 +131,14 @@ private:
   }
 
   Loc place(size_t begin, size_t end) const {
+    if (runs_) {
+      auto run = std::find_if(runs_->rbegin(), runs_->rend(), [&](const TextRun& r) { return r.at <= begin; });
+      if (run == runs_->rend()) return loc_;
+      // What ends behind its line is marked to the end of the line.
+      auto offset = std::min(static_cast<uint32_t>(begin) - run->at, run->loc.len);
+      uint32_t rest = run->loc.len - offset, length = static_cast<uint32_t>(end - std::min(begin, end));
+      return {run->loc.file, run->loc.line, run->loc.col + offset, std::max(1u, std::min(rest, length))};
+    }
     if (!moves_) return loc_;
     return {loc_.file, loc_.line, loc_.col + static_cast<uint32_t>(begin), static_cast<uint32_t>(std::max<size_t>(1, end - begin))};
   }
@@ -424,6 +435,7 @@ private:
   std::string_view text_;
   Loc loc_;
   bool moves_;
+  const std::vector<TextRun>* runs_;
   size_t at_ = 0, last_end_ = 0;
   Token token_;
   int depth_ = 0;
@@ -438,7 +450,7 @@ Parser parser_of(const Node& node) {
     ++inside.col;
     return Parser(node.text, inside, true);
   }
-  return Parser(node.text, node.loc, false);
+  return Parser(node.text, node.loc, false, node.runs.get());
 }
 
 }  // namespace

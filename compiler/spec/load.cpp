@@ -197,6 +197,7 @@ private:
       node.text.replace(at, close + 1 - at, value);
       at += value.size();
       node.quoted = true;
+      node.runs = nullptr;
     }
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "compiler/base/loc.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,12 @@ namespace mlc {
 /// Where a value of the effective spec comes from (`mlc show`).
 enum class Origin : uint8_t { file, set, implied, data };  // implied: a default of the language
 
+/// Characters of a scalar that stand side by side on one line of the file: `loc.len` of them, from character `at` of its text.
+struct TextRun {
+  uint32_t at = 0;
+  Loc loc;
+};
+
 /// One YAML node after the core schema has been applied. Order of map entries is kept.
 struct Node {
   enum class Kind : uint8_t { null, boolean, integer, real, text, list, map };
@@ -18,6 +25,8 @@ struct Node {
   std::string text;           ///< scalars: as written (quotes and escapes resolved)
   bool quoted = false;        ///< quoted or block scalar: always text
   Loc loc;                    ///< of the value; for an empty value, of its key
+  /// Where the text stands, for one of several lines or with escapes; null: at `loc` (behind its quote), or not known.
+  std::shared_ptr<const std::vector<TextRun>> runs;
   Origin origin = Origin::file;
   std::vector<Node> items;                          ///< list
   std::vector<std::pair<Node, Node>> entries;       ///< map: key (always text) and value

@@ -66,6 +66,10 @@ std::optional<Quantity> parse_quantity(const Node& node);
 /// Names of all warnings, which `lints:` may silence.
 std::vector<std::string> lint_names();
 
+/// "the spec has no 'data', 'model', 'train'": the sections that a training needs and that are missing, in one message about
+/// the file as a whole.
+Diagnostic missing_sections(const Node& spec);
+
 /// "did you mean" for a name: a synonym from another framework, else the nearest candidate; empty when nothing is near.
 std::string suggest(const std::string& name, const std::vector<std::string>& candidates);
 /// "unknown key 'epoch'; did you mean 'epochs'?", with `fix` set.

@@ -13,7 +13,8 @@ namespace {
 // clang-format off
 enum Kind : unsigned {
   integer = 1, number = 2, flag = 4, text = 8, word = 16, formula = 32, quantity = 64, list = 128, map = 256, items = 512, name = 1024,
-  any = 2048, none = 4096
+  any = 2048, none = 4096,
+  listed = 8192   // a text that names one of a table's entries or is a formula: the word `none` is neither
 };
 // clang-format on
 
@@ -154,7 +155,8 @@ private:
 
   // False for a key that is as if it were not written: `none`, where that is no value of its own.
   static bool stands(const Key& row, const Node& value) {
-    if (!value.is(Node::Kind::text) || value.quoted || value.text != "none" || (row.kinds & (none | any | text | name))) return true;
+    bool own = (row.kinds & (none | any)) || ((row.kinds & text) && !(row.kinds & listed));
+    if (!value.is(Node::Kind::text) || value.quoted || value.text != "none" || own) return true;
     std::vector<std::string> words = words_of(row);
     return std::find(words.begin(), words.end(), "none") != words.end();
   }
@@ -343,6 +345,15 @@ void fill(Node& node, const std::string& path) {
 }
 
 } // namespace
+
+Diagnostic missing_sections(const Node& spec) {
+  std::vector<std::string> missing;
+  const Node* data = spec.find("data");
+  if (!data || !data->is(Node::Kind::map)) missing.emplace_back("'data'");
+  if (!spec.find("model") && !spec.find("models")) missing.emplace_back("'model'");
+  if (!spec.find("train")) missing.emplace_back("'train'");
+  return {.loc = {spec.loc.file, 0, 0, 0}, .text = "the spec has no " + join(missing, ", ")};
+}
 
 Vocabulary check_vocabulary(Node& spec, Diagnostics& diagnostics) {
   if (!spec.is(Node::Kind::map)) {

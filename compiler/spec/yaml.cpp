@@ -1,6 +1,7 @@
 #include "compiler/spec/yaml.h"
 
 #include "compiler/base/text.h"
+#include "compiler/spec/text_runs.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -61,6 +62,14 @@ public:
     node.text = value;
     node.kind = node.quoted ? Node::Kind::text : plain_kind(value);
     node.loc = place(mark, token_length(mark, node.quoted, value));
+    size_t length = utf8_length(value) + (node.quoted ? 2 : 0);
+    if (node.kind == Node::Kind::text && node.loc.len != length) {
+      std::string_view line = sources_.line(file_, node.loc.line);
+      const std::string& text = sources_.text(file_);
+      size_t start = static_cast<size_t>(line.data() - text.data()) + static_cast<size_t>(mark.column);
+      std::vector<TextRun> runs = text_runs(text, start, {file_, node.loc.line, node.loc.col, 1}, value, node.quoted);
+      if (!runs.empty()) node.runs = std::make_shared<const std::vector<TextRun>>(std::move(runs));
+    }
     if (node.kind == Node::Kind::null && pending_key() && value.empty()) node.loc = open_.back().key.loc;
     add(std::move(node), anchor);
   }
@@ -197,6 +206,8 @@ private:
   bool seen_ = false;
 };
 
+constexpr std::string_view kTabs = "tabs cannot indent YAML; use spaces";
+
 // yaml-cpp's messages in the words of a spec's author, with a hint where a formula may be behind the fault.
 Diagnostic explain(const std::string& message, std::string_view line) {
   auto has = [&](const char* part) { return message.find(part) != std::string::npos; };
@@ -204,7 +215,7 @@ Diagnostic explain(const std::string& message, std::string_view line) {
   std::string_view blank = line.substr(0, line.find_first_not_of(" \t"));
   bool formula = line.find_first_of("[{\"'*&%@`|>!") != std::string_view::npos || line.find(": ") != line.rfind(": ");
   bool hint = formula;
-  if (blank.find('\t') != std::string_view::npos || has("tab")) d.text = "tabs cannot indent YAML; use spaces", hint = false;
+  if (blank.find('\t') != std::string_view::npos || has("tab")) d.text = kTabs, hint = false;
   else if (has("end of map flow") || has("end of sequence flow")) d.text = "a closing bracket or brace is missing here or above";
   else if (has("end of map") || has("end of sequence")) d.text = "this line does not fit the structure of the lines above";
   else if (has("illegal map value")) d.text = "a second ': ' on one line";
@@ -248,6 +259,7 @@ Node parse_yaml(Sources& sources, uint32_t file, Diagnostics& diagnostics) {
     while (line > 1 && trim(shown).empty()) shown = sources.line(file, --line);
     size_t column = std::min(static_cast<size_t>(std::max(0, e.mark.column)), shown.size());
     Diagnostic d = explain(e.msg, shown);
+    if (d.text == kTabs) column = std::min(shown.find('\t'), shown.size());
     d.loc = {file, line, static_cast<uint32_t>(utf8_length(shown.substr(0, column)) + 1), 1};
     diagnostics.report(std::move(d));
   }

@@ -361,6 +361,19 @@ def test_init(folder):
         for metric in metrics:
             assert "test_" + metric in summary, summary
         assert "exists" in mlc("init", name, cwd=folder, wanted=1).stderr
+    # Tables that a spreadsheet or pandas writes, and those too small to hold rows back: the spec runs.
+    for name, text, wanted in (("index.csv", ",a,y\n" + "".join(f"{i},{i % 5},{'uv'[i % 2]}\n" for i in range(12)), "Left out: a column without a name"),
+                               ("tiny.csv", "a,y\n1,u\n2,v\n3,u\n4,v\n", "All rows are trained on"),
+                               ("broken.csv", 'a,b,"two\nlines"\n' + "".join(f"{i},{i * i % 7},{i}.5\n" for i in range(9)), "deviation of two lines")):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+        mlc("init", name, cwd=folder)
+        spec = os.path.join(folder, name[:-4] + ".yaml")
+        assert wanted in open(spec, encoding="utf-8").read(), open(spec, encoding="utf-8").read()
+        mlc("run", spec, "--device", "reference", "--set", "train.epochs=1", "--out", spec + ".run")
+    with open(os.path.join(folder, "twice.csv"), "w", encoding="utf-8") as file:
+        file.write("a,a,b\n1,2,3\n4,5,6\n")
+    assert "twice.csv:1: column 'a' stands twice" in mlc("init", "twice.csv", cwd=folder, wanted=1).stderr
     text = open(os.path.join(folder, "classes.yaml"), encoding="utf-8").read()
     assert "one_hot: {columns: [sex, \"city: now\"]}" in text and "fill: median" in text and "id (numbers the rows)" in text and "name (text with 300 values)" in text and "one (one value only)" in text, text
     assert "target: age" in mlc("init", "classes.csv", "--target", "age", "--out", "-", cwd=folder).stdout

@@ -95,6 +95,9 @@ eval: {metrics: [accuracy]}
     epoch = next(e for e in found if e["event"] == "epoch")
     need({"train_one_loss", "train_two_loss", "val_one_loss", "val_two_loss", "val_left_accuracy", "val_right_accuracy"} <= set(epoch), f"keys are missing: {sorted(epoch)}")
     need(found[-1]["steps"] == 9, "the steps are miscounted")
+    # The rate that an epoch reports is that of the first update, its own schedule included.
+    rate = next(e["lr"] for e in events(c, spec, "--set", "train.updates.one.schedule={type: exponential, gamma: 0.5, every: 1 step}") if e["event"] == "epoch")
+    need(abs(rate - 0.1 * 0.5 ** 7) < 1e-12, f"the first epoch ends with lr {rate}")
     c.run(spec, "--set", "train.steps=1", out="short")
     weights = tensors.read(c.path("short", "checkpoints", "last.safetensors"))[0]
     c.run(spec, "--set", "train.steps=1", "--set", "train.updates.two.every=1", "--set", "train.updates.one.every=2", out="other")

@@ -247,7 +247,7 @@ DataSettings bind_data(const Node& spec, const std::string& path, Diagnostics& d
   Binder b(spec, diagnostics);
   const Node* data = spec.find("data");
   if (!data || !data->is(Node::Kind::map)) {
-    diagnostics.error(spec.loc, "the spec has no 'data'");
+    diagnostics.report(missing_sections(spec));
     return s;
   }
   s.loc = data->loc;

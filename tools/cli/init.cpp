@@ -82,6 +82,13 @@ char guess_delimiter(const std::string& path) {
   return best;
 }
 
+// Text within a comment: on one line.
+std::string remark(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return text;
+}
+
 // Text as a YAML scalar that may stand in a flow list.
 std::string scalar(const std::string& text) {
   static const std::set<std::string> kWords = {"null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE"};
@@ -96,6 +103,7 @@ std::string scalar(const std::string& text) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n') out += "\\n";
     else if (c == '\t') out += "\\t";
+    else if (c == '\r') out += "\\r";
     else out += c;
   }
   return out + "\"";
@@ -125,6 +133,7 @@ public:
     read();
     choose_target(target);
     choose_features();
+    choose_split();
   }
 
   std::string spec(const std::string& data_path) const {
@@ -143,12 +152,19 @@ private:
   void read() {
     std::vector<CsvRecord> records = read_csv(path_, delimiter_, 0);
     if (records.size() < 2) throw RuntimeError(path_ + ": the table has no rows");
-    // A first line without numbers names the columns, as long as the lines below hold some.
+    // A first line without numbers names the columns where the lines below hold some, or its texts are all different.
     auto numbers = [](const CsvRecord& r) {
       return std::count_if(r.fields.begin(), r.fields.end(), [](const std::string& f) { return parse_real(trim(f)).has_value(); });
     };
-    std::set<std::string> unique(records[0].fields.begin(), records[0].fields.end());
-    header_ = numbers(records[0]) == 0 && unique.size() == records[0].fields.size() && !unique.count("");
+    std::map<std::string_view, size_t> names;
+    std::string_view twice;
+    for (const std::string& name : records[0].fields)
+      if (++names[trim(name)] == 2) twice = trim(name);
+    bool below = std::any_of(records.begin() + 1, records.end(), [&](const CsvRecord& r) { return numbers(r) > 0; });
+    header_ = numbers(records[0]) == 0 && (below || (names.size() == records[0].fields.size() && !names.count("")));
+    if (header_ && names.size() != records[0].fields.size())
+      throw RuntimeError(path_ +
+                         ":1: " + (twice.empty() ? "two columns have no name" : "column '" + std::string(twice) + "' stands twice"));
     for (size_t i = 0; i < records[0].fields.size(); ++i)
       columns_.push_back({.name = header_ ? std::string(trim(records[0].fields[i])) : "c" + std::to_string(i)});
     for (size_t r = header_ ? 1 : 0; r < records.size(); ++r) {
@@ -160,6 +176,37 @@ private:
     }
     if (columns_.size() < 2) throw RuntimeError(path_ + ": one column only; a table needs features and a target");
     for (Column& c : columns_) measure(c);
+  }
+
+  // The rows that training sees, in parts as the split will cut them; false where one of these parts would have no row.
+  bool splits(const std::vector<double>& fractions) const {
+    std::map<std::string, size_t> groups;   // of a class, or of all
+    for (size_t r = 0; r < rows_; ++r) {
+      bool whole = !means_missing(columns_[target_].values[r]);
+      for (size_t i = 0; i < columns_.size(); ++i)
+        whole &=
+            std::find(features_.begin(), features_.end(), columns_[i].name) == features_.end() || !means_missing(columns_[i].values[r]);
+      if (whole || !drop_) ++groups[classes_ ? columns_[target_].values[r] : ""];
+    }
+    std::vector<size_t> parts(fractions.size());
+    for (const auto& [label, rows] : groups) {
+      std::vector<std::pair<double, size_t>> rest;   // largest first
+      size_t given = 0;
+      for (size_t p = 0; p < parts.size(); ++p) {
+        double share = fractions[p] * static_cast<double>(rows), whole = std::floor(share + 1e-9);
+        parts[p] += static_cast<size_t>(whole), given += static_cast<size_t>(whole);
+        rest.emplace_back(whole - share, p);
+      }
+      std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+      for (size_t i = 0; given < rows; ++given) ++parts[rest[i++ % rest.size()].second];
+    }
+    return std::find(parts.begin(), parts.end(), size_t{0}) == parts.end();
+  }
+
+  // What is held back: enough rows for each part, else the next simpler way.
+  void choose_split() {
+    if (rows_ >= 200 && splits({0.7, 0.15, 0.15})) split_ = Split::three;
+    else if (splits({0.8, 0.2})) split_ = Split::two;
   }
 
   void choose_target(const std::string& target) {
@@ -187,13 +234,14 @@ private:
       const Column& c = columns_[i];
       if (i == target_) continue;
       std::string left;
-      if (c.counts.empty()) left = "empty";
+      if (c.name.empty()) left = "a column without a name";
+      else if (c.counts.empty()) left = "empty";
       else if (c.counts.size() == 1) left = "one value only";
       else if (c.numeric && c.whole && c.growing && c.missing == 0 && c.counts.size() == rows_ && rows_ > 20) left = "numbers the rows";
       else if (!c.numeric && c.counts.size() > kMostCategories) left = fmt::format("text with {} values", c.counts.size());
       else if (!c.numeric && c.missing * 20 > rows_) left = fmt::format("a category that is missing in {}", plural(c.missing, "row"));
       if (!left.empty()) {
-        left_out_.push_back(c.name + " (" + left + ")");
+        left_out_.push_back(c.name.empty() ? left : c.name + " (" + left + ")");
         continue;
       }
       features_.push_back(c.name);
@@ -212,7 +260,7 @@ private:
       out += std::string("  delimiter: ") + (delimiter_ == '\t' ? "tab" : "\"" + std::string(1, delimiter_) + "\"") + "\n";
     if (!header_) out += "  header: false                  # the first line holds values: columns are c0, c1, ...\n";
     if (!left_out_.empty()) {
-      out += "  # Left out: " + join(left_out_, ", ") + ".\n";
+      out += "  # Left out: " + remark(join(left_out_, ", ")) + ".\n";
       if (header_) out += "  columns: " + flow(features_) + "\n";
     }
     if (!categories_.empty()) {
@@ -236,8 +284,9 @@ private:
         out += fmt::format("  # The rarest class has {}, the commonest {}: see `balance: oversample`, or `weight` of the loss.\n",
                            plural(least, "row"), format_count(static_cast<long long>(most)));
     }
-    out += rows_ >= 200 ? "  split: {train: 0.7, val: 0.15, test: 0.15}\n"
-                        : "  split: {train: 0.8, test: 0.2}    # too few rows for a validation set\n";
+    out += split_ == Split::three ? "  split: {train: 0.7, val: 0.15, test: 0.15}\n"
+           : split_ == Split::two ? "  split: {train: 0.8, test: 0.2}    # too few rows for a validation set\n"
+                                  : "  # All rows are trained on: they are too few to hold some back.\n";
     out += "  transforms:\n";
     if (!categories_.empty()) out += "    - one_hot: {columns: " + flow(categories_) + "}\n";
     return out + "    - standardize                  # mean 0, deviation 1, as measured on the training rows\n";
@@ -254,8 +303,8 @@ private:
     const Column& t = columns_[target_];
     out += "  - {linear: 1, as: raw}\n";
     // The network works on numbers around 0, whatever the target's unit.
-    return out +
-           fmt::format("  - expr: {:.4g} + {:.4g} * raw      # mean and deviation of {}\n", t.mean, t.spread > 0 ? t.spread : 1.0, t.name);
+    return out + fmt::format("  - expr: {:.4g} + {:.4g} * raw      # mean and deviation of {}\n", t.mean, t.spread > 0 ? t.spread : 1.0,
+                             remark(t.name));
   }
 
   std::string train() const {
@@ -264,7 +313,7 @@ private:
     std::string out =
         fmt::format("train:\n  epochs: {}\n  batch_size: {}\n  loss: {}\n  optimizer: {{type: adamw, lr: 0.001}}\n  schedule: cosine\n",
                     epochs, batch, classes_ ? "cross_entropy" : "mse");
-    if (rows_ >= 200) out += "  early_stopping: {monitor: val_loss, patience: 10, restore_best: true}\n";
+    if (split_ == Split::three) out += "  early_stopping: {monitor: val_loss, patience: 10, restore_best: true}\n";
     return out;
   }
 
@@ -276,6 +325,7 @@ private:
   std::string path_;
   char delimiter_ = ',';
   bool header_ = true, classes_ = false, drop_ = false;
+  enum class Split : uint8_t { none, two, three } split_ = Split::none;
   size_t rows_ = 0, target_ = 0;
   std::vector<Column> columns_;
   std::vector<std::string> features_, categories_, left_out_;

@@ -1,6 +1,7 @@
 #include "tools/cli/training.h"
 
 #include "compiler/base/text.h"
+#include "compiler/spec/spec.h"
 #include "runtime/data/indices.h"
 #include "runtime/data/text_fault.h"
 #include "tools/cli/evaluation.h"
@@ -47,7 +48,7 @@ bool Training::read(Reuse* reuse) {
   bool readable = diagnostics_.errors() == before;
   settings_ = bind_train(spec_, diagnostics_);
   if (!data.split.fold_named) folds_ = data.split.folds;
-  if (!spec_.find("train")) diagnostics_.error(spec_.loc, "the spec has no 'train'");
+  if (!spec_.find("train")) diagnostics_.report(missing_sections(spec_));
   try {
     if (readable) read_data(data, reuse);
   } catch (const SpecError& e) {
