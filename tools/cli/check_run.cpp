@@ -1,7 +1,26 @@
 #include "runtime/train/session.h"
 #include "tools/cli/bind.h"
+#include "tools/cli/measured.h"
+
+#include <algorithm>
 
 namespace mlc {
+namespace {
+
+// A monitor that is not measured would do nothing, silently. Which outputs are measured, the model tells.
+void check_monitors(const Node& train, const Model& model, TrainSettings settings, Diagnostics& diagnostics) {
+  settings.outputs = measured_outputs(model);
+  if (settings.outputs.size() == 1) settings.outputs.clear();
+  const std::vector<std::string> known = settings.monitors();
+  for (const char* key : {"early_stopping", "checkpoint"}) {
+    const Node* section = train.find(key);
+    const Node* named = section && section->is(Node::Kind::map) ? section->find("monitor") : nullptr;
+    if (named && named->origin != Origin::implied && std::find(known.begin(), known.end(), named->text) == known.end())
+      diagnostics.report(unknown_monitor(named->loc, named->text, known));
+  }
+}
+
+}  // namespace
 
 void check_run(const Node& spec, const Model& model, const TrainSettings& settings, const Schema& schema, Diagnostics& diagnostics) {
   const Node* data = spec.find("data");
@@ -15,6 +34,7 @@ void check_run(const Node& spec, const Model& model, const TrainSettings& settin
     diagnostics.warning(loc, "target-in-features",
                         "the feature '" + feature + "' tells the target of every row; leave it out of 'columns'");
   }
+  if (const Node* train = spec.find("train")) check_monitors(*train, model, settings, diagnostics);
   if (schema.train_rows == 0 || !spec.find("train")) return;
   if (settings.drop_last && schema.train_rows < settings.batch_size)
     throw SpecError(spec.find("train")->find("drop_last")->loc,

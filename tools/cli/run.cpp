@@ -198,7 +198,8 @@ std::string Run::ending_text(const TrainResult& r, const RunFolder& folder) cons
                          : fmt::format("best was epoch {} with {} {}", r.best_epoch, r.monitor, number4(r.best_value));
   if (r.ending != Ending::early_stopping) return best.empty() ? "" : best + "\n";
   const EarlyStopping& e = *settings_.early_stopping;
-  return fmt::format("early stopping: {} has not improved for {} validations{}\n", e.monitor, std::max<int64_t>(1, e.patience),
+  int64_t patience = std::max<int64_t>(1, e.patience);
+  return fmt::format("early stopping: {} has not improved for {} validation{}{}\n", e.monitor, patience, patience == 1 ? "" : "s",
                      best.empty() ? "" : "; " + best);
 }
 
