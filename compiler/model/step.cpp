@@ -230,7 +230,8 @@ ValueId StepBuilder::loss_of(const UpdateSetting& update, Env& names) {
   const Node* loss = update.node->find("loss");
   if (!loss || loss->is(Node::Kind::null)) {
     if (Env::Entry* output = names.find("output"); output && output->value.is(Kind::unknown)) return kNoValue;   // said already
-    throw SpecError(update.loc, "'train' needs a 'loss'");
+    bool both = update.name.empty() && !update.node->find("optimizer");
+    throw SpecError(update.loc, both ? "'train' needs a 'loss' and an 'optimizer'" : "'train' needs a 'loss'");
   }
   ScopeId former = context.builder.enter(update.prefix() + "loss", loss->loc);
   ValueId value = build_loss(*loss, evaluator, names);

@@ -26,6 +26,13 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
     SafetensorsFile file(path);
     std::map<std::string, const SafetensorsFile::Entry*> by_path;
     size_t used = 0;
+    std::vector<std::string> idle;   // patterns of `rename` that no name in the file has matched
+    for (const auto& [from, to] : rule.rename) {
+      if (std::count(from.begin(), from.end(), '*') > 1 ||
+          std::count(to.begin(), to.end(), '*') > std::count(from.begin(), from.end(), '*'))
+        throw SpecError(rule.loc, "'" + from + "' of rename: one star at most, as in {\"fc.*\": \"head.*\"}");
+      idle.push_back(from);
+    }
     for (const auto& entry : file.entries()) {
       std::string name = entry.name;
       for (const auto& [from, to] : rule.rename) {
@@ -34,10 +41,18 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
         if (star == std::string::npos ? name == from : glob_match(from, name)) {
           std::string middle = star == std::string::npos ? "" : name.substr(star, name.size() - (from.size() - 1));
           name = replace_all(to, "*", middle);
+          std::erase(idle, from);
           break;
         }
       }
       by_path[name] = &entry;
+    }
+    if (!idle.empty()) {
+      std::vector<std::string> names;   // "fd.*" is most like "fc.*"
+      for (const auto& entry : file.entries()) names.insert(names.end(), {entry.name, entry.name.substr(0, entry.name.find('.')) + ".*"});
+      std::string near = nearest(idle[0], names);
+      throw SpecError(rule.loc, "rename: '" + idle[0] + "' matches no tensor of " + rule.file +
+                                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
     for (const StateTensor& t : model.state()) {
       const std::string& p = t.tensor.path;
