@@ -184,6 +184,13 @@ def translations_are_whole_pixels(c):
 
 
 @test
+def translations_are_shares_of_their_axis(c):
+    rows = seen(c, [2, 4, 40], [float(j) for i in range(4) for j in range(40)] + [float(i) for i in range(4) for j in range(40)], "[{random_affine: {degrees: 0, translate: [0.1, 0.25]}}]", rows=256)
+    found = [{20 - row[2 * 40 + 20] for row in rows}, {2 - row[4 * 40 + 2 * 40 + 20] for row in rows}]
+    need(found == [set(range(-4, 5)), {-1, 0, 1}], f"the image moves by {found}")
+
+
+@test
 def translations_come_behind_turns(c):
     for _, t in matrices(c, "random_affine: {degrees: [30, 30], translate: [0.1, 0.2], scale: [1.25, 1.25], mode: bilinear}"):
         need(near(t, [round(v) for v in t], 1e-3) and abs(t[0]) < 2.1 and abs(t[1]) < 4.1, f"a turned image moves by {t}")

@@ -114,6 +114,7 @@ case("pairwise_distance_zero", "- {linear: 4, as: h}\n- expr: " + " + ".join(f"p
 # Schedules --------------------------------------------------------------------------------------------------------------------
 schedule("rate_cyclic_exp_range_default", "{type: cyclic, max_lr: 0.4, step_size_up: 6 steps, mode: exp_range}",
          lambda o: rates.CyclicLR(o, 0.1, 0.4, 6, mode="exp_range", cycle_momentum=False))
+schedule("rate_cyclic_default", "{type: cyclic, max_lr: 10}", lambda o: rates.CyclicLR(o, 0.1, 10, cycle_momentum=False))
 schedule("rate_polynomial_default", "{type: polynomial, power: 1.5}", lambda o: rates.PolynomialLR(o, 20, 1.5))
 # Far from the validation targets the loss improves by less than the threshold.
 schedule("rate_plateau_slow", "{type: reduce_on_plateau, patience: 2, factor: 0.5}", lambda o: rates.ReduceLROnPlateau(o, factor=0.5, patience=2), each="validation", epochs=8, batch=4, y_val=lambda: torch.full((20, 1), -3000.0))
@@ -130,7 +131,8 @@ def right_share(net, x, y):
 
 
 TRAINED = lambda: torch.tensor([0, 1, 2] * 4)
-for _name, _text, _arguments in (("rate_plateau_rising_trained", "patience: 0, factor: 0.7", dict(factor=0.7, patience=0)), ("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2)),
+for _name, _text, _arguments in (("rate_plateau_rising_trained", "patience: 0, factor: 0.7", dict(factor=0.7, patience=0)),
+                               ("rate_plateau_rising_trained_threshold", "patience: 0, factor: 0.8, threshold: 0.5", dict(factor=0.8, patience=0, threshold=0.5)), ("rate_plateau_rising", "patience: 1, factor: 0.5", dict(factor=0.5, patience=1)), ("rate_plateau_rising_threshold", "patience: 0, factor: 0.6, threshold: 0.2", dict(factor=0.6, patience=0, threshold=0.2)),
                                ("rate_plateau_rising_flat", "patience: 2, factor: 0.5, threshold: 0", dict(factor=0.5, patience=2, threshold=0))):
     case(_name, "- linear: 3", lambda: Net(linear(5, 3)), y=TRAINED if "trained" in _name else index(12, high=3), y_val=TRAINED if "trained" in _name else index(12, high=3), loss="cross_entropy", criterion=F.cross_entropy, epochs=12,
          schedule=f"{{type: reduce_on_plateau, monitor: val_accuracy, {_text}}}", rate=lambda o, a=_arguments: rates.ReduceLROnPlateau(o, mode="max", **a), rate_each="validation", watched=right_share,
