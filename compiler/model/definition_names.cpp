@@ -146,12 +146,10 @@ private:
     const ItemOp op = find_item_op(library_, item.op, item.loc.file, false);
     if (!op) throw unknown_op(item.op, item.loc, item.loc, false, library_);
     if (!item.value || (op.definition && op.definition->faulty)) return;
-    if (!item.value->is(Node::Kind::map)) {
-      size_t main = op.takes_inputs() ? 1 : 0;
-      bool has = op.definition && main < op.definition->signature.parameters.size();
-      return argument(*item.value, has ? op.definition->signature.parameters[main].name : "", op);
-    }
-    for (const auto& [key, value] : item.value->entries) argument(value, key.text, op);
+    const std::vector<std::string> parameters = op.parameters();
+    size_t main = op.takes_inputs() ? 1 : 0;
+    Node arguments = named_arguments(*item.value, main < parameters.size() ? parameters[main] : "");
+    for (const auto& [key, value] : arguments.entries) argument(value, key.text, op);
   }
 
   void argument(const Node& node, const std::string& name, const ItemOp& op) {

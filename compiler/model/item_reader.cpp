@@ -26,6 +26,16 @@ ItemOp find_item_op(Library& library, const std::string& op, uint32_t file, bool
   return d && !d->is_loss() ? ItemOp{.definition = d} : ItemOp{};
 }
 
+std::vector<std::string> ItemOp::parameters() const {
+  std::vector<std::string> names;
+  if (definition)
+    for (const Signature::Parameter& p : definition->signature.parameters) names.push_back(p.name);
+  else if (primitive)
+    for (std::string& name : split(primitive->parameters, ' '))
+      names.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
+  return names;
+}
+
 Item read_item(const Node& node) {
   Item item;
   if (node.is(Node::Kind::text)) {
@@ -56,6 +66,19 @@ Item read_item(const Node& node) {
   if (item.op.empty()) throw SpecError(node.entries.empty() ? node.loc : node.entries[0].first.loc, "an item needs an op");
   if (item.shortcut && item.op != "residual") throw SpecError(node.find_key("shortcut")->loc, "'shortcut' goes with 'residual' only");
   return item;
+}
+
+Node named_arguments(const Node& value, const std::string& main) {
+  if (!value.is(Node::Kind::map)) {
+    Node map = Node::make_map(value.loc, value.origin);
+    map.entries.emplace_back(Node::make_text(main, value.loc, value.origin), value);
+    return map;
+  }
+  Node map = value;
+  if (map.find(main)) std::erase_if(map.entries, [](const auto& e) { return e.first.is(Node::Kind::null); });
+  for (auto& [key, argument] : map.entries)
+    if (key.is(Node::Kind::null)) key = Node::make_text(main, argument.loc, argument.origin);
+  return map;
 }
 
 }  // namespace mlc

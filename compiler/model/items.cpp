@@ -208,10 +208,8 @@ Value Items::apply(Call& call, bool transforms) {
   if (!found) throw unknown_op(op, call.item.loc, loc, transforms, context_.library);
   const Definition* d = found.definition;
   if (!found.takes_inputs()) {
-    std::vector<std::string> parameters;
-    for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
     if (d->faulty) return Value::make_unknown();
-    std::vector<Given> given = given_of(call, d, parameters, 0);
+    std::vector<Given> given = given_of(call, d, found.parameters(), 0);
     unknown |= std::any_of(given.begin(), given.end(), [](const Given& g) { return g.value.is(Kind::unknown); });
     if (unknown) {
       Env names(d->is_std ? nullptr : context_.vars);
@@ -227,12 +225,7 @@ Value Items::apply(Call& call, bool transforms) {
   }
   if (call.item.init) throw SpecError(evaluator_.place(call.item.init->loc), "'" + op + "' has no parameters to initialise");
   if (d && d->faulty) return Value::make_unknown();
-  std::vector<std::string> parameters;
-  if (d)
-    for (const Signature::Parameter& p : d->signature.parameters) parameters.push_back(p.name);
-  else
-    for (std::string& name : split(found.primitive->parameters, ' '))
-      parameters.push_back(name.back() == '?' ? name.substr(0, name.size() - 1) : name);
+  const std::vector<std::string> parameters = found.parameters();
   std::vector<Given> given;
   for (const Value& input : call.inputs) given.push_back({"", input, loc});
   for (Given& g : given_of(call, d, parameters, call.inputs.size())) given.push_back(std::move(g));
@@ -260,18 +253,15 @@ std::vector<Given> Items::given_of(Call& call, const Definition* d, const std::v
     auto it = d->arguments.find(name);
     return it == d->arguments.end() ? nullptr : &it->second;
   };
-  if (!value->is(Node::Kind::map)) {
-    std::string main = inputs < parameters.size() ? parameters[inputs] : "";
-    if (main.empty()) throw SpecError(evaluator_.place(value->loc), call.item.op + " takes no argument");
-    for (size_t i = inputs + 1; d && value->is(Node::Kind::list) && i < parameters.size(); ++i)
-      if (!d->signature.parameters[i].fallback)
-        throw SpecError(evaluator_.place(value->loc), call.item.op + " needs '" + parameters[i] + "'; a list is the value of '" + main +
-                                                          "' alone, several arguments are named: {" + main + ": ..., " + parameters[i] +
-                                                          ": ...}");
-    given.push_back({main, read_argument(*value, rule_of(main), call.env, evaluator_), evaluator_.place(value->loc)});
-    return given;
-  }
-  for (const auto& [key, node] : value->entries) {
+  std::string main = inputs < parameters.size() ? parameters[inputs] : "";
+  if (!value->is(Node::Kind::map) && main.empty()) throw SpecError(evaluator_.place(value->loc), call.item.op + " takes no argument");
+  for (size_t i = inputs + 1; d && value->is(Node::Kind::list) && i < parameters.size(); ++i)
+    if (!d->signature.parameters[i].fallback)
+      throw SpecError(evaluator_.place(value->loc), call.item.op + " needs '" + parameters[i] + "'; a list is the value of '" + main +
+                                                        "' alone, several arguments are named: {" + main + ": ..., " + parameters[i] +
+                                                        ": ...}");
+  const Node arguments = named_arguments(*value, main);
+  for (const auto& [key, node] : arguments.entries) {
     bool known = std::find(parameters.begin(), parameters.end(), key.text) != parameters.end();
     bool tied = !known && d &&
                 std::any_of(d->params.begin(), d->params.end(), [&, &name = key.text](const TensorRule& r) { return r.name == name; });

@@ -31,6 +31,8 @@ struct Item {
 };
 /// Throws SpecError at what is malformed.
 Item read_item(const Node& node);
+/// The arguments of an item by name: a value alone is that of `main`, also where a --set has put others beside it.
+Node named_arguments(const Node& value, const std::string& main);
 
 /// layers, residual, add, ...: items that join other items (entries.h lists them).
 bool is_structural(const std::string& op);
@@ -43,6 +45,8 @@ struct ItemOp {
   explicit operator bool() const { return definition || primitive; }
   /// Inputs of the item are the first arguments; a block or transform has them beside its arguments.
   bool takes_inputs() const { return primitive || (definition && definition->kind == DefinitionKind::function); }
+  /// Names of its arguments in order, those of the inputs too.
+  std::vector<std::string> parameters() const;
 };
 /// `file` is the one that asks. Transforms are sought in their own table first.
 ItemOp find_item_op(Library& library, const std::string& op, uint32_t file, bool transforms);

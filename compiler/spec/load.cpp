@@ -140,6 +140,16 @@ private:
     for (auto& [key, value] : node.entries) stamp(key, file, from), stamp(value, file, from);
   }
 
+  // `- linear: 64` and `--set model.0.linear.bias=false`: the value alone stays, under a key that is null, for only the op knows its name.
+  static void beside(Node& argument, const std::string& name) {
+    bool numbers =
+        !parse_integer(name) && std::all_of(argument.items.begin(), argument.items.end(), [](const Node& n) { return n.is_number(); });
+    if (argument.is(Node::Kind::map) || argument.is(Node::Kind::null) || !numbers) return;
+    Node map = Node::make_map(argument.loc, argument.origin);
+    map.entries.emplace_back(Node(), argument);
+    argument = std::move(map);
+  }
+
   void assign(Node& node, const std::vector<std::string>& path, size_t depth, Node value, Loc loc) {
     if (depth == path.size()) {
       node = std::move(value);
@@ -160,6 +170,9 @@ private:
         map.entries.emplace_back(Node::make_text(item.text, item.loc, item.origin), Node::make_map(item.loc, item.origin));
         item = std::move(map);
       }
+      if (depth + 2 < path.size())
+        if (Node* argument = item.find(path[depth + 1]); argument && path[0] != "train" && path[0] != "init")
+          beside(*argument, path[depth + 2]);
       return assign(item, path, depth + 1, std::move(value), loc);
     }
     if (name.empty()) return diagnostics_.error(loc, "a path is names joined by dots, as in train.optimizer.lr");
@@ -202,9 +215,9 @@ private:
   }
 
   struct Open {
-    std::filesystem::path path;   // links followed
+    std::filesystem::path path; // links followed
     std::string name;
-    Loc from;                     // the include that opened it
+    Loc from; // the include that opened it
   };
   Sources& sources_;
   Diagnostics& diagnostics_;
@@ -212,7 +225,7 @@ private:
   std::vector<Open> open_;
 };
 
-}  // namespace
+} // namespace
 
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
                const std::vector<Assignment>& values, bool allow_outside) {
@@ -235,4 +248,4 @@ Node load_spec(Sources& sources, const std::string& path, const std::vector<std:
   return spec;
 }
 
-}  // namespace mlc
+} // namespace mlc

@@ -111,16 +111,13 @@ private:
       return items(node.find("shortcut"), transforms);
     }
     const ItemOp op = find_item_op(library_, read.op, read.loc.file, transforms);
-    if (!op.definition) return;
     size_t inputs = op.takes_inputs() ? (read.from && read.from->is(Node::Kind::list) ? read.from->items.size() : 1) : 0;
-    const std::vector<Signature::Parameter>& parameters = op.definition->signature.parameters;
+    const std::vector<std::string> parameters = op.parameters();
     if (inputs >= parameters.size()) return;
-    Node arguments = Node::make_map(read.loc, node.origin);
-    if (read.value && read.value->is(Node::Kind::map)) arguments = *read.value;
-    else if (read.value) arguments.entries.emplace_back(Node::make_text(parameters[inputs].name, read.value->loc), *read.value);
+    Node arguments = read.value ? named_arguments(*read.value, parameters[inputs]) : Node::make_map(read.loc, node.origin);
     size_t given = arguments.entries.size();
-    add(arguments, *op.definition, inputs, {});
-    if (arguments.entries.size() == given) return;
+    if (op.definition) add(arguments, *op.definition, inputs, {});
+    if (arguments.entries.size() == given && !(read.value && read.value->is(Node::Kind::map))) return;
     if (Node* value = node.find(read.op)) {
       *value = std::move(arguments);
     } else {
