@@ -11,6 +11,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 namespace mlc {
@@ -78,18 +79,19 @@ void make_slots(Compiled& c) {
 
 std::string run_simplify(Pipeline& p) {
   simplify(p.out.graph);
-  return p.options.dump ? print_graph(p.out.graph) : "";
+  return p.options.dump ? print_graph(p.out.graph, p.options.layer) : "";
 }
 
 std::string run_attention(Pipeline& p) {
   if (p.attention()) split_attention(p.out.graph, p.options.target);
-  return p.options.dump ? print_graph(p.out.graph) : "";
+  return p.options.dump ? print_graph(p.out.graph, p.options.layer) : "";
 }
 
 std::string run_layouts(Pipeline& p) {
   assign_layouts(p.out.graph, p.options.target, p.attention());
   std::string text;
   for (ValueId v = 0; p.options.dump && v < p.out.graph.ops.size(); ++v) {
+    if (!of_layer(p.out.graph, v, p.options.layer)) continue;
     const Op& op = p.out.graph.ops[v];
     text += "%" + std::to_string(v) + " = " + std::string(op_info(op.code).name) + " " + format_type(op.type) +
             " layout=" + print_layout(op.layout, op.type.shape.size()) + "\n";
@@ -100,7 +102,7 @@ std::string run_layouts(Pipeline& p) {
 std::string run_fuse(Pipeline& p) {
   p.out.grouping = fuse(p.out.graph, p.options.target, {p.enabled("fuse"), p.attention(), p.options.state});
   if (p.options.verify) verify(p.out.graph, p.out.grouping);
-  return p.options.dump ? print_grouping(p.out.graph, p.out.grouping) : "";
+  return p.options.dump ? print_grouping(p.out.graph, p.out.grouping, p.options.layer) : "";
 }
 
 std::string run_schedule(Pipeline& p) {
@@ -108,7 +110,7 @@ std::string run_schedule(Pipeline& p) {
   check_state(p.out.graph, p.out.grouping, p.out.state);
   p.out.plan = schedule(p.out.graph, p.out.grouping);
   check_plan(p.out.graph, p.out.grouping, p.out.plan);
-  return p.options.dump ? print_plan(p.out.graph, p.out.grouping, p.out.plan) : "";
+  return p.options.dump ? print_plan(p.out.graph, p.out.grouping, p.out.plan, p.options.layer) : "";
 }
 
 std::string run_lower(Pipeline& p) {
@@ -133,7 +135,7 @@ std::string run_lower(Pipeline& p) {
       }
     }
     loops::Lowered lowered = loops::lower(p.out.graph, g, p.out.plan, p.options.target, p.enabled("templates"));
-    if (p.options.dump) text += loops::print_kernel(lowered.kernel);
+    if (p.options.dump && of_layer(p.out.graph, g, p.options.layer)) text += loops::print_kernel(lowered.kernel);
     if (p.options.verify) loops::verify(lowered.kernel);
     auto [it, fresh] = known.insert({lowered.kernel.name, static_cast<int>(p.out.kernels.size())});
     if (former != lowered_as.end())
@@ -154,11 +156,14 @@ std::string run_emit(Pipeline& p) {
   c.program.state_bytes = c.state.bytes;
   c.program.scalars = c.graph.scalars;
   c.program.host_state = c.graph.host_state;
+  std::set<int> shown;
+  for (size_t g = 0; p.options.dump && g < p.calls.size(); ++g)
+    if (of_layer(c.graph, c.grouping.groups[g], p.options.layer)) shown.insert(p.calls[g].kernel);
   std::string text;
   for (const loops::Kernel& k : c.kernels) {
     KernelText kernel{k.name, emit_llvm(k, p.options.target.lanes), 0};
     kernel.hash = hash_bytes(kernel.text);
-    if (p.options.dump) text += kernel.text;
+    if (shown.count(static_cast<int>(c.program.kernels.size()))) text += kernel.text;
     c.program.kernels.push_back(std::move(kernel));
   }
   for (const Step& s : c.plan.steps) {
@@ -192,7 +197,7 @@ Compiled run_passes(Graph graph, const CompileOptions& options) {
   Compiled out;
   out.graph = std::move(graph);
   Pipeline p{out, options, {}};
-  if (options.dump) options.dump("graph", print_graph(out.graph));
+  if (options.dump) options.dump("graph", print_graph(out.graph, options.layer));
   if (options.verify) verify(out.graph);
   for (const Pass& pass : kPasses) {
     if (pass.optional && !p.enabled(pass.name)) continue;

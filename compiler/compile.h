@@ -22,6 +22,7 @@ struct CompileOptions {
   bool verify = false;                    ///< after every pass; always on in debug builds
   /// Called after each pass with its name and the text of what it made.
   std::function<void(const std::string& pass, const std::string& text)> dump;
+  std::string layer;                      ///< its path: the texts show its ops alone, groups and kernels that hold some; empty: all
   const StateLayout* state = nullptr;     ///< of the run's training program; null: laid out here
 };
 

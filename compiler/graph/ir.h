@@ -136,7 +136,10 @@ struct Graph {
 ///   %3 = contract %1 %2 labels="bi,oi->bo" : f32[64, 500] sample  ; linear1
 ///   store @1 %9
 /// An input whose rows overlap says so: tensor @0 input "x" i32[64] pitch=16.
-std::string print_graph(const Graph& graph);
+/// With `layer`, only its ops, the tensors and scalars they read and the stores of what they make.
+std::string print_graph(const Graph& graph, const std::string& layer = "");
+/// True for an op of the layer with this path and of those below it ("residual1" has "residual1.linear1"); every op is one of "".
+bool of_layer(const Graph& graph, ValueId id, const std::string& layer);
 /// Throws SpecError with a place in `file` of `sources` on malformed text.
 Graph parse_graph(const Sources& sources, uint32_t file);
 

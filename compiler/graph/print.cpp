@@ -78,20 +78,39 @@ std::vector<std::string> formula_variables(const std::vector<HostState>& host_st
   return names;
 }
 
-std::string print_graph(const Graph& graph) {
+bool of_layer(const Graph& graph, ValueId id, const std::string& layer) {
+  const std::string& path = graph.scopes[static_cast<size_t>(graph.ops[id].scope)].path;
+  return layer.empty() || path == layer || starts_with(path, layer + ".");
+}
+
+std::string print_graph(const Graph& graph, const std::string& layer) {
   std::string out = "graph " + quote(graph.name) + " batch=" + std::to_string(graph.batch) + "\n";
+  std::vector<bool> shown(graph.ops.size()), read(graph.tensors.size(), layer.empty()), used(graph.scalars.size(), layer.empty());
+  for (ValueId id = 0; id < graph.ops.size(); ++id) {
+    const Attributes& attr = graph.ops[id].attr;
+    shown[id] = of_layer(graph, id, layer);
+    if (shown[id] && attr.tensor >= 0) read[static_cast<size_t>(attr.tensor)] = true;
+    if (shown[id] && attr.index >= 0) used[static_cast<size_t>(attr.index)] = true;
+  }
+  for (const Store& store : graph.stores)
+    if (shown[store.value]) read[static_cast<size_t>(store.tensor)] = true;
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
+    if (!read[i]) continue;
     const Tensor& t = graph.tensors[i];
     out += "tensor @" + std::to_string(i) + " " + std::string(role_name(t.role)) + " " + quote(t.path) + " " + format_type(t.type) +
            (t.pitch > 0 ? " pitch=" + std::to_string(t.pitch) : "") + "\n";
   }
   std::vector<std::string> variables = formula_variables(graph.host_state);
   for (const HostState& state : graph.host_state)
-    out += "host " + quote(state.path) + " init=" + format_number(state.init) + " = " + state.update.print(variables) + "\n";
+    if (layer.empty())
+      out += "host " + quote(state.path) + " init=" + format_number(state.init) + " = " + state.update.print(variables) + "\n";
   for (size_t i = 0; i < graph.scalars.size(); ++i)
-    out += "scalar #" + std::to_string(i) + " " + quote(graph.scalars[i].name) + " = " + graph.scalars[i].formula.print(variables) + "\n";
-  for (ValueId id = 0; id < graph.ops.size(); ++id) print_op(graph, id, out);
-  for (const Store& store : graph.stores) out += "store @" + std::to_string(store.tensor) + " %" + std::to_string(store.value) + "\n";
+    if (used[i])
+      out += "scalar #" + std::to_string(i) + " " + quote(graph.scalars[i].name) + " = " + graph.scalars[i].formula.print(variables) + "\n";
+  for (ValueId id = 0; id < graph.ops.size(); ++id)
+    if (shown[id]) print_op(graph, id, out);
+  for (const Store& store : graph.stores)
+    if (shown[store.value]) out += "store @" + std::to_string(store.tensor) + " %" + std::to_string(store.value) + "\n";
   return out;
 }
 

@@ -75,6 +75,7 @@ std::vector<UpdateSetting> read_updates(const Node& spec, Diagnostics& diagnosti
   if (updates->entries.size() > kMostUpdates)
     diagnostics.error(updates->loc, "at most " + std::to_string(kMostUpdates) + " updates make a step");
   for (const auto& [key, body] : updates->entries) {
+    if (out.size() == kMostUpdates) break;
     try {
       out.push_back(read_update(key, body, clip));
       out.back().accumulate = setting("accumulate");

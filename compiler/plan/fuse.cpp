@@ -444,7 +444,11 @@ void verify(const Graph& graph, const Grouping& grouping) {
     ensure(seen[v] == (is_inline(graph.ops[v].code) ? 0 : 1), "fuse: every op that computes is in one group");
 }
 
-std::string print_grouping(const Graph& graph, const Grouping& grouping) {
+bool of_layer(const Graph& graph, const Group& group, const std::string& layer) {
+  return std::any_of(group.body.begin(), group.body.end(), [&](ValueId v) { return of_layer(graph, v, layer); });
+}
+
+std::string print_grouping(const Graph& graph, const Grouping& grouping, const std::string& layer) {
   auto name = [&](ValueId v) {
     const Op& op = graph.ops[v];
     const std::string& scope = graph.scopes[static_cast<size_t>(op.scope)].path;
@@ -453,6 +457,7 @@ std::string print_grouping(const Graph& graph, const Grouping& grouping) {
   std::string out;
   for (size_t g = 0; g < grouping.groups.size(); ++g) {
     const Group& group = grouping.groups[g];
+    if (!of_layer(graph, group, layer)) continue;
     std::vector<std::string> members, writes;
     for (ValueId v : group.body) members.push_back(name(v));
     for (ValueId v : group.writes)
@@ -463,7 +468,8 @@ std::string print_grouping(const Graph& graph, const Grouping& grouping) {
     out += " members=[" + join(members, ", ") + "] writes=[" + join(writes, ", ") + "]\n";
   }
   for (const Refusal& r : grouping.refusals)
-    out += "refused (" + name(r.producer) + ", " + name(r.consumer) + ") rule=" + r.rule + " reason=\"" + r.reason + "\"\n";
+    if (of_layer(graph, r.producer, layer) || of_layer(graph, r.consumer, layer))
+      out += "refused (" + name(r.producer) + ", " + name(r.consumer) + ") rule=" + r.rule + " reason=\"" + r.reason + "\"\n";
   return out;
 }
 

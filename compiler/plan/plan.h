@@ -112,7 +112,10 @@ Grouping fuse(Graph& graph, const Target& target, const FuseOptions& options = {
 /// Every op that computes in exactly one group, groups in an order that respects data flow, reads and writes as the ops say. Throws
 /// InternalError.
 void verify(const Graph& graph, const Grouping& grouping);
-std::string print_grouping(const Graph& graph, const Grouping& grouping);
+/// With `layer`, only groups that hold ops of it, and refusals that name one.
+std::string print_grouping(const Graph& graph, const Grouping& grouping, const std::string& layer = "");
+/// Whether the group holds an op of the layer.
+bool of_layer(const Graph& graph, const Group& group, const std::string& layer);
 
 // --- order and memory ---
 
@@ -175,6 +178,7 @@ void check_state(const Graph& graph, const Grouping& grouping, const StateLayout
 /// Independent of the planner: no two buffers share bytes while both live (segments between barriers count as one
 /// moment), every read finds its value written before, behind a barrier. Throws InternalError.
 void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
-std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
+/// With `layer`, only launches of groups that hold ops of it, and places of what it computes.
+std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan, const std::string& layer = "");
 
 } // namespace mlc

@@ -347,22 +347,24 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) 
       }
 }
 
-std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan) {
+std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan, const std::string& layer) {
   std::string out = "arena " + std::to_string(plan.arena_bytes) + " bytes, live at most " + std::to_string(plan.live_bytes) + " bytes\n";
   for (const Step& s : plan.steps) {
     const Group& g = grouping.groups[static_cast<size_t>(s.group)];
+    if (!of_layer(graph, g, layer)) continue;
     const Op& op = graph.ops[g.anchor];
     out += "segment " + std::to_string(s.segment) + ": group " + std::to_string(s.group) + " " + form_name(g.form) + " " +
            graph.scopes[static_cast<size_t>(op.scope)].path + "." + std::string(op_info(op.code).name) +
            (s.barrier_after ? " | barrier" : "") + "\n";
   }
   for (const auto& [result, operand] : plan.in_place)
-    out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
+    if (of_layer(graph, result, layer)) out += "in place: %" + std::to_string(result) + " over %" + std::to_string(operand) + "\n";
   for (const Buffer& b : plan.buffers)
     for (const Buffer::Slice& s : b.slices)
-      out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(s.first) + ".." +
-             std::to_string(s.last) + " offset " + std::to_string(b.offset + s.offset) + " bytes " +
-             std::to_string(value_bytes(graph, s.value)) + "\n";
+      if (of_layer(graph, s.value, layer))
+        out += "buffer %" + std::to_string(s.value) + " " + format_type(graph.type(s.value)) + " segments " + std::to_string(s.first) +
+               ".." + std::to_string(s.last) + " offset " + std::to_string(b.offset + s.offset) + " bytes " +
+               std::to_string(value_bytes(graph, s.value)) + "\n";
   return out;
 }
 

@@ -13,10 +13,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <sstream>
 
 namespace mlc {
@@ -170,44 +172,48 @@ std::string value_name(const Graph& graph, ValueId v) {
   return path + (path.empty() ? "" : ".") + std::string(op_info(op.code).name);
 }
 
-std::string total_text(const Compiled& c) {
-  int64_t saved = 0, moved = 0;
+std::string total_text(const Compiled& c, const std::string& layer) {
+  int64_t groups = 0, saved = 0, moved = 0;
   for (const Group& group : c.grouping.groups) {
+    if (!of_layer(c.graph, group, layer)) continue;
     GroupCost cost = group_cost(c.graph, group);
-    saved += cost.saved_bytes, moved += cost.read_bytes + cost.written_bytes;
+    ++groups, saved += cost.saved_bytes, moved += cost.read_bytes + cost.written_bytes;
   }
-  return fmt::format("{} groups, {} moved a step, {} saved by fusion\n", c.grouping.groups.size(), size_text(moved), size_text(saved));
+  return fmt::format("{} groups, {} moved a step, {} saved by fusion\n", groups, size_text(moved), size_text(saved));
 }
 
-std::string refusals_text(const Compiled& c) {
+std::string refusals_text(const Compiled& c, const std::string& layer) {
   std::string out;
   for (const Refusal& r : c.grouping.refusals)
-    out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", value_name(c.graph, r.producer), value_name(c.graph, r.consumer), r.rule,
-                       r.reason);
+    if (of_layer(c.graph, r.producer, layer) || of_layer(c.graph, r.consumer, layer))
+      out += fmt::format("refused ({}, {}) rule={} reason=\"{}\"\n", value_name(c.graph, r.producer), value_name(c.graph, r.consumer),
+                         r.rule, r.reason);
   return out;
 }
 
 std::string ops_text(const std::vector<std::string>& ops) { return ops.size() > 12 ? fmt::format("{} ops", ops.size()) : join(ops, " "); }
 
 // One line a group, without numbers of groups and values: what two programs have in common reads alike.
-std::string comparable_groups(const Compiled& c, bool refusals) {
+std::string comparable_groups(const Compiled& c, const std::string& layer, bool refusals) {
   std::string out;
   for (const Group& group : c.grouping.groups) {
+    if (!of_layer(c.graph, group, layer)) continue;
     std::vector<std::string> ops;
     for (ValueId v : group.body) ops.emplace_back(op_info(c.graph.ops[v].code).name);
     GroupCost cost = group_cost(c.graph, group);
     out += fmt::format("{} {}: {}; {:.3g} MFLOP, reads {}, writes {}\n", form_name(group.form), value_name(c.graph, group.anchor),
                        ops_text(ops), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes));
   }
-  return out + total_text(c) + (refusals ? refusals_text(c) : "");
+  return out + total_text(c, layer) + (refusals ? refusals_text(c, layer) : "");
 }
 
 // Groups as a reader of the spec sees them: members by line, what they ask of the machine, what fusion saved, and why
 // others stayed apart.
-std::string explain(const Compiled& c, const Sources& sources) {
+std::string explain(const Compiled& c, const std::string& layer, const Sources& sources) {
   std::string out;
   for (size_t g = 0; g < c.grouping.groups.size(); ++g) {
     const Group& group = c.grouping.groups[g];
+    if (!of_layer(c.graph, group, layer)) continue;
     GroupCost cost = group_cost(c.graph, group);
     out += fmt::format("group {} {} {}: {:.3g} MFLOP, reads {}, writes {}, saves {}\n", g, form_name(group.form),
                        value_name(c.graph, group.anchor), cost.flops * 1e-6, size_text(cost.read_bytes), size_text(cost.written_bytes),
@@ -221,7 +227,7 @@ std::string explain(const Compiled& c, const Sources& sources) {
       out += fmt::format("  {:<40}  {}\n", place.first ? fmt::format("line {}: {}", place.second, text) : "no line", ops_text(ops));
     }
   }
-  return out + total_text(c) + refusals_text(c);
+  return out + total_text(c, layer) + refusals_text(c, layer);
 }
 
 void add_dump_options(Arguments& a) {
@@ -230,7 +236,10 @@ void add_dump_options(Arguments& a) {
   a.add()("explain", po::bool_switch(),
           "fused: groups by lines of the spec, with bytes moved and saved, and every refusal with its rule and reason");
   a.add()("diff", po::value<std::string>()->value_name("OTHER"),
-          "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME");
+          "what changes at this stage: for another SPEC, a setting PATH=VALUE, no-fusion or disable-pass=NAME; or since an earlier stage, "
+          "by its name");
+  a.add()("op", po::value<std::string>()->default_value("")->value_name("PATH"),
+          "only what holds ops of the layer with this path, as in residual1.linear1 or loss");
   a.add()("batch", po::value<int64_t>()->default_value(0)->value_name("N"), "batch size (default: the spec's)");
   a.add()("cpu", po::value<std::string>()->value_name("NAME"),
           "asm: for another CPU, such as haswell or aarch64:neoverse-n1; --lanes is its width");
@@ -238,9 +247,26 @@ void add_dump_options(Arguments& a) {
   a.add_spec_options();
 }
 
+std::string c99_text(const Compiled& c, const std::string& layer) {
+  std::set<int> shown;
+  for (size_t i = 0; i < c.plan.steps.size(); ++i)
+    if (of_layer(c.graph, c.grouping.groups[static_cast<size_t>(c.plan.steps[i].group)], layer)) shown.insert(c.program.launches[i].kernel);
+  std::string out = c99_prelude();
+  for (int k : shown) out += "\n" + emit_c99(c.kernels[static_cast<size_t>(k)]);
+  return out;
+}
+
+void need_layer(const Graph& graph, const std::string& layer) {
+  for (ValueId v = 0; v < graph.ops.size(); ++v)
+    if (of_layer(graph, v, layer)) return;
+  std::vector<std::string> paths;
+  for (const Scope& scope : graph.scopes) paths.push_back(scope.path);
+  throw RuntimeError("the program has no op of '" + layer + "'" + did_you_mean(nearest(layer, paths)));
+}
+
 // The text of a stage; nothing where faults were printed.
-std::optional<std::string> stage_text(const Arguments& a) {
-  std::string stage = a.text("stage"), program = a.text("program");
+std::optional<std::string> stage_text(const Arguments& a, const std::string& stage) {
+  std::string program = a.text("program");
   if (!kStages.count(stage)) {
     std::vector<std::string> names;
     for (const auto& [name, pass] : kStages) names.push_back(name);
@@ -249,6 +275,7 @@ std::optional<std::string> stage_text(const Arguments& a) {
   if (program != "train" && program != "eval" && program != "predict") throw UsageError("--program is train, eval or predict\n");
   if (a.has("cpu") && stage != "asm") throw UsageError("--cpu goes with --stage asm\n");
   if (a.flag("explain") && stage != "fused") throw UsageError("--explain goes with --stage fused\n");
+  if (stage == "spec" && !a.text("op").empty()) throw UsageError("--op goes with the stages behind the spec\n");
   std::unique_ptr<Checked> c = check_spec(a.text("SPEC"), a);
   if (!c->model) return std::nullopt;
   if (stage == "spec") return print_spec(c->spec, false, c->sources);
@@ -257,17 +284,30 @@ std::optional<std::string> stage_text(const Arguments& a) {
   if (stage == "graph" && kind == GraphKind::train) kind = GraphKind::eval;
   int64_t batch = a.integer("batch") > 0 ? a.integer("batch") : c->batch;
   Graph graph = c->model->build(kind, batch);
+  std::string layer = a.text("op");
+  need_layer(graph, layer);
   Workbench bench(c->spec, workbench_options(a), *c->model);
-  if (stage == "graph" || stage == "grad") return print_graph(graph);
-  if (stage == "fused" && a.has("diff")) return comparable_groups(compile(std::move(graph), bench.options()), a.flag("explain"));
-  if (a.flag("explain")) return explain(compile(std::move(graph), bench.options()), c->sources);
-  if (stage == "c") {
-    std::string c99 = c99_prelude();
-    for (const loops::Kernel& k : compile(std::move(graph), bench.options()).kernels) c99 += "\n" + emit_c99(k);
-    return c99;
-  }
-  std::string text = run_pass(std::move(graph), kStages.at(stage), bench.options());
+  CompileOptions options = bench.options();
+  options.layer = layer;
+  if (stage == "graph" || stage == "grad") return print_graph(graph, layer);
+  if (stage == "fused" && a.has("diff") && !kStages.count(a.text("diff")))
+    return comparable_groups(compile(std::move(graph), options), layer, a.flag("explain"));
+  if (a.flag("explain")) return explain(compile(std::move(graph), options), layer, c->sources);
+  if (stage == "c") return c99_text(compile(std::move(graph), options), layer);
+  std::string text = run_pass(std::move(graph), kStages.at(stage), options);
   return stage == "asm" ? load_jit().assembly(text, a.has("cpu") ? a.text("cpu") : "") : text;
+}
+
+// Values without their numbers, which each pass gives anew, nor the spaces that line the layers up behind them.
+std::string unnumbered(const std::string& text) {
+  std::string out;
+  bool number = false;
+  for (char c : text) {
+    if ((number && std::isdigit(static_cast<unsigned char>(c))) || (c == ' ' && !out.empty() && out.back() == ' ')) continue;
+    number = c == '%';
+    out += c;
+  }
+  return out;
 }
 
 }  // namespace
@@ -278,11 +318,20 @@ int dump_ir_command(int argc, char** argv) {
   Arguments a("dump-ir", kSummary, {"SPEC"});
   add_dump_options(a);
   if (!a.parse(argc, argv)) return kDone;
-  std::optional<std::string> text = stage_text(a);
+  std::optional<std::string> text = stage_text(a, a.text("stage"));
   if (!text) return kFault;
   if (!a.has("diff")) return std::cout << *text, kDone;
-  // The same command line with one thing changed.
+  auto print_difference = [](const std::string& before, const std::string& after) {
+    std::string difference = diff_lines(split_lines(before), split_lines(after));
+    std::cout << (difference.empty() ? "no difference\n" : difference);
+    return kDone;
+  };
   std::string other = a.text("diff");
+  if (kStages.count(other)) {
+    std::optional<std::string> before = stage_text(a, other);
+    return before ? print_difference(unnumbered(*before), unnumbered(*text)) : kFault;
+  }
+  // The same command line with one thing changed.
   std::vector<std::string> words(argv, argv + argc);
   if (other == "no-fusion" || other.rfind("disable-pass=", 0) == 0) words.push_back("--" + other);
   else if (other.find('=') != std::string::npos && !std::filesystem::exists(other)) words.push_back("--set=" + other);
@@ -292,11 +341,8 @@ int dump_ir_command(int argc, char** argv) {
   Arguments changed("dump-ir", kSummary, {"SPEC"});
   add_dump_options(changed);
   changed.parse(static_cast<int>(pointers.size()), pointers.data());
-  std::optional<std::string> after = stage_text(changed);
-  if (!after) return kFault;
-  std::string difference = diff_lines(split_lines(*text), split_lines(*after));
-  std::cout << (difference.empty() ? "no difference\n" : difference);
-  return kDone;
+  std::optional<std::string> after = stage_text(changed, changed.text("stage"));
+  return after ? print_difference(*text, *after) : kFault;
 }
 
 int opt_command(int argc, char** argv) {
