@@ -371,6 +371,11 @@ def test_init(folder):
         spec = os.path.join(folder, name[:-4] + ".yaml")
         assert wanted in open(spec, encoding="utf-8").read(), open(spec, encoding="utf-8").read()
         mlc("run", spec, "--device", "reference", "--set", "train.epochs=1", "--out", spec + ".run")
+    # Dates name rows: they are no default target, and no target at all.
+    table(folder, "dated.csv", ["x", "y", "day"], [[i % 7, i * i % 11, f"2024-{1 + i // 28:02d}-{1 + i % 28:02d}"] for i in range(90)], ",")
+    dated = mlc("init", "dated.csv", "--out", "-", cwd=folder).stdout
+    assert "target: y" in dated and "Left out: day (text with 90 values)" in dated, dated
+    assert "the target 'day' is text with 90 values in 90 rows; choose another with --target" in mlc("init", "dated.csv", "--target", "day", cwd=folder, wanted=1).stderr
     with open(os.path.join(folder, "twice.csv"), "w", encoding="utf-8") as file:
         file.write("a,a,b\n1,2,3\n4,5,6\n")
     assert "twice.csv:1: column 'a' stands twice" in mlc("init", "twice.csv", cwd=folder, wanted=1).stderr

@@ -209,8 +209,16 @@ private:
     else if (splits({0.8, 0.2})) split_ = Split::two;
   }
 
+  // Text of which nearly every row has its own: names, dates, addresses.
+  bool names_rows(const Column& c) const {
+    size_t distinct = c.counts.size();
+    return !c.numeric && distinct > kMostCategories && (distinct > 1000 || distinct * 2 > rows_);
+  }
+
+  // The one that is asked for, else the last that does not name rows.
   void choose_target(const std::string& target) {
-    target_ = columns_.size() - 1;
+    auto good = std::find_if(columns_.rbegin(), columns_.rend(), [&](const Column& c) { return !c.name.empty() && !names_rows(c); });
+    target_ = good == columns_.rend() ? columns_.size() - 1 : static_cast<size_t>(columns_.rend() - good - 1);
     if (!target.empty()) {
       std::vector<std::string> names;
       for (const Column& c : columns_) names.push_back(c.name);
@@ -219,13 +227,12 @@ private:
       target_ = static_cast<size_t>(it - names.begin());
     }
     const Column& t = columns_[target_];
-    size_t distinct = t.counts.size();
-    if (distinct < 2) throw RuntimeError(path_ + ": the target '" + t.name + "' has one value only");
+    if (t.counts.size() < 2) throw RuntimeError(path_ + ": the target '" + t.name + "' has one value only");
+    if (names_rows(t))
+      throw RuntimeError(path_ + ": the target '" + t.name + "' is text with " + std::to_string(t.counts.size()) + " values in " +
+                         plural(rows_, "row") + "; choose another with --target");
     // Few whole numbers that come again and again are classes.
-    classes_ = !t.numeric || (t.whole && distinct <= kMostCategories && distinct * 5 <= rows_);
-    if (!t.numeric && distinct > 1000)
-      throw RuntimeError(path_ + ": the target '" + t.name + "' is text with " + std::to_string(distinct) +
-                         " values; choose another with --target");
+    classes_ = !t.numeric || (t.whole && t.counts.size() <= kMostCategories && t.counts.size() * 5 <= rows_);
     if (t.missing) drop_ = true;
   }
 
@@ -337,7 +344,8 @@ private:
 int init_command(int argc, char** argv) {
   Arguments a("init", "Writes a first spec for a table: types of columns, missing values, target, split, model, each choice explained.",
               {"TABLE"});
-  a.add()("target", po::value<std::string>()->default_value("")->value_name("COLUMN"), "the column to predict (default: the last)");
+  a.add()("target", po::value<std::string>()->default_value("")->value_name("COLUMN"),
+          "the column to predict (default: the last that is not text with a value for each row)");
   a.add()("out", po::value<std::string>()->default_value("")->value_name("FILE"),
           "the spec to write (default: beside the table, its name with .yaml; - prints it)");
   a.example("mlc init houses.csv --target price && mlc run houses.yaml");
