@@ -35,6 +35,7 @@ struct Schema {
   std::vector<std::string> vocabulary;   ///< of text: the bytes of each token, in index order
   bool byte_tokens = false;              ///< tokens are single bytes, else characters
   int64_t train_rows = 0;       ///< rows of the training part; 0: not known
+  int64_t val_rows = 0;         ///< of the validation part, where train_rows is known
   std::vector<std::string> leaks;   ///< features that tell the target row by row
   const ColumnSchema* find(const std::string& name) const {
     for (const ColumnSchema& c : columns)

@@ -32,6 +32,7 @@ Dataset Opener::run() {
     throw SpecError(s_.loc, "'data' needs 'dataset' or 'reader'");
   }
   out_.schema.train_rows = static_cast<int64_t>(out_.train.size());
+  out_.schema.val_rows = static_cast<int64_t>(out_.val.size());
   for (size_t i = 0; !schema_only_ && i < out_.columns.size(); ++i)
     if (ColumnSchema& c = out_.schema.columns[i]; c.target && c.meaning == ColumnSchema::Meaning::index)
       c.counts = class_counts(c, out_.columns[i], out_.train);

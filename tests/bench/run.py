@@ -147,7 +147,26 @@ def layers(model, inputs="[64]"):
             "  - linear: 10\ntrain: {steps: 1, batch_size: 32, loss: cross_entropy, optimizer: adam}\n")
 
 
+def chain(links):
+    """A graph's text: squares, reshapes and sums in turn, bad for any pass that walks a chain again and again."""
+    lines = ['graph "chain" batch=2', 'tensor @0 input "x" f32[6]', 'tensor @1 output "y" f32[2, 6]', "%0 = input tensor=@0 : f32[2, 6] sample"]
+    shapes = ("f32[2, 6] sample", "f32[2, 2, 3] sample")
+    for i in range(links):
+        n, now, then = 5 * i, shapes[i % 2], shapes[(i + 1) % 2]
+        lines += [f"%{n + 1} = mul %{n} %{n} : {now}", f"%{n + 2} = reshape %{n + 1} : {then}", f"%{n + 3} = constant values=[{i}] : f32[]",
+                  f"%{n + 4} = broadcast %{n + 3} dims=[] : {then}", f"%{n + 5} = add %{n + 2} %{n + 4} : {then}"]
+    return "\n".join(lines + [f"store @1 %{5 * links}"]) + "\n"
+
+
 def check(b):
+    # Two sizes, one cost an op: reading, simplifying and printing walk a graph a fixed number of times.
+    cost = {}
+    for links in (600, 20000):
+        path = os.path.join(b.folder, "chain.mlc")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(chain(links))
+        cost[links] = min(b.process(b.arguments.mlc, "opt", "--pass", "simplify", path).cpu for _ in range(3 * b.arguments.rounds)) / links * 1e6 / 5
+        b.row(f"simplify a chain of {5 * links} ops", cost[links], "us", "each", None, cost[links] <= 2 * cost[600], "linear: <= 2 x")
     spec = os.path.join(REPOSITORY, "specs", "mnist.yaml")
     b.limit("mlc check specs/mnist.yaml", [1e3 * b.process(b.arguments.mlc, "check", spec).seconds for _ in range(3 * b.arguments.rounds)], "ms", 50)
     # 200 layers with parameters and an activation behind each, or behind each second: with their own lines, and by `repeat`.

@@ -28,7 +28,8 @@ std::vector<std::string> bind_reports(const Node& spec);
 /// with the first token where there is none.
 std::optional<GenerateSettings> bind_generate(const Node& spec, const Schema& schema, Diagnostics& diagnostics);
 
-/// Reports what the length of the run and the values of the data tell of an elaborated spec.
-void check_run(const Node& spec, const Model& model, const TrainSettings& settings, const Schema& schema, Diagnostics& diagnostics);
+/// Reports what the length of the run and the values of the data tell of an elaborated spec. The outputs that are measured go into
+/// `settings.outputs`.
+void check_run(const Node& spec, const Model& model, TrainSettings& settings, const Schema& schema, Diagnostics& diagnostics);
 
 }  // namespace mlc

@@ -89,7 +89,6 @@ void Training::read_data(const DataSettings& settings, Reuse* reuse) {
 void Training::check_lengths() {
   try {
     check_run(spec_, *model_, settings_, data_.schema, diagnostics_);
-    check_monitors();
   } catch (const SpecError& e) {
     diagnostics_.report(e.diagnostic);
   }
@@ -150,35 +149,6 @@ void Training::check_indices() {
 Loc Training::loss_place() const {
   const Node *train = spec_.find("train"), *loss = train->find("loss");
   return loss ? loss->loc : train->loc;
-}
-
-void Training::check_monitors() {
-  StepCounts counts = count_steps(settings_, static_cast<int64_t>(data_.train.size()));
-  settings_.outputs = measured_outputs(*model_);
-  if (settings_.outputs.size() == 1) settings_.outputs.clear();
-  const Node& train = *spec_.find("train");
-  if (settings_.early_stopping) check_monitor(settings_.early_stopping->monitor, *train.find("early_stopping"));
-  if (const Node* n = train.find("checkpoint")) check_monitor(settings_.checkpoint.monitor, *n);
-  auto check_phases = [&](const Node& section, const std::vector<SchedulePhase>& phases) {
-    const Node* schedule = section.find("schedule");
-    for (size_t i = 0; i < phases.size(); ++i)
-      check_monitor(phases[i].monitor, schedule->is(Node::Kind::list) ? schedule->items[i] : *schedule);
-  };
-  check_phases(train, model_->schedule(counts.per_epoch, counts.total));
-  for (const OwnSchedule& own : model_->own_schedules(counts.per_epoch, counts.total))
-    check_phases(train.find("updates")->entries[static_cast<size_t>(own.update)].second, own.phases);
-}
-
-// A monitor that never has a value would do nothing, silently.
-void Training::check_monitor(const std::string& monitor, const Node& section) {
-  if (monitor.empty()) return;
-  const Node* named = section.find("monitor");
-  Loc loc = named && named->origin != Origin::implied ? named->loc : section.loc;
-  std::vector<std::string> known = settings_.monitors();
-  if (!std::count(known.begin(), known.end(), monitor)) diagnostics_.report(unknown_monitor(loc, monitor, known));
-  else if (monitor.starts_with("val_") && data_.val.empty())
-    diagnostics_.error(
-        loc, "'" + monitor + "' needs validation rows, and the data have none: give 'data.split.val' or 'data.val', or monitor train_loss");
 }
 
 void Training::check_weight_files() {

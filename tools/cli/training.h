@@ -73,8 +73,6 @@ private:
   void check_lengths();
   void check_indices();
   Loc loss_place() const;
-  void check_monitors();
-  void check_monitor(const std::string& monitor, const Node& section);
   /// Weights that the spec names lie in its folder's tree.
   void check_weight_files();
 };

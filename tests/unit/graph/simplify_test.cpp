@@ -7,7 +7,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -248,33 +247,6 @@ TEST(Simplify, RandomGraphsKeepTheirBits) {
         float a = value.data[i], c = after.at(tensor).data[i];
         ASSERT_TRUE((std::isnan(a) && std::isnan(c)) || std::memcmp(&a, &c, 4) == 0) << "seed " << seed << ": " << a << " and " << c;
       }
-  }
-}
-
-/// A chain of alternating reshapes, sums and repeated squares: bad for any pass that walks a chain again and again.
-Graph long_graph(int links, bool free_leaf) {
-  Graph graph = test::graph_of_batch(2);
-  Builder b(graph);
-  ValueId v = free_leaf ? x(b, {6}) : b.reduce(OpCode::reduce_sum, x(b, {6, 2}), std::vector<int64_t>{1}, false, false);
-  for (int i = 0; i < links; ++i) {
-    v = b.binary(OpCode::mul, v, v);
-    v = b.binary(OpCode::add, b.reshape(v, i % 2 ? Shape{6} : Shape{2, 3}), b.constant(i));
-  }
-  b.output("y", v);
-  return graph;
-}
-
-TEST(Simplify, TimeIsNearLinear) {
-  auto seconds = [](Graph graph) {
-    auto begin = std::chrono::steady_clock::now();
-    simplify(graph);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
-  for (bool free_leaf : {true, false}) {
-    double small = seconds(long_graph(600, free_leaf)), large = seconds(long_graph(20000, free_leaf));
-    RecordProperty(free_leaf ? "free_3000_ops_us" : "bound_3000_ops_us", static_cast<int>(small * 1e6));
-    // 33 times the ops: a quadratic pass would take 1,100 times as long.
-    EXPECT_LT(large, 250 * small + 0.05);
   }
 }
 
