@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kHugePage = int64_t{2} << 20;
 
-} // namespace
+}  // namespace
 
 Pages::Pages(int64_t bytes) : size_(bytes) {
   if (bytes <= 0) {
@@ -30,7 +30,7 @@ Pages::Pages(int64_t bytes) : size_(bytes) {
   if (skip > 0) munmap(data_, static_cast<size_t>(skip));
   data_ += skip;
   if (tail > 0) munmap(data_ + used, static_cast<size_t>(tail));
-  madvise(data_, static_cast<size_t>(used), MADV_HUGEPAGE); // advice: a system without huge pages may say no
+  madvise(data_, static_cast<size_t>(used), MADV_HUGEPAGE);  // advice: a system without huge pages may say no
 }
 
 Pages::~Pages() {
@@ -44,4 +44,4 @@ Pages Pages::adopt(char* data, int64_t bytes) {
   return pages;
 }
 
-} // namespace mlc
+}  // namespace mlc

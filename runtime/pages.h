@@ -32,4 +32,4 @@ private:
   int64_t size_ = 0;
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -11,7 +11,7 @@ void check_range(int64_t offset, int64_t bytes, int64_t size) {
   ensure(offset >= 0 && bytes >= 0 && offset <= size - bytes, "state: access outside of the state arena");
 }
 
-} // namespace
+}  // namespace
 
 SharedState::SharedState(int64_t bytes) : data_(Pages(bytes).release()), size_(bytes) {}
 
@@ -27,4 +27,4 @@ void SharedState::write(int64_t offset, const void* from, int64_t bytes) {
   if (bytes > 0) std::memcpy(data_ + offset, from, static_cast<size_t>(bytes));
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -84,32 +84,32 @@ struct Context {
   Networks* networks = nullptr;                 ///< what formulas may call; null: nothing
   bool train() const { return (kind == GraphKind::train || kind == GraphKind::gradient) && !eval_mode; }
 
-  int64_t position = INT64_MAX - 1; ///< the step that decides which parameters are frozen; by default all that thaw are thawed
+  int64_t position = INT64_MAX - 1;  ///< the step that decides which parameters are frozen; by default all that thaw are thawed
   bool all_thawed() const { return position == INT64_MAX - 1; }
   bool frozen(const std::string& path, const std::string& op) const;
   /// What the updates of a training step train, with the least `every` of theirs: the first step of the run at which they do.
   std::vector<std::pair<Trainable, int64_t>> trained;
   /// The same by path, of the whole step, for parameters with an average under `ema.`.
   std::map<std::string, int64_t> averaged;
-  std::map<std::string, std::string> slot_owners; ///< the parameter that a slot belongs to
+  std::map<std::string, std::string> slot_owners;  ///< the parameter that a slot belongs to
 
-  std::map<std::string, std::string> owners; ///< op of the item that owns a state tensor, by path
-  std::vector<StateTensor> state; ///< as tensors come into being
+  std::map<std::string, std::string> owners;  ///< op of the item that owns a state tensor, by path
+  std::vector<StateTensor> state;  ///< as tensors come into being
   std::vector<Trainable> trainables;
   std::vector<CustomGradient> gradients;
-  std::vector<DefinitionUse> uses; ///< of GraphKind::gradient
+  std::vector<DefinitionUse> uses;  ///< of GraphKind::gradient
   std::vector<LayerRow> rows;
   std::vector<Model::Fit> fits;
   std::map<ValueId, Producer> producers;
-  std::map<ValueId, const ColumnSchema*> columns; ///< input values by column
-  std::string update; ///< name of the update at work; each draws random numbers of its own
-  std::map<std::string, int> draws; ///< random calls per scope, which name their streams
+  std::map<ValueId, const ColumnSchema*> columns;  ///< input values by column
+  std::string update;  ///< name of the update at work; each draws random numbers of its own
+  std::map<std::string, int> draws;  ///< random calls per scope, which name their streams
   int64_t parameters = 0;
-  double range = 1; ///< data.range of the column in the transforms
-  std::vector<OutputValue> outputs; ///< what losses are looked for on
-  std::map<std::string, LossUse> loss_uses; ///< by the output's name
+  double range = 1;  ///< data.range of the column in the transforms
+  std::vector<OutputValue> outputs;  ///< what losses are looked for on
+  std::map<std::string, LossUse> loss_uses;  ///< by the output's name
   std::vector<Unreached> unreached;
-  bool full = false; ///< the bound of layers was reached, and reported
+  bool full = false;  ///< the bound of layers was reached, and reported
 
   /// Keeps a call of the user's definition for GraphKind::gradient; other tensors than floats are left out.
   void add_use(const Definition& definition, Loc loc, const std::vector<std::pair<std::string, Value>>& operands, const Value& result);
@@ -130,9 +130,9 @@ struct Context {
 private:
   bool averages(const std::string& path) const;
   std::map<TensorId, ValueId> current_;
-  std::vector<TensorId> changed_; ///< in order of the first change
+  std::vector<TensorId> changed_;  ///< in order of the first change
   std::unordered_set<TensorId> ever_changed_;
-  std::set<TensorId> fresh_; ///< changed, and not read since
+  std::set<TensorId> fresh_;  ///< changed, and not read since
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -31,7 +31,7 @@ public:
   std::vector<std::string> names(DefinitionKind kind) const;
 
 private:
-  struct Entry { // of the standard library: a slice of an embedded file
+  struct Entry {  // of the standard library: a slice of an embedded file
     size_t file = 0, begin = 0, end = 0, line = 0;
     const Definition* parsed = nullptr;
   };
@@ -46,9 +46,9 @@ private:
   Sources& sources_;
   std::map<Key, Entry> std_;
   std::map<Key, Definition*> user_;
-  std::map<uint32_t, size_t> std_file_of_; // sources that hold entries -> embedded file
+  std::map<uint32_t, size_t> std_file_of_;  // sources that hold entries -> embedded file
   std::deque<Definition> definitions_;
-  std::deque<Node> nodes_; // bodies of parsed entries, and merged ones
+  std::deque<Node> nodes_;  // bodies of parsed entries, and merged ones
 };
 
-} // namespace mlc
+}  // namespace mlc

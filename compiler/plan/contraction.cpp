@@ -37,7 +37,7 @@ std::optional<ContractionRoles> contraction_roles(const Graph& graph, ValueId id
   for (char l : labels.a)
     if (!has(labels.out, l)) roles.k += l;
   for (char l : labels.out)
-    if (l != roles.lane && !has(roles.vector ? labels.b : labels.a, l)) roles.row = l;   // the last one that the scalar operand alone has
+    if (l != roles.lane && !has(roles.vector ? labels.b : labels.a, l)) roles.row = l;  // the last one that the scalar operand alone has
   for (char l : labels.out)
     if (l != roles.lane && l != roles.row) roles.others += l;
   return roles;

@@ -156,4 +156,4 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
   return place_in_order(buffers, best_order, best_tight);
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -94,7 +94,7 @@ StateUse find_state_use(const Graph& graph);
 void separate_old_state(Graph& graph);
 
 struct Grouping {
-  std::vector<Group> groups; ///< in an order that respects data flow
+  std::vector<Group> groups;  ///< in an order that respects data flow
   std::vector<Refusal> refusals;
   StateUse state;
 };
@@ -102,9 +102,9 @@ struct Grouping {
 struct StateLayout;
 
 struct FuseOptions {
-  bool enabled = true; ///< false: each op is its own group; bits of elementwise results are the same
-  bool attention = true; ///< as in assign_layouts()
-  const StateLayout* state = nullptr; ///< places that the state has already: parameters of an update group are neighbours there
+  bool enabled = true;  ///< false: each op is its own group; bits of elementwise results are the same
+  bool attention = true;  ///< as in assign_layouts()
+  const StateLayout* state = nullptr;  ///< places that the state has already: parameters of an update group are neighbours there
 };
 
 /// Puts every op that computes into one group (Op::group).
@@ -119,13 +119,13 @@ bool of_layer(const Graph& graph, const Group& group, const std::string& layer);
 
 // --- order and memory ---
 
-inline constexpr int64_t kAlign = 64; ///< bytes, of buffers and of state tensors
+inline constexpr int64_t kAlign = 64;  ///< bytes, of buffers and of state tensors
 inline int64_t aligned(int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 /// Where each state tensor lies in the state arena: row-major, 64-byte aligned. Tensors of one kind that an optimizer
 /// updates alike are neighbours, so that one flat loop can walk them.
 struct StateLayout {
-  std::map<std::string, int64_t> offsets; ///< path -> bytes
+  std::map<std::string, int64_t> offsets;  ///< path -> bytes
   int64_t bytes = 0;
 };
 
@@ -135,7 +135,7 @@ struct StateLayout {
 struct Buffer {
   struct Slice {
     ValueId value;
-    int64_t offset, bytes; ///< within the buffer
+    int64_t offset, bytes;  ///< within the buffer
     int first, last;
   };
   std::vector<Slice> slices;
@@ -152,13 +152,13 @@ struct Step {
 struct Plan {
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
-  std::map<ValueId, int> buffer_of; ///< values that lie in the arena -> index in buffers
-  std::map<ValueId, ValueId> in_place; ///< a result -> the operand, read there for the last time, whose bytes it takes
-  std::map<ValueId, TensorId> resident; ///< new values of state that the step itself reads, where they are stored: all readers of
-                                        ///< the old value run before, so that one place serves both
+  std::map<ValueId, int> buffer_of;  ///< values that lie in the arena -> index in buffers
+  std::map<ValueId, ValueId> in_place;  ///< a result -> the operand, read there for the last time, whose bytes it takes
+  std::map<ValueId, TensorId> resident;  ///< new values of state that the step itself reads, where they are stored: all readers of
+                                         ///< the old value run before, so that one place serves both
   int64_t arena_bytes = 0;
-  int64_t live_bytes = 0; ///< lower bound: the greatest sum of live slices
-  int64_t offset_of(ValueId value) const; ///< bytes in the arena; throws InternalError for values that do not lie there
+  int64_t live_bytes = 0;  ///< lower bound: the greatest sum of live slices
+  int64_t offset_of(ValueId value) const;  ///< bytes in the arena; throws InternalError for values that do not lie there
 };
 
 /// True when others read the value from the arena (not only stores or its own group do).
@@ -181,4 +181,4 @@ void check_plan(const Graph& graph, const Grouping& grouping, const Plan& plan);
 /// With `layer`, only launches of groups that hold ops of it, and places of what it computes.
 std::string print_plan(const Graph& graph, const Grouping& grouping, const Plan& plan, const std::string& layer = "");
 
-} // namespace mlc
+}  // namespace mlc

@@ -215,9 +215,9 @@ private:
   }
 
   struct Open {
-    std::filesystem::path path; // links followed
+    std::filesystem::path path;  // links followed
     std::string name;
-    Loc from; // the include that opened it
+    Loc from;  // the include that opened it
   };
   Sources& sources_;
   Diagnostics& diagnostics_;
@@ -225,7 +225,7 @@ private:
   std::vector<Open> open_;
 };
 
-} // namespace
+}  // namespace
 
 Node load_spec(Sources& sources, const std::string& path, const std::vector<std::string>& sets, Diagnostics& diagnostics,
                const std::vector<Assignment>& values, bool allow_outside) {
@@ -248,4 +248,4 @@ Node load_spec(Sources& sources, const std::string& path, const std::vector<std:
   return spec;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -227,7 +227,7 @@ private:
   std::string unknown_key(const Node& key, Node& value, const std::string& path, const std::vector<std::string>& known) {
     Diagnostic d = unknown_name(key.loc, "key", key.text, known);
     bool slip = open_parentheses(key.text) < 0 || key.text.find(':') != std::string::npos || (key.text.size() > 1 && key.text[0] == '-');
-    if (slip) left_ = Vocabulary::unusable; // what was meant is not to be had
+    if (slip) left_ = Vocabulary::unusable;  // what was meant is not to be had
     if (open_parentheses(key.text) < 0) {
       diagnostics_.report(std::move(d));
       return "";
@@ -304,7 +304,7 @@ private:
 
   Diagnostics& diagnostics_;
   Vocabulary left_ = Vocabulary::whole;
-  std::vector<std::pair<std::string, std::pair<Node, Node>>> moved_; // by the path where they belong
+  std::vector<std::pair<std::string, std::pair<Node, Node>>> moved_;  // by the path where they belong
 };
 
 // Defaults as nodes, from their YAML text.
@@ -344,7 +344,7 @@ void fill(Node& node, const std::string& path) {
   node.entries = std::move(ordered);
 }
 
-} // namespace
+}  // namespace
 
 Diagnostic missing_sections(const Node& spec) {
   std::vector<std::string> missing;
@@ -431,4 +431,4 @@ std::vector<std::string> key_paths() {
   return out;
 }
 
-} // namespace mlc
+}  // namespace mlc

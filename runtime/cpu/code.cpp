@@ -56,7 +56,7 @@ std::vector<std::string> compile_all(const Program& program, const Jit& jit, siz
   return objects;
 }
 
-} // namespace
+}  // namespace
 
 std::unique_ptr<JitCode> load_code(const Program& program, const ObjectCache& cache, int threads) {
   Jit& jit = load_jit();
@@ -71,4 +71,4 @@ std::unique_ptr<JitCode> load_code(const Program& program, const ObjectCache& ca
   return jit.link({objects->begin(), objects->end()});
 }
 
-} // namespace mlc
+}  // namespace mlc

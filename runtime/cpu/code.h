@@ -8,4 +8,4 @@ namespace mlc {
 /// Code of all kernels of a program, compiled on up to `threads` threads unless the cache has it.
 std::unique_ptr<JitCode> load_code(const Program& program, const ObjectCache& cache, int threads);
 
-} // namespace mlc
+}  // namespace mlc

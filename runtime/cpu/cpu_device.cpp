@@ -35,7 +35,7 @@ private:
   bool poison_;
 };
 
-} // namespace
+}  // namespace
 
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {
   CpuInfo cpu = detect_cpu();
@@ -46,4 +46,4 @@ std::unique_ptr<Device> make_cpu_device(const CpuOptions& options) {
   return std::make_unique<CpuDevice>(options, options.threads > 0 ? options.threads : cpu.cores);
 }
 
-} // namespace mlc
+}  // namespace mlc

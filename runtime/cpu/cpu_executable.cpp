@@ -138,4 +138,4 @@ int CpuExecutable::run(const Feed& feed) {
   return call.done;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -18,12 +18,12 @@ private:
   struct Call;
   struct Step {
     KernelEntry entry = nullptr;
-    size_t first_arg = 0; // in args_
+    size_t first_arg = 0;  // in args_
     int64_t tiles = 0;
     bool parallel = false;
     bool barrier = false;
   };
-  struct Moving { // an argument that changes with the call or the step
+  struct Moving {  // an argument that changes with the call or the step
     size_t arg = 0;
     ArgPlace place;
   };
@@ -46,4 +46,4 @@ private:
   bool parallel_ = false;
 };
 
-} // namespace mlc
+}  // namespace mlc

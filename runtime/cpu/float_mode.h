@@ -36,4 +36,4 @@ private:
 #endif
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -93,7 +93,7 @@ int quota_cores() {
   return std::max(1, static_cast<int>(std::ceil(*quota / *period)));
 }
 
-} // namespace
+}  // namespace
 
 bool CpuInfo::has(const std::string& feature) const { return std::find(features.begin(), features.end(), feature) != features.end(); }
 
@@ -108,4 +108,4 @@ CpuInfo detect_cpu() {
   return info;
 }
 
-} // namespace mlc
+}  // namespace mlc

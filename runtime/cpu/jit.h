@@ -40,4 +40,4 @@ public:
 /// RuntimeError when it or libLLVM is not there.
 Jit& load_jit();
 
-} // namespace mlc
+}  // namespace mlc

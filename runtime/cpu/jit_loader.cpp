@@ -26,11 +26,11 @@ Jit& load() {
                      "; build the target mlc_jit, or use `device: reference`");
 }
 
-} // namespace
+}  // namespace
 
 Jit& load_jit() {
   static Jit& jit = load();
   return jit;
 }
 
-} // namespace mlc
+}  // namespace mlc

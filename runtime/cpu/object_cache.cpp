@@ -48,7 +48,7 @@ void write_whole(const std::string& path, const std::string& bytes) {
   if (!out || ignored) fs::remove(temporary, ignored);
 }
 
-} // namespace
+}  // namespace
 
 std::string default_cache_folder() {
   if (const char* set = std::getenv("MLC_CACHE")) return set;
@@ -66,7 +66,7 @@ std::optional<std::vector<std::string>> ObjectCache::find(uint64_t key) const {
   if (number_at(bytes, sizeof kMagic) != hash_bytes(std::string_view(bytes).substr(kHeader), key)) return std::nullopt;
   std::vector<std::string> objects;
   for (size_t at = kHeader; at < bytes.size();) {
-    uint64_t length = number_at(bytes, at); // the checksum vouches for the lengths
+    uint64_t length = number_at(bytes, at);  // the checksum vouches for the lengths
     objects.push_back(bytes.substr(at + sizeof length, length));
     at += sizeof length + length;
   }
@@ -103,7 +103,7 @@ void ObjectCache::remove_oldest() const {
     std::string extension = file.path().extension();
     if (extension != ".o" && extension != ".ll" && extension != ".tmp") continue;
     Entry entry{file.last_write_time(ignored), static_cast<int64_t>(file.file_size(ignored)), file.path()};
-    if (ignored) continue; // another process removed it
+    if (ignored) continue;  // another process removed it
     total += entry.bytes;
     entries.push_back(std::move(entry));
   }
@@ -114,4 +114,4 @@ void ObjectCache::remove_oldest() const {
   }
 }
 
-} // namespace mlc
+}  // namespace mlc

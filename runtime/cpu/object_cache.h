@@ -30,4 +30,4 @@ private:
   int64_t limit_;
 };
 
-} // namespace mlc
+}  // namespace mlc

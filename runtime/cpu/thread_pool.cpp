@@ -22,7 +22,7 @@ void pause() {
 #endif
 }
 
-} // namespace
+}  // namespace
 
 void wait_while(const std::atomic<uint32_t>& word, uint32_t old) {
   for (int i = 0; i < kSpins; ++i) {
@@ -72,4 +72,4 @@ void ThreadPool::work(int thread) {
   }
 }
 
-} // namespace mlc
+}  // namespace mlc

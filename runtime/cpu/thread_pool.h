@@ -62,9 +62,9 @@ private:
   const int threads_;
   std::mutex turn_;
   std::vector<std::thread> workers_;
-  const std::function<void(int)>* job_ = nullptr; // null tells the workers to end
+  const std::function<void(int)>* job_ = nullptr;  // null tells the workers to end
   alignas(64) std::atomic<uint32_t> generation_{0};
   alignas(64) std::atomic<uint32_t> remaining_{0};
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -46,4 +46,4 @@ BatchCall BatchWalk::next(int64_t limit) const {
   return {batch_, static_cast<int>(std::clamp<int64_t>(limit, 1, full_ - step_)), rows};
 }
 
-} // namespace mlc
+}  // namespace mlc

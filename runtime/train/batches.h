@@ -9,7 +9,7 @@ namespace mlc {
 struct BatchCall {
   int64_t batch = 0;
   int steps = 0;
-  const int32_t* rows = nullptr; ///< batch * steps row numbers
+  const int32_t* rows = nullptr;  ///< batch * steps row numbers
 };
 
 /// Walks a split epoch by epoch. No batch crosses the border of two epochs; the last, smaller batch of an epoch is a
@@ -45,4 +45,4 @@ private:
 /// Shuffles in place (Fisher and Yates) by Philox words of (seed, epoch).
 void shuffle_rows(std::vector<int32_t>& rows, uint64_t seed, int64_t epoch);
 
-} // namespace mlc
+}  // namespace mlc

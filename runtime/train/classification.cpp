@@ -31,7 +31,7 @@ size_t widest(const std::vector<std::string>& classes, size_t count) {
   return width;
 }
 
-} // namespace
+}  // namespace
 
 Confusion confusion_matrix(const Predicted& predicted) {
   size_t n = static_cast<size_t>(predicted.class_count());
@@ -112,4 +112,4 @@ std::string print_classification(const Confusion& confusion, const std::vector<s
   return out;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -16,7 +16,7 @@ Confusion confusion_matrix(const Predicted& predicted);
 struct ClassScores {
   double precision = 0, recall = 0, f1 = 0;
   int64_t support = 0;   ///< rows of this class
-  int64_t predicted = 0; ///< rows taken for it
+  int64_t predicted = 0;  ///< rows taken for it
 };
 std::vector<ClassScores> class_scores(const Confusion& confusion);
 
@@ -28,4 +28,4 @@ std::string print_confusion(const Confusion& confusion, const std::vector<std::s
 /// out.
 std::string print_classification(const Confusion& confusion, const std::vector<std::string>& classes);
 
-} // namespace mlc
+}  // namespace mlc

@@ -47,7 +47,7 @@ void collect(const Program& program, const std::vector<float>& results, int step
 constexpr int64_t kRowsPerCall = 4096, kResultsPerCall = 1 << 22;
 constexpr int64_t kNumbersPerBatch = 1 << 20, kMostRows = 512;
 
-} // namespace
+}  // namespace
 
 int64_t evaluation_cap(int64_t numbers_per_row, int64_t training_batch) {
   return std::max(training_batch, std::clamp<int64_t>(kNumbersPerBatch / std::max<int64_t>(numbers_per_row, 1), 1, kMostRows));
@@ -75,7 +75,7 @@ Evaluation evaluate_rows(ProgramSource& source, StepKind kind, const Columns& co
                          uint64_t seed, Keep keep, const std::atomic<bool>* stop) {
   Evaluation evaluation;
   int64_t total = static_cast<int64_t>(rows.size());
-  std::map<std::string, double> weighted; // sums of losses over rows
+  std::map<std::string, double> weighted;  // sums of losses over rows
   std::vector<float> results;
   while (evaluation.rows < total && !(stop && stop->load(std::memory_order_relaxed))) {
     int64_t left = total - evaluation.rows, size = std::min(batch, left);
@@ -143,7 +143,7 @@ void leave_out_ignored(Predicted& p) {
   p.labels.resize(kept), p.scores.resize(kept * static_cast<size_t>(p.outputs));
 }
 
-} // namespace
+}  // namespace
 
 Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, double threshold) {
   std::string raw = truth.output.empty() ? "output" : truth.output.substr(0, truth.output.size() - 1);
@@ -185,4 +185,4 @@ MetricValues measure(const Evaluation& evaluation, const std::vector<Truth>& tru
   return out;
 }
 
-} // namespace mlc
+}  // namespace mlc

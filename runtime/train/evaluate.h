@@ -19,9 +19,9 @@ struct OutputTable {
 
 struct Evaluation {
   int64_t rows = 0;
-  double loss = 0; ///< mean over batches, weighted by their size; not a number without targets
-  MetricValues losses; ///< the same for each update of a spec with `updates`, by "UPDATE_loss"
-  std::map<std::string, OutputTable> outputs; ///< per-sample outputs by name
+  double loss = 0;  ///< mean over batches, weighted by their size; not a number without targets
+  MetricValues losses;  ///< the same for each update of a spec with `updates`, by "UPDATE_loss"
+  std::map<std::string, OutputTable> outputs;  ///< per-sample outputs by name
 };
 
 /// Which outputs an evaluation keeps for all rows: none, the one that metrics see, or all.
@@ -63,4 +63,4 @@ Predicted predictions_of(const Evaluation& evaluation, const Truth& truth, doubl
 /// values); a metric that fits none of them is a RuntimeError.
 MetricValues measure(const Evaluation& evaluation, const std::vector<Truth>& truths, const TrainSettings& settings);
 
-} // namespace mlc
+}  // namespace mlc

@@ -137,7 +137,7 @@ double value_metric(const MetricSettings& s, const Predicted& p) {
 
 bool is_value_metric(const std::string& name) { return name == "mae" || name == "rmse" || name == "r2" || name == "mape"; }
 
-} // namespace
+}  // namespace
 
 bool is_class_metric(const std::string& name) {
   static const char* const kNames[] = {"accuracy", "top_k", "precision", "recall", "f1", "roc_auc", "perplexity"};
@@ -182,4 +182,4 @@ bool rises(const std::string& monitor) {
   return true;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -13,7 +13,7 @@ namespace mlc {
 struct Predicted {
   int64_t outputs = 1;         ///< numbers per row: classes, 1 for the probability of the positive class, or values
   std::vector<float> scores;   ///< rows * outputs: probabilities (or any numbers that rank alike), or values
-  std::vector<int32_t> labels; ///< true class of each row
+  std::vector<int32_t> labels;  ///< true class of each row
   std::vector<float> targets;  ///< rows * outputs true values
   double threshold = 0.5;      ///< outputs == 1: at and above it the positive class is meant
   bool classes() const { return !labels.empty(); }
@@ -38,4 +38,4 @@ MetricValues evaluate_metrics(const std::vector<MetricSettings>& settings, const
 /// The metrics that fit classes (true) or values (false).
 bool is_class_metric(const std::string& name);
 
-} // namespace mlc
+}  // namespace mlc

@@ -12,7 +12,7 @@ bool improves(double value, const std::optional<double>& best, bool rising, doub
   return rising ? value > *best + delta : value < *best - delta;
 }
 
-} // namespace
+}  // namespace
 
 std::vector<std::string> TrainSettings::monitors() const {
   std::vector<std::string> out = {"train_loss", "val_loss"};
@@ -98,4 +98,4 @@ double median_step_ms(std::vector<std::pair<double, int64_t>> calls) {
   return 0;
 }
 
-} // namespace mlc
+}  // namespace mlc

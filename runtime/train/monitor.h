@@ -14,7 +14,7 @@ struct Monitored {
   double train_loss = 0;
   std::optional<double> val_loss;
   const MetricValues* val = nullptr;
-  const MetricValues* train = nullptr; ///< losses of updates
+  const MetricValues* train = nullptr;  ///< losses of updates
 };
 /// `train_loss`, `val_loss`, `val_<metric key>` or an update's loss; nothing where it is not there.
 std::optional<double> monitored_value(const Monitored& values, const std::string& monitor);
@@ -41,9 +41,9 @@ private:
   int64_t rank(double value);
 
   std::optional<EarlyStopping> stopping_;
-  int64_t keep_ = 0; // best checkpoints that are kept; 0: none are written
+  int64_t keep_ = 0;  // best checkpoints that are kept; 0: none are written
   std::string watched_;
-  std::vector<double> ranked_; // their values, the best first
+  std::vector<double> ranked_;  // their values, the best first
   int64_t best_epoch_ = 0, bad_ = 0;
   std::optional<double> best_, best_stopping_;
   std::vector<char> kept_;
@@ -52,4 +52,4 @@ private:
 /// The median over steps, in milliseconds, of calls given as (seconds per step, steps).
 double median_step_ms(std::vector<std::pair<double, int64_t>> calls);
 
-} // namespace mlc
+}  // namespace mlc

@@ -21,4 +21,4 @@ const TensorSlot* find_output(const Program& program, const std::string& name) {
   return nullptr;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -18,7 +18,7 @@ inline constexpr uint32_t kAllUpdates = ~uint32_t{0};
 struct ProgramKey {
   StepKind kind = StepKind::train;
   int64_t batch = 0;
-  uint32_t active = kAllUpdates; ///< updates in the step
+  uint32_t active = kAllUpdates;  ///< updates in the step
   int phase = INT32_MAX;         ///< how many groups of frozen parameters have thawed; more than there are: all
   bool gather = false;           ///< with `accumulate`: adds its gradients up, and no more
   auto operator<=>(const ProgramKey&) const = default;
@@ -45,4 +45,4 @@ std::vector<const void*> bind_columns(const Program& program, const Columns& col
 /// The Role::output tensor of this name, or null.
 const TensorSlot* find_output(const Program& program, const std::string& name);
 
-} // namespace mlc
+}  // namespace mlc

@@ -31,7 +31,7 @@ std::vector<float> HostScalars::gather_table(const Program& program, int steps, 
 std::vector<float> HostScalars::table(const Program& program, int steps, Batches batches, const std::function<Rates(int64_t)>& rates) {
   std::vector<float> out;
   out.reserve(static_cast<size_t>(steps) * (kFirstScalar + program.scalars.size()));
-  std::vector<size_t> own; // states of this program, by their place here
+  std::vector<size_t> own;  // states of this program, by their place here
   for (const HostState& state : program.host_state) {
     auto at = std::find(paths_.begin(), paths_.end(), state.path);
     ensure(at != paths_.end(), "scalars: a program has host state of its own");
@@ -58,4 +58,4 @@ void HostScalars::restore(std::vector<double> states, int64_t next_step) {
   step_ = next_step;
 }
 
-} // namespace mlc
+}  // namespace mlc

@@ -17,13 +17,13 @@ public:
 
   /// What a step is about beside its number: batches are numbered over the run, and each draws random numbers of its own.
   struct Batches {
-    int64_t first = 0; ///< number of the first step's batch
+    int64_t first = 0;  ///< number of the first step's batch
     int64_t rows = 0;  ///< of all batches of a step
   };
   /// Learning rates of a step.
   struct Rates {
     double run = 0;
-    std::vector<std::pair<int, double>> own; ///< by the update's place
+    std::vector<std::pair<int, double>> own;  ///< by the update's place
   };
   /// The table for the next `steps` steps of a program: per step its batch's number, the seed's two words, then the program's
   /// scalars. `rates` gives the learning rates of a step: that of the run, and of the updates with schedules of their own.
@@ -32,17 +32,17 @@ public:
   /// The same for steps that only gather: nothing advances.
   std::vector<float> gather_table(const Program& program, int steps, int64_t first_batch) const;
 
-  int64_t step() const { return step_; } ///< of the next row of a table, from 0
+  int64_t step() const { return step_; }  ///< of the next row of a table, from 0
   const std::vector<double>& states() const { return states_; }
   void restore(std::vector<double> states, int64_t next_step);
 
 private:
   void begin_row(std::vector<float>& table, int64_t batch) const;
 
-  std::vector<std::string> paths_; // of the states
+  std::vector<std::string> paths_;  // of the states
   std::vector<double> states_;
   uint64_t seed_;
   int64_t step_ = 0;
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -81,4 +81,4 @@ void RateSchedule::restore(const std::vector<double>& states, int64_t next_step)
   if (!phases_.empty()) enter(next_step);
 }
 
-} // namespace mlc
+}  // namespace mlc

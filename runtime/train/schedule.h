@@ -14,9 +14,9 @@ namespace mlc {
 struct RatePhase {
   enum class Each : uint8_t { step, epoch, validation };
   HostFormula lr;
-  std::vector<HostState> states; ///< updated at `each`, all from the old values
+  std::vector<HostState> states;  ///< updated at `each`, all from the old values
   Each each = Each::step;
-  std::string monitor; ///< of Each::validation
+  std::string monitor;  ///< of Each::validation
   double length = 0;   ///< in steps or epochs; 0: to the end
   bool length_in_epochs = false;
 };
@@ -46,7 +46,7 @@ private:
 
   double base_;
   std::vector<RatePhase> phases_;
-  std::vector<int64_t> begins_; // first step of each phase
+  std::vector<int64_t> begins_;  // first step of each phase
   std::vector<std::vector<double>> states_;
   std::vector<double> variables_;
   int64_t steps_per_epoch_, total_steps_, next_ = 0;
@@ -54,4 +54,4 @@ private:
   double value_ = 0, rising_ = 0;
 };
 
-} // namespace mlc
+}  // namespace mlc

@@ -60,21 +60,21 @@ private:
   const TrainSettings& settings_;
   StepCounts counts_;
   BatchWalk walk_;
-  std::vector<RateSchedule> schedules_; // the run's, then those of the updates that have one
+  std::vector<RateSchedule> schedules_;  // the run's, then those of the updates that have one
   Monitors monitors_;
   std::unique_ptr<HostScalars> scalars_;
   int64_t eval_batch_ = 0, step_ = 0, validated_at_ = -1;
-  double gather_seconds_ = 0; // of the running step's batches before its last
+  double gather_seconds_ = 0;  // of the running step's batches before its last
   double begin_ = 0, epoch_begin_ = 0, step_seconds_ = 0, rate_ = 0;
-  std::map<std::string, std::pair<double, double>> losses_; // of the running epoch: sums over rows, and the rows
+  std::map<std::string, std::pair<double, double>> losses_;  // of the running epoch: sums over rows, and the rows
   EpochReport epoch_;
   struct {
     bool set = false;
     std::optional<double> val_loss;
     MetricValues val;
-  } result_values_; // of the weights that the run ends with, where they are not the last
-  std::vector<std::pair<double, int64_t>> durations_; // seconds per step of each call, and its steps
-  std::vector<char> kept_; // the state as the running call began
+  } result_values_;  // of the weights that the run ends with, where they are not the last
+  std::vector<std::pair<double, int64_t>> durations_;  // seconds per step of each call, and its steps
+  std::vector<char> kept_;  // the state as the running call began
   TrainResult result_;
 };
 
@@ -106,7 +106,7 @@ TrainCounters Session::counters() const {
 }
 
 int64_t Session::call_limit() const {
-  if (step_seconds_ == 0) return 1; // the first step says how long one takes
+  if (step_seconds_ == 0) return 1;  // the first step says how long one takes
   int64_t limit = static_cast<int64_t>(std::clamp(kCallSeconds / step_seconds_, 1.0, 1e5));
   uint32_t active = active_updates(step_);
   for (int64_t n = 1; !job_.every.empty() && n < limit; ++n)
@@ -144,7 +144,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   ensure(loss, "a training program puts out its loss");
   std::vector<RateSchedule> schedules_before = schedules_;
   TrainCounters before = counters();
-  std::vector<double> rates; // of the first update
+  std::vector<double> rates;  // of the first update
   auto rate = [&](int64_t k) {
     HostScalars::Rates now{.run = rates.emplace_back(schedules_[0].rate(k)), .own = {}};
     for (size_t i = 1; i < schedules_.size(); ++i) {
@@ -164,7 +164,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   feed.rows = call.rows;
   feed.scalars = table.data();
   feed.results = results.data();
-  feed.stop = settings_.accumulate == 1 ? job_.stop : nullptr; // a step of several batches is not left half done
+  feed.stop = settings_.accumulate == 1 ? job_.stop : nullptr;  // a step of several batches is not left half done
   feed.loss_result = static_cast<int>(loss->offset);
   // Where one step takes longer than a call should, so may the copy; before the first, whose time is not known, it is made once.
   double longer = step_seconds_ > 0 ? std::max(1.0, step_seconds_ / kCallSeconds) : kFirstCall;
@@ -174,7 +174,7 @@ bool Session::run_batches(const BatchCall& call, bool gather, int64_t rows) {
   double start = now();
   int done = step.executable->run(feed);
   double seconds = now() - start + std::exchange(gather_seconds_, 0);
-  if (done < call.steps && !gather) { // the rates and host states of steps that did not run are taken back
+  if (done < call.steps && !gather) {  // the rates and host states of steps that did not run are taken back
     schedules_ = schedules_before;
     scalars_->restore(before.host_state, before.step);
     rates.clear();
@@ -378,7 +378,7 @@ TrainResult Session::run() {
   return result_;
 }
 
-} // namespace
+}  // namespace
 
 StepCounts count_steps(const TrainSettings& settings, int64_t train_rows) {
   std::vector<int32_t> rows(static_cast<size_t>(train_rows));
@@ -391,4 +391,4 @@ StepCounts count_steps(const TrainSettings& settings, int64_t train_rows) {
 
 TrainResult train(const TrainJob& job) { return Session(job).run(); }
 
-} // namespace mlc
+}  // namespace mlc

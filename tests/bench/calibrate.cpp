@@ -19,7 +19,7 @@ constexpr int kLanes = 16;
 constexpr int kLanes = 8;
 #endif
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
-constexpr int kChains = 12; // enough to hide the latency of one multiply-add on two ports
+constexpr int kChains = 12;  // enough to hide the latency of one multiply-add on two ports
 constexpr int kSteps = 4'000'000;
 constexpr size_t kBytes = size_t{64} << 20;
 constexpr int kRepeats = 5;
@@ -51,7 +51,7 @@ double best_time(int threads, const std::function<void(int)>& work) {
   return best;
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
   std::vector<int> counts;

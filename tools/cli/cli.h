@@ -85,7 +85,7 @@ Node read_spec(const std::string& path, const Arguments& arguments, Sources& sou
 /// Prints what `diagnostics` holds on standard error; true when the command must end.
 bool report(const Diagnostics& diagnostics, bool werror);
 bool colours();        ///< on a terminal, without NO_COLOR and TERM=dumb, or as --color says
-bool shows_progress(); ///< a line that is drawn over: on a terminal, or as --progress says
+bool shows_progress();  ///< a line that is drawn over: on a terminal, or as --progress says
 int terminal_width();
 
 }  // namespace mlc

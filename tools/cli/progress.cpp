@@ -31,7 +31,7 @@ std::string clock_text(double seconds) {
 
 void Progress::add(const CallReport& r) {
   last_ = r;
-  if (r.seconds > 0) { // rates, not durations: one call that the machine held up does not decide
+  if (r.seconds > 0) {  // rates, not durations: one call that the machine held up does not decide
     smooth(steps_per_second_, r.steps / r.seconds);
     smooth(rows_per_second_, static_cast<double>(r.rows) / r.seconds);
   }

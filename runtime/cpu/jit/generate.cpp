@@ -76,7 +76,7 @@ llvm::orc::JITTargetMachineBuilder settle(llvm::orc::JITTargetMachineBuilder bui
   return builder;
 }
 
-} // namespace
+}  // namespace
 
 llvm::orc::JITTargetMachineBuilder host_builder() {
   auto host = llvm::orc::JITTargetMachineBuilder::detectHost();
@@ -140,4 +140,4 @@ std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vect
   return {bytes.begin(), bytes.end()};
 }
 
-} // namespace mlc
+}  // namespace mlc

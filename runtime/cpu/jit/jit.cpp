@@ -67,7 +67,7 @@ private:
   llvm::orc::LLJIT& make_orc() {
     // The inactive platform: no constructors, no thread-local data, and nothing to compile for them.
     auto made = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(builder_).setPlatformSetUp(llvm::orc::setUpInactivePlatform).create();
-    return *check(std::move(made), "ORC").release(); // lives as long as the process
+    return *check(std::move(made), "ORC").release();  // lives as long as the process
   }
 
   llvm::orc::JITTargetMachineBuilder builder_;
@@ -75,8 +75,8 @@ private:
   std::atomic<int> programs_{0};
 };
 
-} // namespace
-} // namespace mlc
+}  // namespace
+}  // namespace mlc
 
 extern "C" mlc::Jit* mlc_jit() {
   llvm::InitializeNativeTarget();

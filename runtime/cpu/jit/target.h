@@ -28,4 +28,4 @@ void set_options();
 /// parallel. Throws InternalError with the name of a kernel that does not parse or verify.
 std::string generate(llvm::orc::JITTargetMachineBuilder builder, const std::vector<const KernelText*>& kernels, llvm::CodeGenFileType form);
 
-} // namespace mlc
+}  // namespace mlc
