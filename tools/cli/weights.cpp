@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <optional>
 
 namespace mlc {
 
@@ -15,7 +17,43 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using Entries = std::map<std::string, const SafetensorsFile::Entry*>;
+
 constexpr std::array kBesideWeights = {"optimizer.", "ema.", "train.", "data."};
+
+// "fc.*" -> "head.*": what the star stands for is kept. Nothing where the pattern does not match.
+std::optional<std::string> renamed(const std::string& name, const std::string& from, const std::string& to) {
+  size_t star = from.find('*');
+  if (star == std::string::npos) return name == from ? std::optional(to) : std::nullopt;
+  if (!glob_match(from, name)) return std::nullopt;
+  return replace_all(to, "*", name.substr(star, name.size() - (from.size() - 1)));
+}
+
+// The file's tensors by the paths that the rule's `rename` gives them.
+Entries entries_by_path(const SafetensorsFile& file, const LoadRule& rule) {
+  std::vector<std::string> idle;   // patterns that no name has matched
+  for (const auto& [from, to] : rule.rename) {
+    auto stars = std::count(from.begin(), from.end(), '*');
+    if (stars > 1 || std::count(to.begin(), to.end(), '*') > stars)
+      throw SpecError(rule.loc, "'" + from + "' of rename: one star at most, as in {\"fc.*\": \"head.*\"}");
+    idle.push_back(from);
+  }
+  Entries by_path;
+  for (const auto& entry : file.entries()) {
+    std::string path = entry.name;
+    for (const auto& [from, to] : rule.rename)
+      if (std::optional<std::string> name = renamed(entry.name, from, to)) {
+        path = *name;
+        std::erase(idle, from);
+        break;
+      }
+    by_path[path] = &entry;
+  }
+  if (idle.empty()) return by_path;
+  std::vector<std::string> names;   // "fd.*" is most like "fc.*"
+  for (const auto& entry : file.entries()) names.insert(names.end(), {entry.name, entry.name.substr(0, entry.name.find('.')) + ".*"});
+  throw SpecError(misnamed(rule.loc, "rename: '" + idle[0] + "' matches no tensor of " + rule.file, nearest(idle[0], names)));
+}
 
 }  // namespace
 
@@ -24,36 +62,8 @@ void load_weights(const Model& model, Workbench& bench, const std::string& folde
     std::string path = fs::path(rule.file).is_absolute() ? rule.file : (fs::path(folder) / rule.file).string();
     if (!fs::is_regular_file(path)) throw SpecError(rule.loc, "no such file: '" + path + "'");
     SafetensorsFile file(path);
-    std::map<std::string, const SafetensorsFile::Entry*> by_path;
+    const Entries by_path = entries_by_path(file, rule);
     size_t used = 0;
-    std::vector<std::string> idle;   // patterns of `rename` that no name in the file has matched
-    for (const auto& [from, to] : rule.rename) {
-      if (std::count(from.begin(), from.end(), '*') > 1 ||
-          std::count(to.begin(), to.end(), '*') > std::count(from.begin(), from.end(), '*'))
-        throw SpecError(rule.loc, "'" + from + "' of rename: one star at most, as in {\"fc.*\": \"head.*\"}");
-      idle.push_back(from);
-    }
-    for (const auto& entry : file.entries()) {
-      std::string name = entry.name;
-      for (const auto& [from, to] : rule.rename) {
-        // "fc.*" -> "head.*": what the star stands for is kept.
-        size_t star = from.find('*');
-        if (star == std::string::npos ? name == from : glob_match(from, name)) {
-          std::string middle = star == std::string::npos ? "" : name.substr(star, name.size() - (from.size() - 1));
-          name = replace_all(to, "*", middle);
-          std::erase(idle, from);
-          break;
-        }
-      }
-      by_path[name] = &entry;
-    }
-    if (!idle.empty()) {
-      std::vector<std::string> names;   // "fd.*" is most like "fc.*"
-      for (const auto& entry : file.entries()) names.insert(names.end(), {entry.name, entry.name.substr(0, entry.name.find('.')) + ".*"});
-      std::string near = nearest(idle[0], names);
-      throw SpecError(rule.loc, "rename: '" + idle[0] + "' matches no tensor of " + rule.file +
-                                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
-    }
     for (const StateTensor& t : model.state()) {
       const std::string& p = t.tensor.path;
       auto place = bench.layout().offsets.find(p);
