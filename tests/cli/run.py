@@ -254,7 +254,7 @@ def test_shipped_specs_have_no_warnings(folder):
         # A text's vocabulary is read from it, so that spec needs the file.
         if os.path.basename(path) == "char_transformer.yaml" and not os.environ.get("MLC_DATA") and not os.path.isdir(data):
             continue
-        mlc("check", "--werror", path, MLC_DATA=os.environ.get("MLC_DATA", data))
+        mlc("check", "--werror", path, MLC_DATA=os.environ.get("MLC_DATA") or data)
 
 
 def test_json(folder):
