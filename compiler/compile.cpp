@@ -11,7 +11,6 @@
 #include <chrono>
 #include <map>
 #include <optional>
-#include <set>
 #include <unordered_map>
 
 namespace mlc {
@@ -156,14 +155,9 @@ std::string run_emit(Pipeline& p) {
   c.program.state_bytes = c.state.bytes;
   c.program.scalars = c.graph.scalars;
   c.program.host_state = c.graph.host_state;
-  std::set<int> shown;
-  for (size_t g = 0; p.options.dump && g < p.calls.size(); ++g)
-    if (of_layer(c.graph, c.grouping.groups[g], p.options.layer)) shown.insert(p.calls[g].kernel);
-  std::string text;
   for (const loops::Kernel& k : c.kernels) {
     KernelText kernel{k.name, emit_llvm(k, p.options.target.lanes), 0};
     kernel.hash = hash_bytes(kernel.text);
-    if (shown.count(static_cast<int>(c.program.kernels.size()))) text += kernel.text;
     c.program.kernels.push_back(std::move(kernel));
   }
   for (const Step& s : c.plan.steps) {
@@ -178,6 +172,9 @@ std::string run_emit(Pipeline& p) {
     if (!call.contraction.empty()) c.tiled.push_back({static_cast<int>(c.program.launches.size()), call.contraction, call.tilings});
     c.program.launches.push_back(std::move(launch));
   }
+  std::string text;
+  if (p.options.dump)
+    for (int k : kernels_of_layer(c, p.options.layer)) text += c.program.kernels[static_cast<size_t>(k)].text;
   return text;
 }
 
@@ -234,6 +231,13 @@ const std::vector<std::string>& optional_passes() {
 }
 
 Compiled compile(Graph graph, const CompileOptions& options) { return run_passes(std::move(graph), options); }
+
+std::set<int> kernels_of_layer(const Compiled& c, const std::string& layer) {
+  std::set<int> out;
+  for (size_t i = 0; i < c.plan.steps.size(); ++i)
+    if (of_layer(c.graph, c.grouping.groups[static_cast<size_t>(c.plan.steps[i].group)], layer)) out.insert(c.program.launches[i].kernel);
+  return out;
+}
 
 std::string run_pass(Graph graph, const std::string& pass, const CompileOptions& options) {
   std::string result;

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,9 @@ const std::vector<std::string>& optional_passes();
 
 /// Compiles a graph as GraphKind builds it. Throws InternalError on bugs, RuntimeError when the arena exceeds memory.
 Compiled compile(Graph graph, const CompileOptions& options);
+
+/// Indices of the kernels that groups with ops of the layer are launched as (all for "").
+std::set<int> kernels_of_layer(const Compiled& compiled, const std::string& layer);
 
 /// One pass of the list on a graph's text, for golden tests (`mlc opt --pass=fuse FILE`): runs the passes before it that
 /// it needs, returns the dump.

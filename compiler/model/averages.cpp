@@ -17,9 +17,9 @@ void average_parameters(const UpdateSetting& update, Evaluator& evaluator) {
     Value begun = host_apply(Op::gt, {Value::of_variable(kHostT), Value::of_integer(first)});
     Value kept = host_apply(Op::select, {begun, decay, Value::of_integer(0)});
     Value rest = host_apply(Op::sub, {Value::of_integer(1), kept});
-    ScopeId former = b.enter("ema." + parameter.path, setting->loc);
-    ValueId p = context.value_of(parameter.tensor);
     std::string path = "ema." + parameter.path;
+    ScopeId former = b.enter(path, setting->loc);
+    ValueId p = context.value_of(parameter.tensor);
     context.slot_owners[path] = parameter.path;
     ValueId average = context.add_state(path, parameter.op, Role::slot, {DType::f32, b.sample_shape(p)}, {}, parameter.loc);
     ValueId old = b.binary(OpCode::mul, average, evaluator.tensor(kept, setting->loc));

@@ -1,6 +1,7 @@
 #include "compiler/spec/formula.h"
 
 #include "compiler/base/text.h"
+#include "compiler/spec/names.h"
 
 #include <algorithm>
 #include <array>
@@ -458,7 +459,7 @@ Parser parser_of(const Node& node) {
 ExprPtr parse_formula(const Node& node) {
   // Inside {} and [] YAML ends plain text at a comma: what is left has a bracket open.
   auto count = [&](char c) { return std::count(node.text.begin(), node.text.end(), c); };
-  bool cut = node.is(Node::Kind::text) && !node.quoted && (count('(') > count(')') || count('[') > count(']'));
+  bool cut = node.is(Node::Kind::text) && !node.quoted && (open_parentheses(node.text) > 0 || count('[') > count(']'));
   try {
     return parser_of(node).run();
   } catch (SpecError& error) {

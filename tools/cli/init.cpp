@@ -1,5 +1,6 @@
 // mlc init: a first spec from a table.
 #include "compiler/base/text.h"
+#include "runtime/data/split.h"
 #include "runtime/data/text_fault.h"
 #include "runtime/data/text_file.h"
 #include "runtime/store/atomic_file.h"
@@ -178,35 +179,33 @@ private:
     for (Column& c : columns_) measure(c);
   }
 
-  // The rows that training sees, in parts as the split will cut them; false where one of these parts would have no row.
-  bool splits(const std::vector<double>& fractions) const {
-    std::map<std::string, size_t> groups;   // of a class, or of all
+  // Whether the rows that are trained on can be cut so: false where one of the parts would have no row.
+  bool splits(SplitSettings fractions) const {
+    std::map<std::string, int32_t> labels;
+    std::vector<int32_t> rows;
+    SplitKeys keys;
     for (size_t r = 0; r < rows_; ++r) {
-      bool whole = !means_missing(columns_[target_].values[r]);
+      const std::string& value = columns_[target_].values[r];
+      bool whole = !means_missing(value);
       for (size_t i = 0; i < columns_.size(); ++i)
         whole &=
             std::find(features_.begin(), features_.end(), columns_[i].name) == features_.end() || !means_missing(columns_[i].values[r]);
-      if (whole || !drop_) ++groups[classes_ ? columns_[target_].values[r] : ""];
+      if (whole || !drop_) rows.push_back(static_cast<int32_t>(r));
+      if (classes_) keys.strata.push_back(labels.try_emplace(value, static_cast<int32_t>(labels.size())).first->second);
     }
-    std::vector<size_t> parts(fractions.size());
-    for (const auto& [label, rows] : groups) {
-      std::vector<std::pair<double, size_t>> rest;   // largest first
-      size_t given = 0;
-      for (size_t p = 0; p < parts.size(); ++p) {
-        double share = fractions[p] * static_cast<double>(rows), whole = std::floor(share + 1e-9);
-        parts[p] += static_cast<size_t>(whole), given += static_cast<size_t>(whole);
-        rest.emplace_back(whole - share, p);
-      }
-      std::stable_sort(rest.begin(), rest.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-      for (size_t i = 0; given < rows; ++given) ++parts[rest[i++ % rest.size()].second];
+    fractions.sequential = true;   // how many, not which
+    try {
+      split_rows(rows, keys, fractions, 0);
+    } catch (const SpecError&) {
+      return false;
     }
-    return std::find(parts.begin(), parts.end(), size_t{0}) == parts.end();
+    return true;
   }
 
   // What is held back: enough rows for each part, else the next simpler way.
   void choose_split() {
-    if (rows_ >= 200 && splits({0.7, 0.15, 0.15})) split_ = Split::three;
-    else if (splits({0.8, 0.2})) split_ = Split::two;
+    if (rows_ >= 200 && splits({.train = 0.7, .val = 0.15, .test = 0.15})) split_ = Split::three;
+    else if (splits({.train = 0.8, .test = 0.2})) split_ = Split::two;
   }
 
   // Text of which nearly every row has its own: names, dates, addresses.

@@ -18,7 +18,6 @@
 #include <fstream>
 #include <iostream>
 #include <optional>
-#include <set>
 #include <sstream>
 
 namespace mlc {
@@ -248,11 +247,8 @@ void add_dump_options(Arguments& a) {
 }
 
 std::string c99_text(const Compiled& c, const std::string& layer) {
-  std::set<int> shown;
-  for (size_t i = 0; i < c.plan.steps.size(); ++i)
-    if (of_layer(c.graph, c.grouping.groups[static_cast<size_t>(c.plan.steps[i].group)], layer)) shown.insert(c.program.launches[i].kernel);
   std::string out = c99_prelude();
-  for (int k : shown) out += "\n" + emit_c99(c.kernels[static_cast<size_t>(k)]);
+  for (int k : kernels_of_layer(c, layer)) out += "\n" + emit_c99(c.kernels[static_cast<size_t>(k)]);
   return out;
 }
 
